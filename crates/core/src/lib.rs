@@ -1,0 +1,18 @@
+//! What Quell knows and decides.
+//!
+//! Pure: no clock, file, socket, chance or hash map. Time, ids, salts and every
+//! answer from outside are arguments, so replaying the ledger gives the same
+//! state next year. A rule of the domain lives here, in one function, and
+//! nowhere else. Reading order: `id`, `identity`, `signal`, `finding`, `action`,
+//! `plan`, `clear`, `proof`, `case`, `respond`.
+#![no_std]
+
+extern crate alloc;
+
+pub mod canonical;
+pub mod id;
+pub mod personal;
+pub mod secret;
+pub mod signal;
+pub mod time;
+pub mod untrusted;

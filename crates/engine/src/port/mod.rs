@@ -1,0 +1,5 @@
+//! The doors to the outside, and nothing else: what the engine asks of others.
+
+mod detectors;
+
+pub use detectors::Detectors;
