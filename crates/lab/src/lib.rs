@@ -1,0 +1,49 @@
+//! The lab: real planes as private servers on loopback.
+//!
+//! Development only; no product crate depends on it and it depends on no
+//! product crate. What Quell claims about a plane is claimed against the real
+//! software of that plane, so a test starts a real PostgreSQL here instead of
+//! imitating one: a fresh instance in well under a second, with its own
+//! certificate authority, its own generated passwords and its own directory.
+//!
+//! # What holds for every server of the lab
+//!
+//! - It listens on `127.0.0.1` and on a Unix socket inside its private
+//!   directory (mode 0700), and nowhere else.
+//! - It runs without privileges: started by root, it runs as `postgres`, or as
+//!   `nobody` where that account is missing.
+//! - It does not outlive its owner. A [`keeper::Keeper`] holds one end of a
+//!   pipe whose other end is the owning process; when that closes, by `Drop`,
+//!   by a panic or by SIGKILL, the server is ended and its directory removed.
+//! - Every secret is generated for the instance and carries the mark
+//!   [`secret::MARK`], so that a test can search logs, databases and answers
+//!   for a leak. Debug output never shows one.
+//!
+//! # Rooms
+//!
+//! | module | what it gives |
+//! | --- | --- |
+//! | [`postgres`] | `Postgres::start`, its standby, pausing, killing, restarting |
+//! | [`estate`] | what a company would have in it: the billing database and its roles |
+//! | [`ca`] | a certificate authority made for one run, and wrong ones |
+//! | [`clock`] | the real clock, and waiting for real conditions |
+//! | [`dial`] | connections that check the server against that authority |
+//! | [`keeper`] | the process that ends what the owner left behind |
+//! | [`process`] | what `/proc` says about the server's processes |
+//! | [`secret`] | generated, marked, never printed |
+//!
+//! # What it needs
+//!
+//! Debian or Ubuntu: the package `postgresql` (or `postgresql-15` and newer)
+//! for `initdb`, `postgres` and `pg_basebackup`; `setpriv` and `ipcrm` are part
+//! of the essential `util-linux`. `QUELL_LAB_PG_BIN` names another directory
+//! of server binaries, `QUELL_LAB_CACHE` another place for the template.
+
+pub mod ca;
+pub mod clock;
+pub mod dial;
+pub mod estate;
+pub mod keeper;
+pub mod postgres;
+pub mod process;
+pub mod secret;
