@@ -9,10 +9,19 @@
 
 extern crate alloc;
 
+pub mod action;
+pub mod approval;
 pub mod canonical;
+pub mod clear;
+pub mod decision;
+pub mod hold;
 pub mod id;
+pub mod manifest;
 pub mod personal;
+pub mod plan;
+pub mod proof;
 pub mod secret;
 pub mod signal;
+pub mod target;
 pub mod time;
 pub mod untrusted;

@@ -1,0 +1,97 @@
+//! The exact thing an attempt acts on or a probe looks at.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{id::TargetId, personal::Personal, signal::CredentialKind, time::Timestamp};
+
+/// The four kinds of things that a plane holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    Identity,
+    Credential,
+    Session,
+    Entitlement,
+}
+
+impl TargetKind {
+    /// Its name, which is also part of the opaque id.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Credential => "credential",
+            Self::Session => "session",
+            Self::Entitlement => "entitlement",
+        }
+    }
+}
+
+/// One thing on one plane. Equal ids mean the same thing; the native id is
+/// personal data and may be erased.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Target {
+    pub id: TargetId,
+    /// The connector's name.
+    pub plane: String,
+    pub kind: TargetKind,
+    /// What the plane calls it: `billing_app`, `billing_app#password`, `pid:4711@1763884800123456`.
+    pub native: Personal,
+    /// The identity it belongs to; itself for an identity.
+    pub identity: TargetId,
+}
+
+impl Target {
+    /// `SYSTEM/NATIVE_ID`, or `SYSTEM/[erased]`.
+    pub fn reference(&self) -> String {
+        alloc::format!("{}/{}", self.plane, self.native.shown())
+    }
+}
+
+/// A thing as a plane reports it now, before it has an opaque id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    pub kind: TargetKind,
+    pub native: String,
+    /// The native id of the identity it belongs to; itself for an identity.
+    pub identity: String,
+    /// For credentials.
+    pub credential_kind: Option<CredentialKind>,
+    /// For sessions: the native id of the credential that opened it, where the plane knows.
+    pub opened_with: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    /// Plain facts, never secrets: `application_name`, `client_addr`, `can_login`, `oid`.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// Everything a plane reports about one identity at one moment. Taken before
+/// acting, because killing a parent often loses the handle to its children.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enumeration {
+    /// When it was asked, by Quell's clock.
+    pub at: Option<Timestamp>,
+    pub found: Vec<Found>,
+    /// What the connector could not look at, in our words (invariant 15).
+    pub not_looked_at: Vec<String>,
+    /// More was there than the limit of the call.
+    pub truncated: bool,
+}
+
+impl Enumeration {
+    /// What was found of one kind.
+    pub fn of(&self, kind: TargetKind) -> impl Iterator<Item = &Found> {
+        self.found.iter().filter(move |f| f.kind == kind)
+    }
+}
+
+/// One target's state as its plane holds it: the before-state of a hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    pub exists: bool,
+    /// Attributes by value; never a secret. `null` where the plane holds none.
+    pub facts: BTreeMap<String, Option<String>>,
+    /// Names of secret parts and the ids of the sealed blobs that hold them.
+    pub sealed: BTreeMap<String, String>,
+}
