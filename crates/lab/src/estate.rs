@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::{postgres::Postgres, secret::Secret};
 
 /// A role that logs in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     pub user: String,
     pub password: Secret,

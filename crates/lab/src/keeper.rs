@@ -65,12 +65,13 @@ pub struct Keeper {
 
 impl Keeper {
     /// Stands ready to run `argv`, with output appended to `log`. `dir`, when
-    /// given, is removed at the end. The command sees no environment but `PATH`.
+    /// given, is removed at the end. `cwd` is where relative paths of the command
+    /// begin. The command sees no environment but `PATH`.
     ///
     /// # Errors
     ///
     /// When no shell can be started.
-    pub fn new(dir: Option<&Path>, log: &Path, end: End, argv: &[OsString]) -> Result<Self> {
+    pub fn new(dir: Option<&Path>, log: &Path, cwd: &Path, end: End, argv: &[OsString]) -> Result<Self> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "keeper"])
             .arg(dir.unwrap_or(Path::new("")))
@@ -82,7 +83,7 @@ impl Keeper {
             .args(argv)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .current_dir("/")
+            .current_dir(cwd)
             // Its own group: a signal to the owner's group must not take away the
             // one process that cleans up after it.
             .process_group(0)

@@ -1,4 +1,4 @@
-//! The lab: real planes as private servers on loopback.
+//! The lab: real planes as private servers on loopback, and the people of the demo.
 //!
 //! Development only; no product crate depends on it and it depends on no
 //! product crate. What Quell claims about a plane is claimed against the real
@@ -31,6 +31,17 @@
 //! | [`keeper`] | the process that ends what the owner left behind |
 //! | [`process`] | what `/proc` says about the server's processes |
 //! | [`secret`] | generated, marked, never printed |
+//! | [`journal`] | the JSON Lines files that the actors write |
+//! | [`sink`] | the credential file of a consumer |
+//! | [`actor`] | what the two actors share: arguments, ticks, the way to stop |
+//!
+//! # Actors
+//!
+//! `quell-lab-intruder` holds the leaked password and one live session and
+//! tries both every 100 ms; `quell-lab-billing-job` is the legitimate consumer
+//! that must not notice the containment. Both are processes of their own, know
+//! nothing of Quell, and write what they saw as JSON Lines. `quell-lab-postgres`
+//! starts one server with the billing estate by hand.
 //!
 //! # What it needs
 //!
@@ -39,11 +50,14 @@
 //! of the essential `util-linux`. `QUELL_LAB_PG_BIN` names another directory
 //! of server binaries, `QUELL_LAB_CACHE` another place for the template.
 
+pub mod actor;
 pub mod ca;
 pub mod clock;
 pub mod dial;
 pub mod estate;
+pub mod journal;
 pub mod keeper;
 pub mod postgres;
 pub mod process;
 pub mod secret;
+pub mod sink;

@@ -108,7 +108,7 @@ impl Postgres {
         // The keeper stands before anything is in the directory: from here on
         // nothing is left behind, whatever happens to this process.
         let server = install.argv("postgres", &[OsStr::new("-D"), data.as_os_str()]);
-        let keeper = Keeper::new(Some(dir.path()), &log, End::Quit, &server)?;
+        let keeper = Keeper::new(Some(dir.path()), &log, Path::new("/"), End::Quit, &server)?;
 
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).context("close the directory to others")?;
         install.own(dir.path())?;

@@ -1,5 +1,6 @@
 //! The lab's own promises, on real servers.
 
+mod actors;
 mod postgres;
 
 use std::{future::Future, time::Duration};
