@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod leaf;
 pub mod note;

@@ -1,6 +1,8 @@
 //! The log as strangers see it: roots, proofs, notes and bundles.
 
+mod bundle;
 mod checkpoint;
 mod note;
 mod proof;
 mod tree;
+mod world;
