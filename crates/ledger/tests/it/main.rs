@@ -2,6 +2,7 @@
 
 mod bundle;
 mod checkpoint;
+mod foreign;
 mod note;
 mod proof;
 mod tree;
