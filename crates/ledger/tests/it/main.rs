@@ -3,6 +3,7 @@
 mod bundle;
 mod checkpoint;
 mod foreign;
+mod no_std;
 mod note;
 mod proof;
 mod tree;
