@@ -1,0 +1,248 @@
+//! Records of one message: a JSON document, an array, JSON Lines, or documents
+//! one after the other.
+//!
+//! Arrays are handed on element by element, so a message of many records never
+//! stands in memory as one tree, and what was readable before a truncation is
+//! still read. Depth ends at serde_json's limit of 128, the size of one record
+//! at [`VALUES_MAX`]; both make a broken record. Reasons give a position and
+//! never quote the input, which may be a secret.
+
+use std::ops::ControlFlow;
+
+use quell_core::secret::Secret;
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value};
+
+/// Values in one record. A 16 MiB SARIF report, which is one record, has fewer;
+/// 16 MiB of `1,1,1` has more and would take half a gigabyte.
+const VALUES_MAX: usize = 2_000_000;
+
+/// One thing found in a message.
+pub enum Found {
+    /// A whole document, or one line of JSON Lines.
+    Document(Value),
+    /// An element of an array at the top.
+    Element(Value),
+    /// Not JSON from here on, or one line that is not.
+    Broken(String),
+}
+
+/// Hands every record of `bytes` to `take`, in order, until it breaks off. An
+/// empty array hands over nothing.
+pub fn each(bytes: &[u8], take: &mut dyn FnMut(Found) -> ControlFlow<()>) {
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        let _ = take(Found::Broken("the message is UTF-16; send JSON as UTF-8 (RFC 8259)".into()));
+        return;
+    }
+    let bytes = bytes.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(bytes).trim_ascii();
+    if bytes.is_empty() {
+        let _ = take(Found::Broken("the message is empty".into()));
+        return;
+    }
+    if is_lines(bytes) {
+        for line in lines(bytes) {
+            let found = match document(line) {
+                Ok(value) => Found::Document(value),
+                Err(error) => Found::Broken(format!("this line is not JSON: {error}")),
+            };
+            if take(found).is_break() {
+                return;
+            }
+        }
+        return;
+    }
+    let mut input = serde_json::Deserializer::from_slice(bytes);
+    let mut stopped = false;
+    let outcome = loop {
+        match (Top { take, stopped: &mut stopped }).deserialize(&mut input) {
+            Ok(()) if stopped || input.end().is_ok() => return,
+            Ok(()) => {}
+            Err(_) if stopped => return,
+            Err(error) => break error,
+        }
+    };
+    let _ = take(Found::Broken(format!("not JSON, and nothing after it is read: {outcome}")));
+}
+
+/// Reads one JSON text, as it stands nested in a string.
+pub fn document(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut input = serde_json::Deserializer::from_slice(bytes);
+    let value = Node { left: &mut VALUES_MAX.clone() }.deserialize(&mut input)?;
+    input.end()?;
+    Ok(value)
+}
+
+/// Overwrites the text of a record that may have held a secret. The parser's
+/// scratch space and the sender's bytes are beyond its reach.
+pub fn wipe(value: Value) {
+    match value {
+        Value::String(text) => drop(Secret::new(text)),
+        Value::Array(items) => items.into_iter().for_each(wipe),
+        Value::Object(map) => map.into_iter().for_each(|(_, item)| wipe(item)),
+        _ => {}
+    }
+}
+
+/// JSON Lines is what is no single document and has an object on at least half
+/// of its lines, so one broken line spoils only itself.
+fn is_lines(bytes: &[u8]) -> bool {
+    let (mut all, mut objects) = (0_usize, 0_usize);
+    for line in lines(bytes) {
+        all += 1;
+        objects += usize::from(line.starts_with(b"{") && line.ends_with(b"}"));
+    }
+    all > 1 && objects * 2 >= all && serde_json::from_slice::<IgnoredAny>(bytes).is_err()
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+}
+
+/// A document at the top: an array is streamed, all else is one record.
+struct Top<'a> {
+    take: &'a mut dyn FnMut(Found) -> ControlFlow<()>,
+    stopped: &'a mut bool,
+}
+
+impl Top<'_> {
+    fn hand(&mut self, found: Found) {
+        *self.stopped = (self.take)(found).is_break();
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Top<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
+        input.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Top<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while let Some(value) = items.next_element_seed(Node { left: &mut VALUES_MAX.clone() })? {
+            self.hand(Found::Element(value));
+            if *self.stopped {
+                // The rest stays unread; whoever called looks at `stopped` first.
+                return Err(A::Error::custom("stopped"));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
+        let value = Node { left: &mut VALUES_MAX.clone() }.visit_map(map)?;
+        self.hand(Found::Document(value));
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(mut self) -> Result<(), E> {
+        self.hand(Found::Document(Value::Null));
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(mut self, value: bool) -> Result<(), E> {
+        self.hand(Found::Document(value.into()));
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(mut self, value: i64) -> Result<(), E> {
+        self.hand(Found::Document(value.into()));
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(mut self, value: u64) -> Result<(), E> {
+        self.hand(Found::Document(value.into()));
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(mut self, value: f64) -> Result<(), E> {
+        self.hand(Found::Document(value.into()));
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(mut self, text: &str) -> Result<(), E> {
+        self.hand(Found::Document(text.into()));
+        Ok(())
+    }
+}
+
+/// A value that counts what it holds.
+struct Node<'a> {
+    left: &'a mut usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Value, D::Error> {
+        match self.left.checked_sub(1) {
+            Some(left) => *self.left = left,
+            None => return Err(D::Error::custom(format!("one record has more than {VALUES_MAX} values"))),
+        }
+        input.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Node { left: &mut *self.left })? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut out = Map::new();
+        while let Some(key) = map.next_key::<Key>()? {
+            let value = map.next_value_seed(Node { left: &mut *self.left })?;
+            // Of two equal keys the last counts; the first may be a secret.
+            if let Some(earlier) = out.insert(key.0, value) {
+                wipe(earlier);
+            }
+        }
+        Ok(Value::Object(out))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Key(String);

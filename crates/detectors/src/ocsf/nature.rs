@@ -1,0 +1,101 @@
+//! What a finding says happened, and whether it is real.
+//!
+//! Vendors have no shared vocabulary for types, so the kind is read from words
+//! in types, title and analytic, the most telling first. A kind decides no
+//! action by itself; it orders and names.
+
+use quell_core::signal::SignalKind;
+use serde_json::Value;
+
+use crate::field::{as_text, field, integer, list, text_at};
+
+/// The kind of the finding, with the reason for it.
+pub fn kind(finding: &Value, reasons: &mut Vec<String>) -> SignalKind {
+    let types = field(finding, "finding_info").map_or(&[][..], |info| list(info, "types")).iter().filter_map(as_text);
+    let types: Vec<String> = types.chain(text_at(finding, &["finding_info", "analytic", "name"])).collect();
+    let title = text_at(finding, &["finding_info", "title"]).unwrap_or_default();
+    // The type is the vendor's classification; a title merely mentions words.
+    for (from, words) in [("types", types.join(" ")), ("title", title)] {
+        if let Some((kind, word)) = kind_of_words(&words) {
+            reasons.push(format!("the kind is read from `{word}` in the finding's {from}"));
+            return kind;
+        }
+    }
+    reasons.push("the finding's type and title tell no kind".into());
+    SignalKind::Other
+}
+
+fn kind_of_words(words: &str) -> Option<(SignalKind, &'static str)> {
+    let lower: String = words.to_lowercase().chars().filter(|c| !matches!(c, ' ' | '-' | '_')).collect();
+    let leak = ["exposed", "leak"].into_iter().find(|w| lower.contains(w));
+    let credential = ["credential", "secret", "accesskey", "apikey", "token", "password", "privatekey"].iter().any(|w| lower.contains(w));
+    if let Some(word) = leak
+        && credential
+    {
+        return Some((SignalKind::LeakedSecret, word));
+    }
+    const WORDS: &[(SignalKind, &[&str])] = &[
+        (SignalKind::RiskySignIn, &["consolelogin", "signin", "impossibletravel", "login"]),
+        (SignalKind::PrivilegeChange, &["privilegeescalation", "privilegechange", "permissionchange", "policychange"]),
+        (SignalKind::PolicyViolation, &["policy:", "policyviolation", "rootcredentialusage"]),
+        (SignalKind::Posture, &["softwareandconfigurationchecks", "misconfiguration", "compliance", "posture", "vulnerabilit"]),
+        (
+            SignalKind::AnomalousUse,
+            &[
+                "unauthorizedaccess",
+                "anomalousbehavior",
+                "anomal",
+                "unusual",
+                "malicious",
+                "suspicious",
+                "exfiltration",
+                "credentialaccess",
+                "defenseevasion",
+                "stealth",
+                "persistence",
+                "lateralmovement",
+                "discovery",
+                "recon",
+                "impact:",
+                "pentest",
+                "ttps/",
+                "effects/",
+            ],
+        ),
+    ];
+    WORDS.iter().find_map(|(kind, words)| words.iter().find(|w| lower.contains(*w)).map(|w| (*kind, *w)))
+}
+
+/// Whether this is a drill: the sender marks it so, or the names are those that
+/// GuardDuty puts into generated findings.
+pub fn sample(finding: &Value, names: [&Option<String>; 3], reasons: &mut Vec<String>) -> bool {
+    let generated = names.into_iter().flatten().any(|n| n.starts_with("GeneratedFinding"));
+    let titled = text_at(finding, &["finding_info", "title"]).is_some_and(|t| t.to_ascii_lowercase().starts_with("[sample"));
+    let test = integer(finding, "verdict_id") == Some(6);
+    let marked = field(finding, "unmapped").is_some_and(is_marked);
+    let sample = generated || titled || test || marked;
+    if sample {
+        reasons.push("the sender marks the finding as a sample or test".into());
+    }
+    sample
+}
+
+/// Whether a key `sample`, alone or at the end of a flattened path, is true.
+fn is_marked(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.iter().any(|(key, item)| {
+            let name = key.rsplit(['.', '/']).next().unwrap_or(key);
+            let set = matches!(item, Value::Bool(true)) || item.as_str().is_some_and(|s| s.eq_ignore_ascii_case("true"));
+            (name.eq_ignore_ascii_case("sample") && set) || is_marked(item)
+        }),
+        Value::Array(items) => items.iter().any(is_marked),
+        _ => false,
+    }
+}
+
+/// Says so where the sender holds the finding for done. That ends nothing here.
+pub fn note_closed(finding: &Value, reasons: &mut Vec<String>) {
+    if integer(finding, "activity_id") == Some(3) || matches!(integer(finding, "status_id"), Some(3..=6)) {
+        reasons.push("the sender has closed or suppressed this finding on its side".into());
+    }
+}

@@ -1,0 +1,145 @@
+//! Input that is large, deep, or made to deceive.
+
+use std::path::Path;
+
+use quell_core::signal::Resolvable;
+use quell_detectors::{Builtin, REGISTRY};
+use quell_engine::port::Detectors;
+
+const MIB: usize = 1 << 20;
+
+#[test]
+fn depth_is_a_reason_and_never_a_crash() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"runs\":", "}]"), ("{\"detail\":{\"findings\":[", "]}}")] {
+        let deep = open.repeat(100_000) + "1" + &close.repeat(100_000);
+        let unclosed = open.repeat(16 * MIB / open.len());
+        for message in [deep, unclosed] {
+            for source in ["gitleaks", "ocsf", "quell", "auto"] {
+                let readout = Builtin.read(source, message.as_bytes());
+                assert!(readout.signals.is_empty());
+                assert_eq!(readout.unreadable.len(), 1, "{source} {open}");
+                assert!(readout.unreadable[0].reason.contains("recursion limit"), "{source} {open}: {}", readout.unreadable[0].reason);
+            }
+        }
+    }
+}
+
+#[test]
+fn depth_inside_a_string_is_passed_over() {
+    let data = "[".repeat(100_000);
+    let finding = serde_json::json!({"class_uid": 2004, "finding_info": {"uid": "1", "title": "t"}, "resources": [{"data": data}], "user": {"uid": "u"}});
+    let readout = Builtin.read("ocsf", finding.to_string().as_bytes());
+    assert_eq!(readout.signals[0].signal.subject.native_id.as_deref(), Some("u"));
+    assert!(readout.signals[0].signal.reasons.iter().any(|r| r.contains("resources[].data")));
+}
+
+#[test]
+fn a_message_of_16_mib_gives_a_bounded_answer() {
+    let fill =
+        |size: usize, open: &str, item: &str, close: &str| format!("{open}{}{close}", vec![item; (size - 64) / (item.len() + 1)].join(","));
+    // Many small records cost more than large ones, so they are fewer here.
+    let messages = [
+        fill(MIB, "[", "1", "]"),
+        fill(16 * MIB, "[[", "1", "]]"),
+        fill(MIB, "[", "{\"RuleID\":\"r\",\"class_uid\":2004,\"title\":\"t\"}", "]"),
+        format!("[\"{}\"]", "x".repeat(16 * MIB - 8)),
+        format!("[{{\"RuleID\":\"{0}\",\"Secret\":\"{0}\",\"class_uid\":2004,\"title\":\"{0}\"}}]", "x".repeat(5 * MIB)),
+    ];
+    for message in messages {
+        for detector in REGISTRY {
+            let readout = (detector.read)(message.as_bytes());
+            assert!(readout.signals.len() <= 50_000, "{}", detector.name);
+            assert!(readout.unreadable.len() <= 1_002, "{}: {}", detector.name, readout.unreadable.len());
+            assert!(readout.signals.len() + readout.unreadable.len() > 0, "{} is silent", detector.name);
+        }
+    }
+}
+
+#[test]
+fn one_record_of_millions_of_values_is_refused_before_it_is_built() {
+    let message = format!("[{{\"RuleID\":\"r\"}},[{}1]]", "1,".repeat(2_000_001));
+    let readout = Builtin.read("gitleaks", message.as_bytes());
+    assert_eq!((readout.signals.len(), readout.unreadable.len()), (1, 1));
+    assert!(readout.unreadable[0].reason.contains("more than 2000000 values"), "{}", readout.unreadable[0].reason);
+}
+
+#[test]
+fn what_is_over_the_bounds_is_told_and_not_dropped_in_silence() {
+    let readout = Builtin.read("gitleaks", format!("[{}]", vec!["{\"RuleID\":\"r\"}"; 50_001].join(",")).as_bytes());
+    assert_eq!((readout.signals.len(), readout.unreadable.len()), (50_000, 1));
+    assert_eq!(readout.unreadable[0].record, 50_000);
+    let readout = Builtin.read("gitleaks", format!("[{}]", vec!["1"; 5_000].join(",")).as_bytes());
+    assert_eq!(readout.unreadable.len(), 1_001);
+    assert!(readout.unreadable[1_000].reason.starts_with("4000 more"));
+}
+
+#[test]
+fn other_encodings_are_refused_with_the_next_move() {
+    for message in [&[0xFF, 0xFE, b'[', 0, b']', 0][..], &[0xFE, 0xFF, 0, b'[', 0, b']']] {
+        assert!(Builtin.read("gitleaks", message).unreadable[0].reason.contains("send JSON as UTF-8"));
+    }
+    assert_eq!(Builtin.read("gitleaks", b"[{\"RuleID\":\"\xC3\x28\"}]").unreadable.len(), 1);
+}
+
+#[test]
+fn one_broken_line_spoils_only_itself() {
+    let good = r#"{"RuleID":"r","Secret":"harbor-thistle"}"#;
+    let message = format!("{good}\n{{\"RuleID\":\"r\",\n\n{good}\r\nnot json\n{good}\n");
+    let readout = Builtin.read("gitleaks", message.as_bytes());
+    assert_eq!(readout.signals.len(), 3);
+    assert_eq!(readout.unreadable.iter().map(|u| u.record).collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
+fn documents_one_after_the_other_and_pretty_arrays_are_read_whole() {
+    let good = "{\n \"RuleID\": \"r\",\n \"Secret\": \"harbor-thistle\"\n}";
+    for (message, count) in [
+        (format!("{good}\n{good}"), 2),
+        (format!("[{good}]\n[{good},{good}]"), 3),
+        ("[\n{\"RuleID\":\"r\"},\n{\"RuleID\":\"s\"}\n]".to_owned(), 2),
+        (format!("\u{feff}{good}"), 1),
+    ] {
+        let readout = Builtin.read("gitleaks", message.as_bytes());
+        assert_eq!((readout.signals.len(), readout.unreadable.len()), (count, 0), "{message}");
+    }
+}
+
+#[test]
+fn the_hostile_alert_survives_bounded_and_without_its_secret() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/hostile/quell-hostile.json");
+    let bytes = std::fs::read(file).unwrap();
+    for source in ["quell", "auto"] {
+        let readout = Builtin.read(source, &bytes);
+        assert_eq!((readout.signals.len(), readout.unreadable.len()), (1, 0));
+        let detected = &readout.signals[0];
+        let signal = &detected.signal;
+        assert!(detected.secret.as_ref().is_some_and(|s| s.expose().starts_with("hostile-secret")));
+        let printed = serde_json::to_string(signal).unwrap() + &format!("{detected:?}");
+        assert!(!printed.contains("hostile-secret"));
+        assert!(!printed.contains("hostile-reason") && !printed.contains("hostile-unknown") && !printed.contains("hostile-fingerprint"));
+        assert_eq!(signal.title.raw().chars().count(), 300);
+        assert_eq!(signal.subject.native_id.as_ref().unwrap().chars().count(), 1_024);
+        assert_eq!(signal.subject.resolvable, Resolvable::Partial, "a cut id names nobody for certain");
+        assert_eq!(signal.actor.ip, None);
+        assert!(signal.reasons.iter().all(|r| r.is_ascii() && r.len() < 200), "{:?}", signal.reasons);
+        assert!(signal.dedupe_key.len() < 100);
+    }
+}
+
+#[test]
+fn ids_of_10_000_characters_are_cut_and_say_so_in_every_detector() {
+    let long = "x".repeat(10_000);
+    let ocsf = serde_json::json!({"class_uid": 2004, "finding_info": {"uid": &long, "title": &long}, "user": {"uid": &long, "name": &long}, "certificate": {"serial_number": &long}});
+    let gitleaks = serde_json::json!({"RuleID": &long, "File": &long, "Commit": &long, "Verified": &long});
+    for (source, message) in [("ocsf", ocsf), ("gitleaks", gitleaks)] {
+        let readout = Builtin.read(source, message.to_string().as_bytes());
+        let signal = &readout.signals[0].signal;
+        assert_eq!(signal.title.raw().chars().count(), 300);
+        let printed = serde_json::to_string(signal).unwrap();
+        assert!(printed.len() < 6_000, "{source}: {}", printed.len());
+        if source == "ocsf" {
+            assert_eq!(signal.subject.resolvable, Resolvable::Partial);
+            assert!(signal.reasons.iter().any(|r| r.contains("1,024")));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Which detector a message is read by.
+
+use quell_detectors::{Builtin, recognise};
+use quell_engine::port::Detectors;
+
+#[test]
+fn auto_knows_each_detector_by_its_first_record() {
+    let table = [
+        (r#"[{"RuleID":"r","Match":"m"}]"#, "gitleaks"),
+        (r#"[{"rule":"r","offender":"o"}]"#, "gitleaks"),
+        (r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"gitleaks"}},"results":[]}]}"#, "gitleaks"),
+        (r#"{"class_uid":2004,"metadata":{}}"#, "ocsf"),
+        (r#"{"class_uid":3001,"category_uid":3}"#, "ocsf"),
+        (r#"{"detail":{"findings":[{"class_uid":2004,"metadata":{}}]}}"#, "ocsf"),
+        (r#"{"kind":"leaked_secret","title":"t"}"#, "quell"),
+        ("{\"kind\":\"other\",\"title\":\"t\"}\n{\"kind\":\"other\",\"title\":\"u\"}", "quell"),
+    ];
+    for (message, name) in table {
+        assert_eq!(recognise(message.as_bytes()).map(|d| d.name), Ok(name), "{message}");
+    }
+}
+
+#[test]
+fn auto_says_so_when_no_detector_knows_the_message() {
+    for message in [
+        "null",
+        "[]",
+        "",
+        "{}",
+        "5",
+        "{\"kind\":\"pod\",\"title\":\"t\"}",
+        "{\"runs\":[{\"tool\":{\"driver\":{\"name\":\"other\"}}}]}",
+        "<xml/>",
+    ] {
+        let readout = Builtin.read("auto", message.as_bytes());
+        assert!(readout.signals.is_empty(), "{message}");
+        assert_eq!(readout.unreadable.len(), 1, "{message}");
+        assert!(readout.unreadable[0].reason.contains("no detector recognises"), "{message}: {}", readout.unreadable[0].reason);
+    }
+}
+
+#[test]
+fn an_unknown_detector_is_one_unreadable_record_that_names_the_known_ones() {
+    let readout = Builtin.read("git\u{202e}leaks\n", b"{}");
+    assert_eq!(readout.unreadable.len(), 1);
+    let reason = &readout.unreadable[0].reason;
+    assert!(Builtin.names().iter().all(|n| reason.contains(n)), "{reason}");
+    assert!(!reason.contains(['\n', '\u{202e}']), "{reason}");
+}
+
+#[test]
+fn the_names_are_sorted_and_do_not_hold_auto() {
+    assert_eq!(Builtin.names(), ["gitleaks", "ocsf", "quell"]);
+    assert!(Builtin.names().is_sorted());
+}
+
+#[test]
+fn only_gitleaks_takes_an_empty_report_as_an_answer() {
+    for message in ["null", "[]", " [ ] \n", "\u{feff}null"] {
+        let readout = Builtin.read("gitleaks", message.as_bytes());
+        assert!(readout.signals.is_empty() && readout.unreadable.is_empty(), "{message:?}");
+        for other in ["ocsf", "quell"] {
+            assert_eq!(Builtin.read(other, message.as_bytes()).unreadable.len(), 1, "{other} on {message:?}");
+        }
+    }
+    for message in ["", " \n", "[null]", "false", "{\"runs\":[]}", "\u{0}"] {
+        assert_eq!(Builtin.read("gitleaks", message.as_bytes()).unreadable.len(), 1, "{message:?}");
+    }
+}
