@@ -67,6 +67,8 @@ pub struct Round {
     pub proved: Proved,
     /// Which observation decided.
     pub decisive: Option<u32>,
+    /// The rightful consumer was seen using the new credential; none where nobody looked.
+    pub in_use: Option<bool>,
     pub at: Timestamp,
 }
 
@@ -74,6 +76,16 @@ impl TargetState {
     /// The attempt whose intent has no outcome yet.
     pub fn open_attempt(&self) -> Option<&AttemptState> {
         self.attempts.iter().rev().find(|a| a.outcome.is_none())
+    }
+
+    /// The attempt of which nobody knows yet what it did: no outcome, or `unknown`.
+    pub fn unsettled_attempt(&self) -> Option<&AttemptState> {
+        self.attempts.last().filter(|a| a.outcome.is_none() || a.outcome.as_deref() == Some("unknown"))
+    }
+
+    /// The newest probe round that started after the last act.
+    pub fn round_since_act(&self, acted_at: Option<Timestamp>) -> Option<&Round> {
+        self.rounds.last().filter(|r| acted_at.is_none_or(|acted| r.at >= acted))
     }
 
     /// The attempt of an id.
@@ -102,9 +114,13 @@ impl TargetState {
     }
 
     /// A case claims it.
-    pub fn hold(&mut self, case: &CaseId, before: Option<Reading>, at: Timestamp) {
-        if self.holds.is_empty() && self.before.is_none() {
+    pub fn hold(&mut self, case: &CaseId, before: Option<Reading>, seen_live_at: Option<Timestamp>, at: Timestamp) {
+        if self.before.is_none() {
             self.before = before;
+        }
+        if seen_live_at.is_some() {
+            self.was_ever_live = true;
+            self.last_live_at = self.last_live_at.max(seen_live_at);
         }
         self.holds.insert(case.clone());
         if self.life.is_none() {
@@ -185,6 +201,28 @@ impl TargetState {
         if self.life != Some(life) {
             self.life = Some(life);
             self.since = Some(at);
+        }
+    }
+}
+
+impl TargetState {
+    /// The state after one more event of the target's stream.
+    pub fn apply(&mut self, event: &crate::event::Event, at: Timestamp) {
+        use crate::event::Event;
+        match event {
+            Event::HoldPlaced(e) => {
+                self.target.get_or_insert_with(|| e.target.clone());
+                self.credential_kind = self.credential_kind.or(e.credential_kind);
+                self.leaked_was_right |= e.leaked_was_right;
+                self.hold(&e.case, e.before.clone(), e.seen_live_at, at);
+            }
+            Event::HoldReleased(e) => {
+                self.release(&e.case);
+            }
+            Event::AttemptIntended(e) => self.intend(e.cleared.clone(), e.new_secret.clone(), at),
+            Event::AttemptEnded(e) => self.conclude(&e.attempt, &e.outcome, e.reason.clone(), at),
+            Event::TargetProbed(e) => self.probed(e.round.clone()),
+            _ => {}
         }
     }
 }

@@ -1,0 +1,418 @@
+//! The record that holds findings, people, plans and proofs until closure.
+//!
+//! [`Case::apply`] folds a case's stream; [`decide`] says which events a command
+//! makes, or why it is refused. Both are pure. What a case shows as its
+//! credentials' lives comes from the targets' own streams.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    decision::Role,
+    event::{
+        By, CaseAdvanced, CaseClosed, CaseEnriched, CaseReopened, Event, FindingEnded, LeadTaken, NoteAdded, PeopleAsked, RestAccepted,
+        Stage, TaskAdded, TaskEnded, Verdict, VerdictGiven,
+    },
+    finding::{Corroboration, Finding, Outcome},
+    hold::TargetState,
+    id::{CaseId, FindingId, PersonId, PlanId, TargetId, TaskId},
+    personal::Personal,
+    plan::PlanKind,
+    proof::{Exposure, Life},
+    signal::CredentialKind,
+    target::{Target, TargetKind},
+    time::Timestamp,
+};
+
+/// A case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    pub id: CaseId,
+    pub opened_at: Timestamp,
+    pub closed_at: Option<Timestamp>,
+    pub because: String,
+    pub stages: Vec<(Stage, Timestamp)>,
+    pub findings: Vec<Finding>,
+    pub subjects: BTreeMap<TargetId, CaseEnriched>,
+    /// When each subject was looked at last.
+    pub looked_at: BTreeMap<TargetId, Timestamp>,
+    /// Credentials and sessions of the case, in the order they became known.
+    pub linked: Vec<(Target, Option<CredentialKind>)>,
+    pub plans: Vec<(PlanId, PlanKind)>,
+    pub lead: Option<PersonId>,
+    pub verdicts: Vec<(Role, Verdict, By, Timestamp)>,
+    pub asked: Option<(PeopleAsked, Timestamp)>,
+    pub notes: Vec<(Personal, By, Timestamp)>,
+    pub tasks: Vec<Task>,
+    pub accepted: BTreeMap<TargetId, (Timestamp, By)>,
+}
+
+/// Something a person is asked to do by hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    pub added: TaskAdded,
+    pub at: Timestamp,
+    pub ended: Option<(By, Timestamp)>,
+}
+
+impl Case {
+    /// The case after its first event.
+    pub fn opened(event: &crate::event::CaseOpened, at: Timestamp) -> Self {
+        Self {
+            id: event.case.clone(),
+            opened_at: at,
+            closed_at: None,
+            because: event.because.clone(),
+            stages: vec![(Stage::Detected, at)],
+            findings: vec![event.finding.clone()],
+            subjects: BTreeMap::new(),
+            looked_at: BTreeMap::new(),
+            linked: Vec::new(),
+            plans: Vec::new(),
+            lead: None,
+            verdicts: Vec::new(),
+            asked: None,
+            notes: Vec::new(),
+            tasks: Vec::new(),
+            accepted: BTreeMap::new(),
+        }
+    }
+
+    /// The case after one more event.
+    pub fn apply(&mut self, event: &Event, by: &By, at: Timestamp) {
+        match event {
+            Event::FindingAttached(e) => self.findings.push(e.finding.clone()),
+            Event::FindingRepeated(e) => {
+                if let Some(finding) = self.findings.iter_mut().find(|f| f.id == e.finding) {
+                    finding.alerts.insert(e.alert.clone());
+                    finding.senders.insert(e.sender.clone());
+                    finding.seen.insert(e.dedupe.clone());
+                    finding.count += u32::from(e.counts);
+                    finding.first_at = finding.first_at.min(e.at);
+                    finding.last_at = finding.last_at.max(e.at);
+                }
+            }
+            Event::FindingEnded(e) => {
+                if let Some(finding) = self.findings.iter_mut().find(|f| f.id == e.finding) {
+                    finding.outcome = Some(e.outcome.clone());
+                }
+            }
+            Event::CaseEnriched(e) => {
+                self.subjects.insert(e.identity.id.clone(), e.clone());
+                self.looked_at.insert(e.identity.id.clone(), at);
+                for (target, kind) in &e.credentials {
+                    self.link(target, *kind);
+                }
+                for session in &e.sessions {
+                    self.link(session, None);
+                }
+            }
+            Event::TargetLinked(e) => self.link(&e.target, e.credential_kind),
+            Event::PlanLinked(e) => self.plans.push((e.plan.clone(), e.kind)),
+            Event::CaseAdvanced(e) => self.stages.push((e.stage, at)),
+            Event::PeopleAsked(e) => self.asked = Some((e.clone(), at)),
+            Event::VerdictGiven(e) => self.verdicts.push((e.role, e.verdict, by.clone(), at)),
+            Event::LeadTaken(e) => self.lead = Some(e.lead.clone()),
+            Event::NoteAdded(e) => self.notes.push((e.text.clone(), by.clone(), at)),
+            Event::TaskAdded(e) => self.tasks.push(Task { added: e.clone(), at, ended: None }),
+            Event::TaskEnded(e) => {
+                if let Some(task) = self.tasks.iter_mut().find(|t| t.added.task == e.task) {
+                    task.ended = Some((by.clone(), at));
+                }
+            }
+            Event::RestAccepted(e) => {
+                self.accepted.insert(e.target.clone(), (e.until, by.clone()));
+            }
+            Event::CaseClosed(_) => {
+                self.stages.push((Stage::Closed, at));
+                self.closed_at = Some(at);
+            }
+            Event::CaseReopened(_) => {
+                self.closed_at = None;
+                self.stages.push((Stage::Triaged, at));
+            }
+            _ => {}
+        }
+    }
+
+    fn link(&mut self, target: &Target, kind: Option<CredentialKind>) {
+        if !self.linked.iter().any(|(t, _)| t.id == target.id) {
+            self.linked.push((target.clone(), kind));
+        }
+    }
+
+    /// How far it is.
+    pub fn stage(&self) -> Stage {
+        self.stages.last().map_or(Stage::Detected, |(stage, _)| *stage)
+    }
+
+    /// It still takes findings and acts.
+    pub fn is_open(&self) -> bool {
+        self.closed_at.is_none()
+    }
+
+    /// The earliest moment that anything was wrong, for "changed since" and for
+    /// authority gained too late.
+    pub fn earliest_sign(&self) -> Timestamp {
+        self.findings.iter().filter(|f| !f.containment_evidence).map(|f| f.first_at).min().unwrap_or(self.opened_at).min(self.opened_at)
+    }
+
+    /// What its findings say together.
+    pub fn corroboration(&self) -> Corroboration {
+        Corroboration::of(self.findings.iter())
+    }
+
+    /// The identities its findings are about.
+    pub fn roots(&self) -> Vec<Target> {
+        let mut roots: Vec<Target> = Vec::new();
+        for resolved in self.findings.iter().filter_map(|f| f.resolved.as_ref()) {
+            if !roots.iter().any(|t| t.id == resolved.identity.id) {
+                roots.push(resolved.identity.clone());
+            }
+        }
+        roots
+    }
+
+    /// The credentials that were reported exposed.
+    pub fn exposed(&self) -> BTreeSet<TargetId> {
+        self.findings
+            .iter()
+            .filter(|f| f.kind == crate::signal::SignalKind::LeakedSecret && !f.sample)
+            .filter_map(|f| f.resolved.as_ref()?.credential.as_ref().map(|c| c.id.clone()))
+            .collect()
+    }
+
+    /// People who are subjects of it or joined to one (invariant 13).
+    pub fn entangled(&self) -> BTreeSet<PersonId> {
+        self.subjects.values().flat_map(|s| s.entangled.iter().cloned()).collect()
+    }
+
+    /// Security operations' last verdict is "not malicious".
+    pub fn is_not_malicious(&self) -> bool {
+        self.verdicts
+            .iter()
+            .rev()
+            .find(|(role, ..)| *role == Role::Secops)
+            .is_some_and(|(_, verdict, ..)| *verdict == Verdict::NotMalicious)
+    }
+
+    /// Everything it could not look at, each once (invariant 15).
+    pub fn not_looked_at(&self) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for gap in self.subjects.values().flat_map(|s| s.not_looked_at.iter()) {
+            if !out.contains(gap) {
+                out.push(gap.clone());
+            }
+        }
+        if self.subjects.values().any(|s| s.dependents.is_none()) {
+            out.push("consumers that nobody declared: unknown".to_string());
+        }
+        out
+    }
+
+    /// The exposure of one of its credentials: from the earliest sign that others
+    /// could use it, until the first dead probe past the settle time.
+    pub fn exposure(&self, target: &TargetState) -> Exposure {
+        let id = target.target.as_ref().map(|t| &t.id);
+        let identity = target.target.as_ref().map(|t| &t.identity);
+        let about = |f: &&Finding| {
+            f.resolved.as_ref().is_some_and(|r| r.credential.as_ref().map(|c| &c.id) == id || Some(&r.identity.id) == identity)
+                && !f.containment_evidence
+        };
+        let first = self.findings.iter().filter(about).min_by_key(|f| f.first_at);
+        let (from, basis) = first.map_or((self.opened_at, crate::signal::ObservedFrom::Received), |f| (f.first_at, f.first_at_from));
+        let basis = match basis {
+            crate::signal::ObservedFrom::Event => "event",
+            crate::signal::ObservedFrom::VendorUpdate => "vendor_update",
+            crate::signal::ObservedFrom::Received => "received",
+        };
+        Exposure {
+            from,
+            from_basis: basis.to_string(),
+            at_least_until: target.last_live_at,
+            at_most_until: target.dead_since,
+            running: target.dead_since.is_none(),
+        }
+    }
+}
+
+/// What a person orders on a case.
+#[derive(Clone, Debug)]
+pub enum Command {
+    GiveVerdict { role: Role, verdict: Verdict, evidence: Option<Personal> },
+    TakeLead { person: PersonId },
+    Note { text: Personal },
+    AddTask { task: TaskId, owner: Role, text: Personal },
+    EndTask { task: TaskId, attested: Option<Personal> },
+    EndFinding { finding: FindingId, outcome: Outcome, evidence: Option<Personal> },
+    Accept { target: TargetId, until: Timestamp, reason: Personal },
+    Close { note: Option<Personal> },
+    Reopen { because: String },
+}
+
+/// Why a command on a case is refused; says the next move.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("case `{0}` is closed; reopen it first")]
+    Closed(CaseId),
+    #[error("case `{0}` is not closed")]
+    NotClosed(CaseId),
+    #[error("{0} in case `{1}`; `quell case show {1}` lists what there is")]
+    Unknown(String, CaseId),
+    #[error("case `{case}` cannot close: {open}; contain it, give the finding an outcome, or accept the rest")]
+    StillOpen { case: CaseId, open: String },
+    #[error("an acceptance needs an end in the future, found `{0}`")]
+    EndsInThePast(Timestamp),
+    #[error("the role `{0}` gives no verdict; `iam`, `secops` and `business_owner` do")]
+    NoVerdictOf(&'static str),
+}
+
+/// The events that a command makes on a case, or why it is refused. Whether the
+/// person may at all was policy's question, asked before.
+pub fn decide(
+    case: &Case,
+    targets: &BTreeMap<TargetId, TargetState>,
+    open_plans: usize,
+    command: Command,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refused> {
+    if !case.is_open() && !matches!(command, Command::Reopen { .. } | Command::Note { .. }) {
+        return Err(Refused::Closed(case.id.clone()));
+    }
+    let event: Event = match command {
+        Command::GiveVerdict { role, verdict, evidence } => {
+            if !matches!(role, Role::Iam | Role::Secops | Role::BusinessOwner) {
+                return Err(Refused::NoVerdictOf(role.name()));
+            }
+            VerdictGiven { role, verdict, evidence }.into()
+        }
+        Command::TakeLead { person } => LeadTaken { lead: person, from: case.lead.clone() }.into(),
+        Command::Note { text } => NoteAdded { text }.into(),
+        Command::AddTask { task, owner, text } => {
+            TaskAdded { task, plan: None, step: None, owner, what: "a person's task".to_string(), text: Some(text) }.into()
+        }
+        Command::EndTask { task, attested } => {
+            if !case.tasks.iter().any(|t| t.added.task == task && t.ended.is_none()) {
+                return Err(Refused::Unknown(format!("no open task `{task}`"), case.id.clone()));
+            }
+            TaskEnded { task, attested }.into()
+        }
+        Command::EndFinding { finding, outcome, evidence } => {
+            if !case.findings.iter().any(|f| f.id == finding) {
+                return Err(Refused::Unknown(format!("no finding `{finding}`"), case.id.clone()));
+            }
+            FindingEnded { finding, outcome, evidence }.into()
+        }
+        Command::Accept { target, until, reason } => {
+            if until <= now {
+                return Err(Refused::EndsInThePast(until));
+            }
+            if !case.linked.iter().any(|(t, _)| t.id == target) {
+                return Err(Refused::Unknown(format!("no credential or session `{target}`"), case.id.clone()));
+            }
+            RestAccepted { target, until, reason }.into()
+        }
+        Command::Close { note } => {
+            let open = still_open(case, targets, open_plans, now);
+            if !open.is_empty() {
+                return Err(Refused::StillOpen { case: case.id.clone(), open: open.join("; ") });
+            }
+            CaseClosed { note }.into()
+        }
+        Command::Reopen { because } => {
+            if case.is_open() {
+                return Err(Refused::NotClosed(case.id.clone()));
+            }
+            CaseReopened { because }.into()
+        }
+    };
+    Ok(vec![event])
+}
+
+/// What keeps a case from closing (invariant 8); empty when nothing does.
+pub fn still_open(case: &Case, targets: &BTreeMap<TargetId, TargetState>, open_plans: usize, now: Timestamp) -> Vec<String> {
+    let mut open = Vec::new();
+    if open_plans > 0 {
+        open.push(format!("{open_plans} plan(s) have not ended"));
+    }
+    // A case whose every finding has an outcome that needs no containment is done.
+    let needs_none = |f: &Finding| {
+        matches!(
+            f.outcome,
+            Some(
+                Outcome::Expected
+                    | Outcome::FalsePositive
+                    | Outcome::Duplicate
+                    | Outcome::PrivilegeReduced
+                    | Outcome::Retired
+                    | Outcome::ReUse
+            )
+        ) || f.containment_evidence
+            || matches!(f.outcome, Some(Outcome::AcceptedRisk { until }) if until > now)
+    };
+    if case.findings.iter().all(needs_none) {
+        return open;
+    }
+    for finding in case.findings.iter().filter(|f| f.resolved.is_none() && !needs_none(f)) {
+        open.push(format!("finding `{}` names nobody on our planes and has no outcome", finding.id));
+    }
+    for (target, _) in &case.linked {
+        let state = targets.get(&target.id);
+        let contained = state.is_some_and(|s| s.is_contained() || s.life == Some(Life::Restored));
+        let accepted = case.accepted.get(&target.id).is_some_and(|(until, _)| *until > now);
+        if !contained && !accepted {
+            let life = state.and_then(|s| s.life).unwrap_or(Life::Unknown);
+            let word = serde_json::to_value(life).ok().and_then(|v| v.as_str().map(ToString::to_string)).unwrap_or_default();
+            open.push(format!("{} `{}` is {word}", target.kind.name(), target.reference()));
+        }
+    }
+    if case.linked.iter().all(|(t, _)| t.kind != TargetKind::Credential)
+        && case.findings.iter().any(|f| f.resolved.is_some() && !needs_none(f))
+    {
+        open.push("no credential of the subject was looked at".to_string());
+    }
+    open
+}
+
+/// The stage that the facts show, for [`CaseAdvanced`].
+pub fn stage_of(case: &Case, decided: bool, acted: bool, proven: bool, restored: bool) -> Option<CaseAdvanced> {
+    let stage = if !case.is_open() {
+        return None;
+    } else if restored {
+        Stage::Restored
+    } else if proven {
+        Stage::Proven
+    } else if acted {
+        Stage::Acted
+    } else if decided {
+        Stage::Decided
+    } else if !case.subjects.is_empty() {
+        Stage::Triaged
+    } else {
+        Stage::Detected
+    };
+    (stage > case.stage()).then_some(CaseAdvanced { stage })
+}
+
+/// A closed case wakes up when what it held comes back.
+pub fn reopen_for(life: Life, case: &Case) -> Option<CaseReopened> {
+    (!case.is_open() && life == Life::Live).then(|| CaseReopened { because: "a credential of it was seen usable again".to_string() })
+}
+
+/// One row of the case list, without loading anything else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    pub id: CaseId,
+    pub state: Stage,
+    pub opened_at: Timestamp,
+    pub closed_at: Option<Timestamp>,
+    pub findings: u32,
+    pub signals: u32,
+}

@@ -1,0 +1,163 @@
+//! Signals with one fold key, and how sure Quell is.
+//!
+//! Confidence is computed from corroboration, never copied from a sender
+//! (invariant 12): possession of the secret outweighs two senders, two senders
+//! outweigh one, and a vendor's `Verified: true` weighs nothing.
+
+use alloc::{collections::BTreeSet, string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{AlertId, FindingId, SourceId},
+    personal::Personal,
+    secret::{Fingerprint, FingerprintKey},
+    signal::{CredentialKind, IdentityKind, ObservedFrom, Resolvable, SignalKind},
+    target::Target,
+    time::Timestamp,
+};
+
+/// A signal as the ledger keeps it: what names a person is committed to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FiledSignal {
+    pub alert: AlertId,
+    pub source: SourceId,
+    pub detector: String,
+    pub detector_version: u16,
+    pub kind: SignalKind,
+    pub title: Personal,
+    pub observed_at: Timestamp,
+    pub observed_at_from: ObservedFrom,
+    pub severity: u8,
+    pub severity_vendor: Option<String>,
+    pub vendor_confidence: Option<String>,
+    pub sample: bool,
+    pub containment_evidence: bool,
+    pub resolvable: Resolvable,
+    pub identity_kind: IdentityKind,
+    pub native_id: Option<Personal>,
+    pub name: Option<Personal>,
+    pub system: Option<Personal>,
+    pub credential_kind: Option<CredentialKind>,
+    pub credential_id: Option<Personal>,
+    pub fingerprint: Option<Fingerprint>,
+    pub actor_id: Option<Personal>,
+    pub actor_name: Option<Personal>,
+    pub actor_ip: Option<Personal>,
+    /// Keyed hash of the detector's dedupe key.
+    pub dedupe: String,
+    pub reasons: Vec<String>,
+}
+
+/// Whom a signal turned out to be about, on our planes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resolved {
+    pub identity: Target,
+    pub credential: Option<Target>,
+    /// The alert carried the secret and it matched this credential.
+    pub possession: bool,
+    /// How the match was made; our words.
+    pub because: String,
+}
+
+/// Signals with one fold key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub id: FindingId,
+    pub fold: String,
+    pub kind: SignalKind,
+    pub title: Personal,
+    pub count: u32,
+    pub first_at: Timestamp,
+    pub first_at_from: ObservedFrom,
+    pub last_at: Timestamp,
+    pub senders: BTreeSet<SourceId>,
+    pub alerts: BTreeSet<AlertId>,
+    /// Keyed dedupe keys that were counted.
+    pub seen: BTreeSet<String>,
+    pub resolved: Option<Resolved>,
+    pub fingerprint: Option<Fingerprint>,
+    pub sample: bool,
+    pub containment_evidence: bool,
+    pub unreadable: bool,
+    pub outcome: Option<Outcome>,
+}
+
+/// How a finding ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    Contained,
+    PrivilegeReduced,
+    Retired,
+    Expected,
+    FalsePositive,
+    Duplicate,
+    ReUse,
+    AcceptedRisk { until: Timestamp },
+}
+
+/// What two signals must share to be one finding: whom or what they are about,
+/// and what is said of it. The same secret in two commits folds; an id that
+/// merely looks like a key does not.
+pub fn fold_key(
+    key: &FingerprintKey,
+    kind: SignalKind,
+    resolved: Option<&Resolved>,
+    fingerprint: Option<&Fingerprint>,
+    dedupe: &str,
+) -> String {
+    let kind = serde_json::to_string(&kind).expect("a kind is a word");
+    let about = match (resolved, fingerprint) {
+        (Some(r), _) => r.credential.as_ref().unwrap_or(&r.identity).id.as_str(),
+        (None, Some(print)) => print.0.as_str(),
+        (None, None) => dedupe,
+    };
+    key.opaque("fold", &[&kind, about])
+}
+
+/// What is known of a case's findings together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corroboration {
+    pub possession: bool,
+    /// Distinct senders, by credential.
+    pub senders: u32,
+    pub secret_exposed: bool,
+    pub all_samples: bool,
+}
+
+impl Corroboration {
+    /// Sums up findings about one subject.
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
+        let mut senders = BTreeSet::new();
+        let mut sum = Self { possession: false, senders: 0, secret_exposed: false, all_samples: true };
+        for finding in findings.into_iter().filter(|f| !f.containment_evidence && !f.unreadable) {
+            sum.possession |= finding.resolved.as_ref().is_some_and(|r| r.possession) && !finding.sample;
+            sum.secret_exposed |= finding.kind == SignalKind::LeakedSecret && !finding.sample;
+            sum.all_samples &= finding.sample;
+            if !finding.sample {
+                senders.extend(finding.senders.iter().cloned());
+            }
+        }
+        sum.senders = u32::try_from(senders.len()).unwrap_or(u32::MAX);
+        sum
+    }
+
+    /// Enough to cut at once: possession, or a second sender with another credential.
+    pub fn is_corroborated(&self) -> bool {
+        self.possession || self.senders >= 2
+    }
+
+    /// 0..100, by a table and nothing else.
+    pub fn confidence(&self) -> u8 {
+        match (self.all_samples, self.possession, self.senders) {
+            (true, ..) => 0,
+            (_, true, n) if n >= 2 => 99,
+            (_, true, _) => 95,
+            (_, false, n) if n >= 3 => 90,
+            (_, false, 2) => 80,
+            (_, false, 1) => 40,
+            _ => 10,
+        }
+    }
+}
