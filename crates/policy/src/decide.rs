@@ -1,0 +1,146 @@
+//! Asking the set.
+//!
+//! Cedar skips a policy whose evaluation errs, and a skipped `forbid` lets
+//! things pass. So an answer that carries any error is a deny, whatever Cedar
+//! decided, and the errors go into the decision as an alarm.
+
+use std::{collections::BTreeMap, fmt};
+
+use cedar_policy::{Authorizer, Entities, PolicyId, PolicySet, Request};
+use quell_core::decision::{AttemptQuestion, Decision, VerbQuestion, WhomToAsk};
+use quell_engine::port::Policy;
+
+use crate::{ask, load::Problem, request::Vocabulary, show::Rule};
+
+/// A policy set in force: loaded, validated, linted. Asking it cannot fail.
+pub struct CedarPolicy {
+    authorizer: Authorizer,
+    set: PolicySet,
+    vocabulary: Vocabulary,
+    rules: Vec<Rule>,
+    by_id: BTreeMap<String, usize>,
+    /// The largest number that a sum of approvals is compared with.
+    approvals_max: u8,
+    digest: String,
+    warnings: Vec<Problem>,
+}
+
+impl fmt::Debug for CedarPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CedarPolicy").field("digest", &self.digest).field("rules", &self.rules.len()).finish_non_exhaustive()
+    }
+}
+
+impl CedarPolicy {
+    pub(crate) fn new(set: PolicySet, vocabulary: Vocabulary, rules: Vec<Rule>, digest: String, warnings: Vec<Problem>) -> Self {
+        let by_id = rules.iter().enumerate().map(|(i, rule)| (rule.id.clone(), i)).collect();
+        let approvals_max = rules.iter().map(|r| r.approvals_max).max().unwrap_or(0).max(1);
+        Self { authorizer: Authorizer::new(), set, vocabulary, rules, by_id, approvals_max, digest, warnings }
+    }
+
+    /// The rules, in the order of their files.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule of an id.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.by_id.get(id).map(|i| &self.rules[*i])
+    }
+
+    /// What an author should look at; the set is in force nevertheless.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// SHA-256 over the schema and the files, in hex.
+    pub fn digest_text(&self) -> &str {
+        &self.digest
+    }
+
+    pub(crate) fn add_warnings(&mut self, warnings: Vec<Problem>) {
+        self.warnings.extend(warnings);
+    }
+
+    pub(crate) fn approvals_max(&self) -> u8 {
+        self.approvals_max
+    }
+
+    /// The same set without one rule, to see whether a test would miss it.
+    pub fn without(mut self, id: &str) -> Self {
+        // An id that is not there leaves the set as it is.
+        if let Ok(_removed) = self.set.remove_static(PolicyId::new(id)) {
+            self.rules.retain(|r| r.id != id);
+            self.by_id = self.rules.iter().enumerate().map(|(i, rule)| (rule.id.clone(), i)).collect();
+        }
+        self
+    }
+
+    fn answer(&self, request: Result<(Request, Entities), String>, request_digest: String) -> Decision {
+        let (allowed, errors, deciding) = match request {
+            Err(reason) => (false, vec![reason], Vec::new()),
+            Ok((request, entities)) => {
+                let response = self.authorizer.is_authorized(&request, &self.set, &entities);
+                let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();
+                let mut deciding: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+                deciding.sort();
+                (response.decision() == cedar_policy::Decision::Allow && errors.is_empty(), errors, deciding)
+            }
+        };
+        Decision { allowed, errors, policy_digest: self.digest.clone(), request_digest, deciding }
+    }
+
+    /// Would it be allowed? Without the digest of the question, for searches.
+    pub(crate) fn allows(&self, question: &AttemptQuestion) -> bool {
+        self.answer(self.vocabulary.attempt(question), String::new()).allowed
+    }
+}
+
+impl Policy for CedarPolicy {
+    fn digest(&self) -> String {
+        self.digest.clone()
+    }
+
+    fn decide(&self, question: &AttemptQuestion) -> Decision {
+        self.answer(self.vocabulary.attempt(question), question.digest())
+    }
+
+    fn permits(&self, question: &VerbQuestion) -> Decision {
+        self.answer(self.vocabulary.verb(question), question.digest())
+    }
+
+    fn whom_to_ask(&self, question: &AttemptQuestion) -> WhomToAsk {
+        ask::whom(self, question)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{example, schema::schema};
+
+    /// A set that the loader would refuse: nothing but the answer itself stands
+    /// between an erring `forbid` and an allow.
+    fn unlinted(text: &str) -> CedarPolicy {
+        let vocabulary = Vocabulary::of(&schema().expect("the schema parses")).expect("the schema has actions");
+        CedarPolicy::new(text.parse().expect("the text parses"), vocabulary, Vec::new(), String::new(), Vec::new())
+    }
+
+    #[test]
+    fn a_forbid_that_errs_is_a_deny_and_an_alarm() {
+        let set = unlinted(
+            "permit (principal, action, resource);
+             forbid (principal, action, resource) when { context.confidence + 9223372036854775807 > 0 };",
+        );
+        let decision = set.decide(&example());
+        assert!(!decision.allowed, "Cedar skips the forbid and would allow");
+        assert_eq!(decision.errors.len(), 1);
+        assert_eq!(set.whom_to_ask(&example()), WhomToAsk::NoOne);
+    }
+
+    #[test]
+    fn the_same_set_without_the_error_allows() {
+        let set = unlinted("permit (principal, action, resource);");
+        assert!(set.decide(&example()).allowed);
+    }
+}

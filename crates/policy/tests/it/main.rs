@@ -1,0 +1,3 @@
+//! The policy crate from outside: the shipped set, its loading, its properties.
+
+mod shipped;
