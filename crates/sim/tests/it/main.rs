@@ -1,0 +1,3 @@
+//! What the simulator's own parts promise.
+
+mod memory;
