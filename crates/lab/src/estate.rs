@@ -42,8 +42,6 @@ impl Estate {
             reporting: Login { user: "reporting".to_owned(), password: Secret::generate()? },
         };
         let postgres = server.connect_unix_superuser("postgres").await?;
-        // A data directory that the template's own database is copied from file
-        // by file is the faster way where commits need not reach the disk.
         postgres.batch_execute("CREATE DATABASE billing").await.context("make the database `billing`")?;
         let billing = server.connect_unix_superuser(&estate.database).await?;
         billing

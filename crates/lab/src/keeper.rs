@@ -26,7 +26,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// `$1` directory or empty, `$2` log, `$3` end signal, then the command. The
 /// children of a stopped server are continued first: a stopped process does not
-/// hear its parent's orders.
+/// hear its parent's orders. What has not ended within 10 s is killed, so that no
+/// owner waits for ever.
 const SCRIPT: &str = r#"
 dir=$1 log=$2 end=$3; shift 3
 child=
@@ -37,8 +38,14 @@ while read -r word; do
   esac
 done
 if [ -n "$child" ]; then
-  for pid in $(cat "/proc/$child/task/$child/children") "$child"; do kill -CONT "$pid"; done
+  family="$(cat "/proc/$child/task/$child/children") $child"
+  for pid in $family; do kill -CONT "$pid"; done
   kill -"$end" "$child"
+  looks=0
+  while read -r stat <"/proc/$child/stat" && [ "${stat#*) Z}" = "$stat" ] && [ $looks -lt 500 ]; do
+    looks=$((looks + 1)); sleep 0.02
+  done
+  [ $looks -lt 500 ] || for pid in $family; do kill -KILL "$pid"; done
   wait "$child"
 fi
 [ -z "$dir" ] || rm -rf "$dir"

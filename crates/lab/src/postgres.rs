@@ -94,7 +94,7 @@ impl Postgres {
         fill: impl FnOnce(&Install, &Options, &Path) -> Result<()>,
     ) -> Result<Self> {
         let install = Install::find()?;
-        let base = options.base.clone().unwrap_or_else(std::env::temp_dir);
+        let base = options.base();
         let dir = tempfile::Builder::new()
             .prefix("quell-pg-")
             .tempdir_in(&base)

@@ -1,14 +1,26 @@
 //! What a caller may choose about an instance, and the files that say it.
 
-use std::{fmt::Write, path::Path, path::PathBuf};
+use std::{
+    env,
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::statvfs;
 
 use crate::ca::Ca;
+
+/// The file system in memory that Linux mounts for everybody.
+const MEMORY: &str = "/dev/shm";
+/// Room for some dozen instances at once.
+const MEMORY_MIN_BYTES: u64 = 2 << 30;
 
 /// The choices about one instance. `Options::default()` is a fast one for tests.
 #[derive(Clone)]
 pub struct Options {
-    /// Where the private directory is made; the system's temporary one if `None`.
-    /// The server's account must be able to reach it.
+    /// Where the private directory is made. If `None`: memory where commits need
+    /// not reach the disk and there is enough of it, else the system's temporary
+    /// directory. The server's account must be able to reach it.
     pub base: Option<PathBuf>,
     /// Whether a commit reaches the disk. Off in tests, on in benches.
     pub durable: bool,
@@ -48,6 +60,18 @@ impl Options {
     #[must_use]
     pub fn durable() -> Self {
         Self { durable: true, ..Self::default() }
+    }
+
+    /// A thousand small files take 0.1 s to make in memory and 0.3 to 2 s on an
+    /// ext4 that a build is writing to (measured on 2 cores, November 2026). A
+    /// container's `/dev/shm` may be 64 MiB, too small for two instances.
+    pub(super) fn base(&self) -> PathBuf {
+        if let Some(base) = &self.base {
+            return base.clone();
+        }
+        let chosen = env::var_os("TMPDIR").is_some();
+        let room = statvfs(MEMORY).map_or(0, |found| found.f_bavail * found.f_frsize);
+        if self.durable || chosen || room < MEMORY_MIN_BYTES { env::temp_dir() } else { PathBuf::from(MEMORY) }
     }
 }
 

@@ -154,7 +154,10 @@ async fn a_dropped_server_leaves_no_process_and_no_directory() {
         }
         let dir = server.dir().to_owned();
         assert!(dir.is_dir());
+        // Well under the time after which the keeper stops asking and kills.
+        let dropping = tokio::time::Instant::now();
         drop(server);
+        assert!(dropping.elapsed() < Duration::from_secs(5), "{condition}: it had to be killed");
         assert!(!dir.exists(), "{condition}: the directory is still there");
         assert!(!family.into_iter().any(alive), "{condition}: a process is still there");
         drop(session);
