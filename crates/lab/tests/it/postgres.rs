@@ -95,6 +95,8 @@ async fn a_delayed_standby_has_the_commit_and_does_not_show_it() {
     let reader = standby.connect_superuser("postgres").await.unwrap();
     let received = format!("SELECT count(*) FROM pg_stat_wal_receiver WHERE flushed_lsn >= '{written}'");
     eventually("the standby has the commit", || async { number(&reader, &received).await == 1 }).await;
+    let held = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RecoveryApplyDelay'";
+    eventually("the standby holds it back", || async { number(&reader, held).await == 1 }).await;
 
     let late = "SELECT count(*) FROM pg_roles WHERE rolname = 'late'";
     assert_eq!(number(&reader, late).await, 0);
