@@ -29,7 +29,9 @@ use crate::note::VerifierKey;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The text of `README.txt` in every bundle.
+/// The text of `README.txt` in every bundle. Part of the format, because
+/// nothing else covers that file: another text needs a verifier that accepts
+/// both, or the bundles written before are refused.
 pub const README: &str = include_str!("bundle/README.txt");
 
 /// What a bundle is made of. Order within the lists does not matter.

@@ -75,6 +75,14 @@ fn the_same_content_in_any_order_is_the_same_file() {
     assert_eq!(names.join(" "), wanted.replace("BLOB", &blob));
 }
 
+/// A bundle outlives the software that wrote it. When this fails, bundles that
+/// people keep may no longer verify.
+#[test]
+fn the_format_of_released_bundles_stays() {
+    let bytes = bundle::write(&World::usual().bundle()).unwrap();
+    assert_eq!(Hash::of(&bytes).hex(), "afa9df68d5e96692ebce361d6d7ca4d35b549580d499a81829c1bce4e454e25e");
+}
+
 #[test]
 fn events_past_ten_stand_in_the_order_of_numbers() {
     let mut world = World::empty();
@@ -220,7 +228,8 @@ fn events_that_nobody_can_rely_on_are_refused() {
         }),
         Err(Unwritable::TooLarge { index: 0, .. })
     ));
-    let report = repacked(|files| *file(files, "events/0.json") = vec![b'x'; leaf::MAX_BYTES + 1]);
+    let huge = Fact { stream: CASE.into(), version: 1, erased: vec!["x".repeat(leaf::MAX_BYTES)], ..Fact::default() };
+    let report = repacked(|files| *file(files, "events/0.json") = serde_json::to_vec(&huge).unwrap());
     assert!(codes(&report).contains(&Code::BadEvent), "{report:?}");
 }
 
@@ -303,6 +312,34 @@ fn files_that_do_not_belong_are_refused() {
                 *proof = text.replace("index 5", "extra AAAA\nindex 5").into_bytes();
             }),
             vec![Code::BadInclusion],
+        ),
+        (
+            "a proof with another index",
+            Box::new(|f| {
+                let proof = file(f, "proofs/5.tlog-proof");
+                *proof = String::from_utf8(proof.clone()).unwrap().replace("index 5", "index 4").into_bytes();
+            }),
+            vec![Code::BadInclusion],
+        ),
+        (
+            "disclosures swapped",
+            Box::new(|f| {
+                let all = file(f, "disclosures.jsonl");
+                let text = String::from_utf8(all.clone()).unwrap();
+                let (first, second) = text.split_once('\n').unwrap();
+                *all = format!("{second}{first}\n").into_bytes();
+            }),
+            vec![Code::BadDisclosure],
+        ),
+        (
+            "a disclosure twice",
+            Box::new(|f| {
+                let all = file(f, "disclosures.jsonl");
+                let text = String::from_utf8(all.clone()).unwrap();
+                let first = text.split_inclusive('\n').next().unwrap();
+                *all = format!("{first}{text}").into_bytes();
+            }),
+            vec![Code::BadDisclosure],
         ),
         ("a loose disclosure", Box::new(|f| file(f, "disclosures.jsonl").insert(1, b' ')), vec![Code::BadDisclosure]),
     ];

@@ -94,6 +94,19 @@ fn what_cannot_be_proved_is_refused() {
 }
 
 #[test]
+fn the_size_is_part_of_what_a_proof_proves() {
+    let leaves = leaves(8);
+    let mut tree: Tree = leaves.iter().copied().collect();
+    let (two, four) = (tree::root(&leaves[..2]), tree::root(&leaves[..4]));
+    let path = proof::inclusion(0, 4, &mut tree).unwrap();
+    assert_eq!(proof::verify_inclusion(0, 4, &leaves[0], &path, &four), Ok(()));
+    assert_eq!(proof::verify_inclusion(0, 8, &leaves[0], &path, &four), Err(Unproved::Length(2)));
+    let grown = proof::consistency(2, 4, &mut tree).unwrap();
+    assert_eq!(proof::verify_consistency(2, 4, &two, &four, &grown), Ok(()));
+    assert_eq!(proof::verify_consistency(2, 8, &two, &four, &grown), Err(Unproved::Length(1)));
+}
+
+#[test]
 fn a_proof_in_a_huge_log_reads_few_nodes() {
     let mut reads = 0;
     let mut source = |_level: u8, _index: u64| {
