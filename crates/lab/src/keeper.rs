@@ -22,7 +22,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 
 /// `$1` directory or empty, `$2` log, `$3` end signal, then the command. The
 /// children of a stopped server are continued first: a stopped process does not
@@ -133,15 +136,17 @@ impl Keeper {
         Ok(status)
     }
 
-    /// Sends `signal` to the command, if it runs.
+    /// Sends `signal` to the command, if it still runs.
     ///
     /// # Errors
     ///
     /// When the signal may not be sent.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        match self.running {
-            Some(pid) => kill_process(pid, signal).with_context(|| format!("send signal {} to {pid}", signal.as_raw())),
-            None => Ok(()),
+        let Some(pid) = self.running else { return Ok(()) };
+        match kill_process(pid, signal) {
+            // It ended by itself, and the shell may have reaped it already.
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("send signal {} to {pid}", signal.as_raw())),
         }
     }
 
