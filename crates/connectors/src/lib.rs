@@ -1,0 +1,8 @@
+//! One folder per kind of plane behind the Connector port, and the sinks that
+//! consumers read their credentials from.
+//!
+//! A connector observes and acts. It never decides whether to act, and never
+//! says what a probe proves.
+
+pub mod file_sink;
+pub mod postgresql;

@@ -1,0 +1,177 @@
+//! Opening one connection, and being sure of who answers: TLS with the pinned
+//! authority and the pinned name, or a Unix socket whose listener runs as the
+//! server's own user.
+
+use std::{net::IpAddr, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
+
+use quell_core::secret::Secret;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use tokio::{net::UnixStream, task::JoinHandle, time::timeout};
+use tokio_postgres::{Client, Config, NoTls, config::SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    config::{PostgresConfig, Reach},
+    wire::{cause, one_line},
+};
+
+/// An open connection and the task that drives it.
+pub(super) struct Dialled {
+    pub(super) client: Client,
+    /// The server says of itself, while greeting, that it is not a standby.
+    pub(super) primary: bool,
+    driver: JoinHandle<()>,
+}
+
+impl Dialled {
+    /// Says good-bye and waits, a moment, until it is sent.
+    pub(super) async fn close(self) {
+        drop(self.client);
+        let _ = timeout(Duration::from_millis(200), self.driver).await;
+    }
+}
+
+/// A TLS connector that trusts `ca_pem` alone; the system's store is not asked.
+pub(super) fn pinned(ca_pem: &str) -> Result<MakeRustlsConnect, String> {
+    let mut roots = RootCertStore::empty();
+    for cert in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        let cert = cert.map_err(|e| format!("has a `ca_file` that is not PEM: {e}"))?;
+        roots.add(cert).map_err(|e| format!("has a `ca_file` with a certificate that cannot be an authority: {e}"))?;
+    }
+    if roots.is_empty() {
+        return Err("has a `ca_file` without a certificate; give the authority of the server's certificate in PEM".to_owned());
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| format!("cannot choose TLS versions: {e}"))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotOpened {
+    NoAnswer {
+        why: String,
+    },
+    /// `routine` is where in the server it was refused: it tells one 28000 from
+    /// another, in every language.
+    Refused {
+        code: String,
+        routine: String,
+        message: String,
+    },
+}
+
+impl NotOpened {
+    fn no_answer(why: impl Into<String>) -> Self {
+        Self::NoAnswer { why: why.into() }
+    }
+}
+
+/// Connects and logs in as `user`.
+pub(super) async fn dial(
+    config: &PostgresConfig,
+    tls: Option<&MakeRustlsConnect>,
+    user: &str,
+    secret: &Secret,
+    application: &str,
+) -> Result<Dialled, NotOpened> {
+    if user.contains('\0') || secret.expose().contains('\0') {
+        return Err(NotOpened::no_answer("a name or secret with a NUL cannot be sent"));
+    }
+    let mut login = Config::new();
+    login
+        .user(user)
+        .password(secret.expose())
+        .dbname(&config.dbname)
+        .application_name(application)
+        .connect_timeout(config.call_timeout)
+        // Not of the server's or the role's choosing: how times are printed, and
+        // how long a statement may take.
+        .options(format!(
+            "-c statement_timeout={} -c timezone=UTC -c datestyle=ISO -c search_path=pg_catalog",
+            config.statement_timeout.as_millis()
+        ));
+    match (&config.reach, tls) {
+        (Reach::Tls { host, port, address, .. }, Some(tls)) => {
+            at(&mut login, host, *port, *address).ssl_mode(SslMode::Require);
+            let (client, connection) = login.connect(tls.clone()).await.map_err(|e| refusal(&e))?;
+            Ok(driven(client, connection))
+        }
+        (Reach::Clear { host, port, address }, _) => {
+            at(&mut login, host, *port, *address).ssl_mode(SslMode::Disable);
+            let (client, connection) = login.connect(NoTls).await.map_err(|e| refusal(&e))?;
+            Ok(driven(client, connection))
+        }
+        (Reach::Unix { dir, port, owner }, _) => {
+            let stream = of_the_server(dir, *port, *owner).await.map_err(NotOpened::no_answer)?;
+            login.ssl_mode(SslMode::Disable);
+            let (client, connection) = login.connect_raw(stream, NoTls).await.map_err(|e| refusal(&e))?;
+            Ok(driven(client, connection))
+        }
+        (Reach::Tls { .. }, None) => Err(NotOpened::no_answer("no authority is pinned")),
+    }
+}
+
+fn at<'a>(login: &'a mut Config, host: &str, port: u16, address: Option<IpAddr>) -> &'a mut Config {
+    login.host(host).port(port);
+    if let Some(address) = address {
+        login.hostaddr(address);
+    }
+    login
+}
+
+fn driven<S, T>(client: Client, connection: tokio_postgres::Connection<S, T>) -> Dialled
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    // Reported from PostgreSQL 14 on; a pooler that leaves it out is not the server.
+    let primary = connection.parameter("in_hot_standby") == Some("off");
+    let driver = tokio::spawn(async move {
+        // A broken line is seen by the statement that waits on it.
+        if let Err(e) = connection.await {
+            tracing::debug!(why = cause(&e), "a connection to PostgreSQL ended");
+        }
+    });
+    Dialled { client, primary, driver }
+}
+
+/// The socket, if the process that listens on it runs as the server's user. In a
+/// directory that others may write to, anybody could listen.
+async fn of_the_server(dir: &Path, port: u16, owner: Option<u32>) -> Result<UnixStream, String> {
+    let found = tokio::fs::metadata(dir).await.map_err(|e| format!("the socket directory `{}` cannot be read: {e}", dir.display()))?;
+    let owner = match owner {
+        Some(owner) => owner,
+        None if found.mode() & 0o002 != 0 => {
+            return Err(format!(
+                "everybody may write to `{}`, so the configuration must name the server's user as `socket_owner`",
+                dir.display()
+            ));
+        }
+        None => found.uid(),
+    };
+    let path = dir.join(format!(".s.PGSQL.{port}"));
+    let stream = UnixStream::connect(&path).await.map_err(|e| format!("`{}`: {e}", path.display()))?;
+    let peer = stream.peer_cred().map_err(|e| format!("the peer of `{}` is not told: {e}", path.display()))?.uid();
+    if peer != owner {
+        return Err(format!("the listener of `{}` runs as user {peer}, not as {owner}: it is not the server", path.display()));
+    }
+    Ok(stream)
+}
+
+/// Sorts why there is no connection. The messages of the server name roles and
+/// databases, never secrets.
+fn refusal(e: &tokio_postgres::Error) -> NotOpened {
+    match e.as_db_error() {
+        Some(db) => NotOpened::Refused {
+            code: db.code().code().to_owned(),
+            routine: one_line(db.routine().unwrap_or_default()),
+            message: one_line(db.message()),
+        },
+        None => NotOpened::NoAnswer { why: cause(e) },
+    }
+}

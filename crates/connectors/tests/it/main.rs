@@ -1,0 +1,16 @@
+//! The connectors against real servers of the lab.
+
+mod act;
+mod bootstrap;
+mod enumerate;
+mod false_death;
+mod file_sink;
+mod hostile;
+mod identify;
+mod plane;
+mod probe;
+mod race;
+mod secrets;
+mod slow;
+mod twin;
+mod undo;
