@@ -6,16 +6,25 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use cedar_policy::{Authorizer, Entities, PolicyId, PolicySet, Request};
+use cedar_policy::{ActionConstraint, Authorizer, Entities, Policy as CedarRule, PolicyId, PolicySet};
 use quell_core::decision::{AttemptQuestion, Decision, VerbQuestion, WhomToAsk};
 use quell_engine::port::Policy;
 
-use crate::{ask, load::Problem, request::Vocabulary, show::Rule};
+use crate::{
+    ask,
+    load::Problem,
+    request::{Asked, Vocabulary},
+    show::Rule,
+};
 
 /// A policy set in force: loaded, validated, linted. Asking it cannot fail.
+#[derive(Clone)]
 pub struct CedarPolicy {
     authorizer: Authorizer,
     set: PolicySet,
+    /// For each action the policies whose scope admits it. The others could
+    /// neither apply nor err, and Cedar looks at every policy it is given.
+    by_action: BTreeMap<String, PolicySet>,
     vocabulary: Vocabulary,
     rules: Vec<Rule>,
     by_id: BTreeMap<String, usize>,
@@ -35,7 +44,8 @@ impl CedarPolicy {
     pub(crate) fn new(set: PolicySet, vocabulary: Vocabulary, rules: Vec<Rule>, digest: String, warnings: Vec<Problem>) -> Self {
         let by_id = rules.iter().enumerate().map(|(i, rule)| (rule.id.clone(), i)).collect();
         let approvals_max = rules.iter().map(|r| r.approvals_max).max().unwrap_or(0).max(1);
-        Self { authorizer: Authorizer::new(), set, vocabulary, rules, by_id, approvals_max, digest, warnings }
+        let by_action = by_action(&set, &vocabulary);
+        Self { authorizer: Authorizer::new(), set, by_action, vocabulary, rules, by_id, approvals_max, digest, warnings }
     }
 
     /// The rules, in the order of their files.
@@ -66,21 +76,24 @@ impl CedarPolicy {
         self.approvals_max
     }
 
-    /// The same set without one rule, to see whether a test would miss it.
-    pub fn without(mut self, id: &str) -> Self {
-        // An id that is not there leaves the set as it is.
-        if let Ok(_removed) = self.set.remove_static(PolicyId::new(id)) {
-            self.rules.retain(|r| r.id != id);
-            self.by_id = self.rules.iter().enumerate().map(|(i, rule)| (rule.id.clone(), i)).collect();
+    /// The same set without one rule, to see whether a test would miss it. An
+    /// id that is not there leaves the set as it is.
+    pub fn without(&self, id: &str) -> Self {
+        let mut rest = self.clone();
+        if rest.set.remove_static(PolicyId::new(id)).is_ok() {
+            rest.by_action = by_action(&rest.set, &rest.vocabulary);
+            rest.rules.retain(|r| r.id != id);
+            rest.by_id = rest.rules.iter().enumerate().map(|(i, rule)| (rule.id.clone(), i)).collect();
         }
-        self
+        rest
     }
 
-    fn answer(&self, request: Result<(Request, Entities), String>, request_digest: String) -> Decision {
-        let (allowed, errors, deciding) = match request {
+    fn answer(&self, asked: Result<Asked, String>, request_digest: String) -> Decision {
+        let (allowed, errors, deciding) = match asked {
             Err(reason) => (false, vec![reason], Vec::new()),
-            Ok((request, entities)) => {
-                let response = self.authorizer.is_authorized(&request, &self.set, &entities);
+            Ok(Asked { action, request, entities }) => {
+                let applicable = self.by_action.get(action).unwrap_or(&self.set);
+                let response = self.authorizer.is_authorized(&request, applicable, &entities);
                 let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();
                 let mut deciding: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
                 deciding.sort();
@@ -94,6 +107,27 @@ impl CedarPolicy {
     pub(crate) fn allows(&self, question: &AttemptQuestion) -> bool {
         self.answer(self.vocabulary.attempt(question), String::new()).allowed
     }
+}
+
+/// Sorts the policies by the actions that their scopes admit. An action that
+/// is missing here is asked of the whole set.
+fn by_action(set: &PolicySet, vocabulary: &Vocabulary) -> BTreeMap<String, PolicySet> {
+    let Ok(groups) = Entities::from_entities(vocabulary.actions().values().cloned(), None) else { return BTreeMap::new() };
+    let admits = |policy: &CedarRule, action: &cedar_policy::EntityUid| match policy.action_constraint() {
+        ActionConstraint::Any => true,
+        ActionConstraint::Eq(one) => one == *action,
+        ActionConstraint::In(many) => many.iter().any(|one| one == action || groups.is_ancestor_of(one, action)),
+    };
+    let mut sorted = BTreeMap::new();
+    for (name, entity) in vocabulary.actions() {
+        let uid = entity.uid();
+        let applicable = set.policies().filter(|p| admits(p, &uid)).cloned();
+        // Ids are distinct already, so this cannot fail.
+        if let Ok(part) = PolicySet::from_policies(applicable) {
+            sorted.insert(name.clone(), part);
+        }
+    }
+    sorted
 }
 
 impl Policy for CedarPolicy {

@@ -20,7 +20,16 @@ use crate::load::{Problem, Refused};
 /// Greater than any count that can be known (those are `u32`).
 const UNKNOWN_COUNT: i64 = 1 << 32;
 
+/// A question in Cedar's words.
+pub(crate) struct Asked {
+    /// The action's name, by which the policies that may apply are found.
+    pub(crate) action: &'static str,
+    pub(crate) request: Request,
+    pub(crate) entities: Entities,
+}
+
 /// Names and action entities that every question needs, built once.
+#[derive(Clone)]
 pub(crate) struct Vocabulary {
     actions: BTreeMap<String, Entity>,
     roles: BTreeMap<Role, EntityUid>,
@@ -55,25 +64,26 @@ impl Vocabulary {
         })
     }
 
+    /// Every action and group of actions, by name.
+    pub(crate) fn actions(&self) -> &BTreeMap<String, Entity> {
+        &self.actions
+    }
+
     /// The request and slice of an attempt, or why there is none.
-    pub(crate) fn attempt(&self, question: &AttemptQuestion) -> Result<(Request, Entities), String> {
-        let action = match question.action {
-            // They act on a case, so they are asked as verbs.
-            Action::Accept | Action::Undo | Action::Close => {
-                return Err(format!("`{}` is a verb and never an attempt on an identity", question.action.name()));
-            }
-            action => self.action(action.name())?,
-        };
+    pub(crate) fn attempt(&self, question: &AttemptQuestion) -> Result<Asked, String> {
+        let action = question.action.name();
+        // They act on a case, so they are asked as verbs.
+        if matches!(question.action, Action::Accept | Action::Undo | Action::Close) {
+            return Err(format!("`{action}` is a verb and never an attempt on an identity"));
+        }
         let resource = uid(&self.identity, &question.identity.id);
-        let identity = Entity::new(resource.clone(), self.identity(&question.identity).into_iter().collect(), Default::default())
-            .map_err(|e| e.to_string())?;
+        let identity = Entity::new_with_tags(resource.clone(), self.identity(&question.identity), [], []).map_err(|e| e.to_string())?;
         let context = self.circumstances(&question.circumstances)?;
-        self.request(&question.principal, action, resource, Some(identity), context)
+        self.asked(&question.principal, action, resource, Some(identity), context)
     }
 
     /// The request and slice of a verb, or why there is none.
-    pub(crate) fn verb(&self, question: &VerbQuestion) -> Result<(Request, Entities), String> {
-        let action = self.action(question.verb.name())?;
+    pub(crate) fn verb(&self, question: &VerbQuestion) -> Result<Asked, String> {
         let context = Context::from_pairs([
             pair("signed_in", truth(question.signed_in)),
             pair("entangled", truth(question.entangled)),
@@ -82,26 +92,23 @@ impl Vocabulary {
             pair("gives_roles", Value::new_set(question.gives_roles.iter().map(|r| Value::new_entity_uid(self.roles[r].clone())))),
         ])
         .map_err(|e| e.to_string())?;
-        self.request(&question.principal, action, self.installation.clone(), None, context)
+        self.asked(&question.principal, question.verb.name(), self.installation.clone(), None, context)
     }
 
-    fn request(
+    fn asked(
         &self,
         principal: &Principal,
-        action: &Entity,
+        action: &'static str,
         resource: EntityUid,
         identity: Option<Entity>,
         context: Context,
-    ) -> Result<(Request, Entities), String> {
+    ) -> Result<Asked, String> {
+        let entity = self.actions.get(action).ok_or_else(|| format!("the schema has no action `{action}`"))?;
         let principal = self.principal(principal);
-        let request = Request::new(principal.uid(), action.uid(), resource, context, None).map_err(|e| e.to_string())?;
-        let entities = Entities::from_entities([Some(principal), Some(action.clone()), identity].into_iter().flatten(), None)
-            .map_err(|e| e.to_string())?;
-        Ok((request, entities))
-    }
-
-    fn action(&self, name: &str) -> Result<&Entity, String> {
-        self.actions.get(name).ok_or_else(|| format!("the schema has no action `{name}`"))
+        let request = Request::new(principal.uid(), entity.uid(), resource, context, None).map_err(|e| e.to_string())?;
+        let entities = [Some(principal), Some(entity.clone()), identity].into_iter().flatten();
+        let entities = Entities::from_entities(entities, None).map_err(|e| e.to_string())?;
+        Ok(Asked { action, request, entities })
     }
 
     fn principal(&self, principal: &Principal) -> Entity {

@@ -1,3 +1,5 @@
 //! The policy crate from outside: the shipped set, its loading, its properties.
 
+mod load;
+mod properties;
 mod shipped;
