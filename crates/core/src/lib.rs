@@ -34,3 +34,4 @@ pub mod signal;
 pub mod target;
 pub mod time;
 pub mod untrusted;
+pub mod view;

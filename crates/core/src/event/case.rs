@@ -242,4 +242,6 @@ pub struct Head {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseExported {
     pub heads: Vec<Head>,
+    /// Hex SHA-256 of the bundle's `case.json`.
+    pub case_json: String,
 }

@@ -267,6 +267,8 @@ pub struct Linkage {
     pub blobs: Vec<String>,
     /// Only on the export event.
     pub heads: Option<Vec<Head>>,
+    /// Hex SHA-256 of `case.json`; only on the export event.
+    pub case_json: Option<String>,
 }
 
 /// Reads the linkage of canonical bytes, also of types this version does not know.
@@ -278,13 +280,13 @@ pub fn linkage(bytes: &[u8]) -> Result<Linkage, Undecodable> {
     let envelope: Envelope =
         serde_json::from_value(value.clone()).map_err(|e| Undecodable::Misshapen { name: "envelope".to_string(), why: e.to_string() })?;
     let body = value.get("body").cloned().unwrap_or_default();
-    let heads = match value.get("type").and_then(Value::as_str) {
+    let (heads, case_json) = match value.get("type").and_then(Value::as_str) {
         Some("case_exported") => {
             let exported: CaseExported = serde_json::from_value(body)
                 .map_err(|e| Undecodable::Misshapen { name: "case_exported".to_string(), why: e.to_string() })?;
-            Some(exported.heads)
+            (Some(exported.heads), Some(exported.case_json))
         }
-        _ => None,
+        _ => (None, None),
     };
     let blobs = value
         .pointer("/body/blobs")
@@ -297,5 +299,6 @@ pub fn linkage(bytes: &[u8]) -> Result<Linkage, Undecodable> {
         commitments: personal::commitments(&value),
         blobs: blobs.unwrap_or_default(),
         heads,
+        case_json,
     })
 }

@@ -1,0 +1,345 @@
+//! A case as people and programs see it: one pure function for CLI and API.
+//!
+//! Headlines and sentences consist of our words and inventory names. Text from
+//! outside stands under `untrusted`. Nothing here claims more than a probe
+//! proved: what is not known is `unknown`, never 0 and never "contained".
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    case::Case,
+    course::{PlanStage, PlanState},
+    decision::Role,
+    event::Stage,
+    hold::TargetState,
+    plan::{Proves, Selector, Step},
+    proof::{Life, Liveness},
+    respond::{Situation, act_targets},
+    target::{Target, TargetKind},
+    time::Timestamp,
+};
+
+/// The first line of a case, at most 100 characters.
+pub fn headline(s: &Situation<'_>, now: Timestamp) -> String {
+    let who = who(s.case);
+    let state = standing(s);
+    let next = whats_next(s, now);
+    let line = format!("{who}: {state}. {next}");
+    shorten(&line, 100)
+}
+
+fn shorten(line: &str, characters: usize) -> String {
+    if line.chars().count() <= characters {
+        return line.to_string();
+    }
+    let mut short: String = line.chars().take(characters - 1).collect();
+    short.push('…');
+    short
+}
+
+/// Inventory name or native id of the first subject; never a sender's words.
+fn who(case: &Case) -> String {
+    let Some(root) = case.roots().into_iter().next() else {
+        return if case.findings.iter().all(|f| f.unreadable) {
+            "unreadable alert".to_string()
+        } else {
+            "nobody on our planes".to_string()
+        };
+    };
+    let name = case.subjects.get(&root.id).and_then(|s| s.name.as_ref()).and_then(|n| n.value().map(ToString::to_string));
+    let name = name.unwrap_or_else(|| root.reference());
+    crate::untrusted::Untrusted::new(name).shortened(40).terminal()
+}
+
+/// `STILL USABLE, last seen used 02:58`.
+fn standing(s: &Situation<'_>) -> String {
+    let lives: Vec<(&Target, &TargetState)> = s
+        .case
+        .linked
+        .iter()
+        .filter(|(t, _)| t.kind == TargetKind::Credential)
+        .filter_map(|(t, _)| Some((t, s.targets.get(&t.id)?)))
+        .filter(|(t, _)| !is_new(s, t))
+        .collect();
+    if lives.is_empty() {
+        return "not looked at yet".to_string();
+    }
+    if s.case.stage() >= Stage::Closed {
+        return "closed".to_string();
+    }
+    let any = |life: Life| lives.iter().any(|(_, t)| t.life == Some(life));
+    let last =
+        lives.iter().filter_map(|(_, t)| t.last_live_at).max().map_or_else(String::new, |at| format!(", last seen usable {}", clock(at)));
+    if any(Life::Live) || lives.iter().any(|(_, t)| t.life.is_none()) {
+        format!("STILL USABLE{last}")
+    } else if any(Life::Containing) {
+        format!("BEING CUT, not proved{last}")
+    } else if any(Life::Unknown) {
+        format!("UNKNOWN{last}")
+    } else if any(Life::Dying) {
+        let until = lives.iter().filter_map(|(_, t)| t.residual_until).max().map_or_else(String::new, |at| format!(" until {}", clock(at)));
+        format!("DYING{until}")
+    } else if any(Life::Restored) {
+        "RESTORED".to_string()
+    } else {
+        let since = lives.iter().filter_map(|(_, t)| t.dead_since).max().map_or_else(String::new, |at| format!(" at {}", clock(at)));
+        format!("PROVED DEAD{since}")
+    }
+}
+
+fn whats_next(s: &Situation<'_>, now: Timestamp) -> String {
+    if !s.case.is_open() {
+        return "Nothing to do.".to_string();
+    }
+    let waiting = waiting_for(s, now);
+    if let Some(first) = waiting.first() {
+        let until =
+            first["deadline"].as_str().and_then(|d| d.parse::<Timestamp>().ok()).map_or_else(String::new, |d| format!(" by {}", clock(d)));
+        return format!("Next: {}{until}.", first["what"].as_str().unwrap_or("a person decides"));
+    }
+    if s.plans.values().any(|p| p.is_open() && p.started.is_some()) {
+        return "Quell is acting and probing.".to_string();
+    }
+    match s.case.stage() {
+        Stage::Proven | Stage::Restored | Stage::Reviewed => "Next: review and close.".to_string(),
+        _ => "Next: the lead decides.".to_string(),
+    }
+}
+
+fn clock(at: Timestamp) -> String {
+    at.to_string().get(11..16).unwrap_or("--:--").to_string()
+}
+
+/// Issued by a plan of this case.
+fn is_new(s: &Situation<'_>, target: &Target) -> bool {
+    s.plans.values().flat_map(|p| &p.plan.steps).any(|step| matches!(&step.proves, Proves::InUse { credential, .. } | Proves::Reinstated { credential, .. } if credential.id == target.id))
+}
+
+/// Whom the case waits for, until when, and what happens then.
+pub fn waiting_for(s: &Situation<'_>, now: Timestamp) -> Vec<Value> {
+    let mut out = Vec::new();
+    for state in s.plans.values().filter(|p| p.is_open() && p.started.is_none()) {
+        let Some(decided) = &state.decided else { continue };
+        let id = &state.plan.id;
+        if !decided.never.is_empty() {
+            out.push(json!({ "role": Role::PolicyAuthor.name(), "people": [], "deadline": decided.until, "at_timeout": "the plan ends undone", "plan": id,
+                "what": format!("policy lets nobody run step {}", decided.never.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }));
+            continue;
+        }
+        let counts = crate::approval::count(s.approvals.get(id).map(Vec::as_slice).unwrap_or_default(), id, &state.digest, now);
+        let asked = s.case.asked.as_ref().filter(|(a, _)| a.plan == *id).map(|(a, _)| a);
+        let mut missing = false;
+        for (role, n) in &decided.wanted {
+            let have = counts.get(role).copied().unwrap_or(0);
+            if have < *n {
+                missing = true;
+                out.push(json!({ "role": role.name(), "people": asked.map(|a| a.people.clone()).unwrap_or_default(), "deadline": asked.map_or(decided.until, |a| a.deadline),
+                    "at_timeout": asked.map_or_else(|| "the plan ends undone".to_string(), |a| a.at_timeout.clone()), "plan": id,
+                    "what": format!("{} approves plan {id}", role.in_words().trim_start_matches("the ")), "missing": n - have }));
+            }
+        }
+        if missing {
+            continue;
+        }
+        let unarmed: Vec<&str> = {
+            let mut planes: Vec<&str> = state
+                .plan
+                .steps
+                .iter()
+                .filter(|st| !s.installation.is_armed(&st.plane.connector, st.action, now))
+                .map(|st| st.plane.connector.as_str())
+                .collect();
+            planes.dedup();
+            planes
+        };
+        if !unarmed.is_empty() {
+            out.push(json!({ "role": Role::PlatformOwner.name(), "people": [], "deadline": decided.until, "at_timeout": "the plan ends undone", "plan": id,
+                "what": format!("arm {} (it only observes)", unarmed.join(", ")) }));
+        } else if !state.plan.gaps.is_empty() {
+            out.push(json!({ "role": Role::Lead.name(), "people": [], "deadline": decided.until, "at_timeout": "the plan ends undone", "plan": id,
+                "what": "the plan is INCOMPLETE; run it with a reason" }));
+        } else if s.installation.is_paused(now) {
+            out.push(json!({ "role": Role::ResponseOwner.name(), "people": [], "deadline": s.installation.paused.as_ref().map(|p| p.until), "at_timeout": "automation goes on by itself", "plan": id,
+                "what": "automation is paused" }));
+        }
+    }
+    for task in s.case.tasks.iter().filter(|t| t.ended.is_none()) {
+        out.push(json!({ "role": task.added.owner.name(), "people": [], "deadline": null, "at_timeout": "stays open", "plan": task.added.plan, "task": task.added.task,
+            "what": task.added.what }));
+    }
+    out
+}
+
+/// The case of design section 5.
+pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
+    let case = s.case;
+    let findings: Vec<Value> = case
+        .findings
+        .iter()
+        .map(|f| {
+            json!({ "id": f.id, "title": f.kind, "untrusted": { "title": f.title.shown() }, "kind": f.kind, "count": f.count, "first_at": f.first_at, "last_at": f.last_at,
+                "senders": f.senders.len(), "sample": f.sample, "unreadable": f.unreadable, "containment_evidence": f.containment_evidence,
+                "subject": f.resolved.as_ref().map(|r| r.identity.reference()), "possession": f.resolved.as_ref().is_some_and(|r| r.possession),
+                "because": f.resolved.as_ref().map(|r| r.because.clone()), "fingerprint": f.fingerprint, "outcome": f.outcome })
+        })
+        .collect();
+    let owners: Vec<Value> = case
+        .subjects
+        .values()
+        .flat_map(|subject| {
+            subject.owners.iter().map(|o| {
+                json!({ "of": subject.identity.reference(), "role": o.role, "person": o.name.as_ref().map(|n| n.shown().to_string()), "account": o.person, "deputy": o.deputy_name.as_ref().map(|n| n.shown().to_string()),
+                    "confirmed_at": o.confirmed_at })
+            })
+        })
+        .collect();
+    let why_routed: Vec<&str> = case.subjects.values().map(|x| x.routed.as_str()).collect();
+    let of =
+        |kind: TargetKind| -> Vec<Value> { case.linked.iter().filter(|(t, _)| t.kind == kind).map(|(t, k)| holding(s, t, *k)).collect() };
+    let plans: Vec<Value> = case.plans.iter().filter_map(|(id, _)| s.plans.get(id)).map(|p| plan(s, p)).collect();
+    let stages: Vec<Value> = case.stages.iter().map(|(stage, at)| json!({ "state": stage, "at": at })).collect();
+    let corroboration = case.corroboration();
+    json!({
+        "id": case.id, "state": case.stage(), "headline": headline(s, now), "opened_at": case.opened_at, "closed_at": case.closed_at, "stages": stages,
+        "because": case.because, "confidence": corroboration.confidence(), "corroborated": corroboration.is_corroborated(),
+        "findings": findings, "owners": owners, "why_routed": if why_routed.is_empty() { Value::Null } else { json!(why_routed.join("; ")) },
+        "lead": case.lead, "verdicts": case.verdicts.iter().map(|(role, verdict, by, at)| json!({ "role": role.name(), "verdict": verdict, "by": by, "at": at })).collect::<Vec<_>>(),
+        "credentials": of(TargetKind::Credential), "sessions": of(TargetKind::Session), "entitlements": of(TargetKind::Entitlement),
+        "not_looked_at": case.not_looked_at(), "waiting_for": waiting_for(s, now), "plans": plans,
+        "chain": [], "notes": case.notes.iter().map(|(text, by, at)| json!({ "untrusted": text.shown(), "by": by, "at": at })).collect::<Vec<_>>(),
+        "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
+        "passed_over": case.asked.as_ref().map(|(a, _)| a.passed_over.iter().map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>()).unwrap_or_default(),
+    })
+}
+
+fn holding(s: &Situation<'_>, target: &Target, kind: Option<crate::signal::CredentialKind>) -> Value {
+    let empty = TargetState::default();
+    let held = s.targets.get(&target.id).unwrap_or(&empty);
+    let proof = held.rounds.last().map(|round| {
+        let decisive = round.decisive.and_then(|d| round.observations.get(d as usize));
+        json!({ "probe": decisive.map(|o| o.class), "liveness": round.proved.liveness, "strength": round.proved.strength, "vantage": decisive.map(|o| o.vantage.clone()),
+            "control": decisive.and_then(|o| o.control.as_ref()).map(|c| json!({ "what": c.what, "alive": c.alive })), "reason": round.proved.reason,
+            "at": decisive.map_or(round.at, |o| o.started_at), "event": Value::Null })
+    });
+    let fingerprint = s
+        .case
+        .findings
+        .iter()
+        .find(|f| f.resolved.as_ref().is_some_and(|r| r.credential.as_ref().is_some_and(|c| c.id == target.id)))
+        .and_then(|f| f.fingerprint.clone());
+    let exposure = if is_new(s, target) { Value::Null } else { json!(s.case.exposure(held)) };
+    json!({
+        "id": target.reference(), "target": target.id, "identity": identity_reference(s, target), "kind": kind.or(held.credential_kind), "fingerprint": fingerprint,
+        "state": held.life.unwrap_or(Life::Unknown), "since": held.since, "residual_until": held.residual_until, "exposure": exposure, "proof": proof,
+        "never_seen_live": held.life == Some(Life::Dead) && !held.was_ever_live, "issued_by_quell": is_new(s, target),
+        "proven_dead_at": held.dead_since.filter(|_| held.life == Some(Life::Dead)),
+        "accepted_until": s.case.accepted.get(&target.id).map(|(until, _)| until),
+    })
+}
+
+fn identity_reference(s: &Situation<'_>, target: &Target) -> String {
+    match s.case.subjects.get(&target.identity) {
+        Some(subject) => subject.identity.reference(),
+        None => {
+            let native = target.native.shown();
+            format!("{}/{}", target.plane, native.split('#').next().unwrap_or(native))
+        }
+    }
+}
+
+fn plan(s: &Situation<'_>, state: &PlanState) -> Value {
+    let steps: Vec<Value> = state.plan.steps.iter().map(|st| step(s, state, st)).collect();
+    let given = s.approvals.get(&state.plan.id).map(Vec::as_slice).unwrap_or_default();
+    json!({
+        "id": state.plan.id, "kind": state.plan.kind, "parent": state.plan.parent.as_ref().map(|p| p.plan.clone()), "digest": state.digest, "state": state.stage,
+        "tier": state.plan.tier, "incomplete": state.plan.gaps, "failover": state.plan.failover, "undo": state.plan.undo,
+        "wanted": state.decided.as_ref().map(|d| d.wanted.iter().map(|(r, n)| json!({ "role": r.name(), "people": n })).collect::<Vec<_>>()),
+        "approvals": given.iter().map(|a| json!({ "id": a.id, "by": a.by, "role": a.role.name(), "at": a.at, "until": a.until, "used": a.used_by.is_some() })).collect::<Vec<_>>(),
+        "started_at": state.started.as_ref().map(|x| x.at), "ended_at": state.ended.as_ref().map(|(at, _)| at), "because": state.ended.as_ref().map(|(_, why)| why.clone()),
+        "paused": state.paused, "steps": steps,
+    })
+}
+
+fn step(s: &Situation<'_>, state: &PlanState, step: &Step) -> Value {
+    let decision = state.decided.as_ref().and_then(|d| d.steps.iter().find(|x| x.step == step.n));
+    let targets = match (&step.selector, state.started.is_some()) {
+        (Selector::Every { .. }, false) => state.preview.targets.get(&step.n).cloned().unwrap_or_default(),
+        _ => act_targets(state, step),
+    };
+    let given = s.approvals.get(&state.plan.id).map(Vec::as_slice).unwrap_or_default();
+    json!({
+        "n": step.n, "action": step.action, "selector": step.selector.in_words(), "sentence": crate::draft::sentence(step),
+        "targets": targets.iter().map(Target::reference).collect::<Vec<_>>(), "state": step_state(s, state, step), "reversible": step.reversible, "undo": step.undo,
+        "effective": step.effective, "residual_until": Value::Null,
+        "dependents": state.preview.dependents.get(&step.n).map(|d| d.iter().map(|p| p.shown().to_string()).collect::<Vec<_>>()).unwrap_or_default(),
+        "survives": step.survives, "after": step.after.iter().map(|e| json!({ "step": e.step, "until": e.until, "hard": e.hard })).collect::<Vec<_>>(),
+        "approved_by": given.iter().filter(|a| a.digest == state.digest).map(|a| a.by.clone()).collect::<Vec<_>>(),
+        "policies": decision.map(|d| d.decision.deciding.clone()).unwrap_or_default(), "allowed_now": decision.map(|d| d.decision.allowed),
+        "because": state.course(step.n).ended.map(|(_, why, _)| why),
+    })
+}
+
+/// One of the step states of design section 5.
+pub fn step_state(s: &Situation<'_>, state: &PlanState, step: &Step) -> &'static str {
+    let undone = s
+        .plans
+        .values()
+        .any(|p| p.plan.undo.is_some() && p.stage == PlanStage::Proved && p.plan.parent.as_ref().is_some_and(|x| x.plan == state.plan.id));
+    match state.course(step.n).ended.as_ref().map(|(how, ..)| how.as_str()) {
+        Some("proved" | "done") if undone => return "undone",
+        Some("proved" | "done") => return "done",
+        Some("skipped") => return "skipped",
+        Some("handed_over") => return "handed_over",
+        Some(_) => return "failed",
+        None => {}
+    }
+    if state.paused.is_some() {
+        return "paused";
+    }
+    let last = act_targets(state, step)
+        .iter()
+        .filter_map(|t| s.targets.get(&t.id)?.last_attempt(&state.plan.id, step.n).cloned())
+        .max_by_key(|a| a.at);
+    match last.map(|a| a.outcome) {
+        None if state.started.is_some() => "cleared",
+        None => "waiting",
+        Some(None) => "running",
+        Some(Some(outcome)) => match outcome.as_str() {
+            "done" => "running",
+            "refused" => "refused",
+            "throttled" => "throttled",
+            _ => "unknown",
+        },
+    }
+}
+
+/// Every credential and session of the case is proved, or waits for a person.
+pub fn is_settled(s: &Situation<'_>, now: Timestamp) -> bool {
+    if s.case.findings.iter().all(|f| f.resolved.is_none() || f.sample || f.containment_evidence) {
+        return true;
+    }
+    let open = s.plans.values().any(|p| p.is_open() && p.started.is_some());
+    let planned = s.plans.values().any(|p| p.started.is_some());
+    if open {
+        return false;
+    }
+    planned || !waiting_for(s, now).is_empty()
+}
+
+/// Every subject's credentials and sessions are dead, or dying with a date.
+pub fn is_proven(s: &Situation<'_>) -> bool {
+    let lives: Vec<&TargetState> = s
+        .case
+        .linked
+        .iter()
+        .filter(|(t, _)| matches!(t.kind, TargetKind::Credential | TargetKind::Session) && !is_new(s, t))
+        .filter_map(|(t, _)| s.targets.get(&t.id))
+        .collect();
+    !lives.is_empty() && lives.iter().all(|t| t.is_contained() || t.rounds.last().is_some_and(|r| r.proved.liveness == Liveness::Dead))
+}

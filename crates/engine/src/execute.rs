@@ -1,0 +1,355 @@
+//! One attempt on one target.
+//!
+//! Read the target again, ask policy for this attempt, clear it, append
+//! clearance, budget, hold, before-state and intent together; only then act;
+//! then append what became of it. A crash before the append leaves nothing to
+//! do; a crash after it leaves an intent that is read before anything repeats.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use quell_core::{
+    action::Action,
+    clear::{Budget, Clearance, Grounds, NotCleared, clear},
+    course::PlanState,
+    decision::Principal,
+    event::{AttemptEnded, AttemptIntended, BudgetSpent, By, HoldPlaced},
+    hold::{AttemptState, TargetState},
+    id::{AttemptId, PlanId, StreamId, TargetId},
+    plan::{PlanKind, Step},
+    respond,
+    secret::Secret,
+    target::{Reading, Target, TargetKind},
+    time::{after, after_millis, hour_of},
+};
+
+use crate::{
+    Engine, Failure,
+    ground::Ground,
+    port::{Attempt, Connector, Outcome},
+    record::Writing,
+    respond::{Progress, counted, plan_of},
+    streams::Folded,
+};
+
+impl Engine {
+    pub(crate) async fn attempt(self: &Arc<Self>, ground: &Ground, id: &PlanId, n: u16, target: &Target) -> Result<Progress, Failure> {
+        let state = plan_of(ground, id)?;
+        let step = state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{id}`")))?;
+        let Some(connector) = self.ports.connectors.get(&step.plane.connector).cloned() else {
+            return self.hand_over(ground, id, n, &format!("`{}` has no connector any more", step.plane.connector)).await;
+        };
+        if connector.endpoint() != step.plane.endpoint || connector.config_digest() != step.plane.config_digest {
+            let because = format!("`{}` was configured differently since the plan was approved", step.plane.connector);
+            return self.hand_over(ground, id, n, &because).await;
+        }
+
+        // The target as it is now; the first hold keeps it as the before-state.
+        let wait = seconds(step.attempt_seconds);
+        let (reading, secrets) = match tokio::time::timeout(wait, connector.read(target)).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(error)) => return self.plane_failed(ground, id, n, &error.to_string()).await,
+            Err(_) => return self.plane_failed(ground, id, n, "it did not answer in time").await,
+        };
+
+        let now = self.ports.clock.now();
+        let held = ground.target(&target.id);
+        let clearance = match self.clearance(ground, state, step, target, &held, now).await? {
+            Ok(clearance) => clearance,
+            Err(NotCleared::Busy { .. }) => return Ok(Progress::Later(after_millis(now, 200))),
+            Err(refusal) => return self.hand_over(ground, id, n, &refusal.to_string()).await,
+        };
+
+        let mut writing = Writing::because(id.as_str());
+        let sealed_before = self.hold(&mut writing, ground, target, &held, reading.clone(), secrets)?;
+        let new_secret = match step.action {
+            Action::RotateCredential | Action::ReissueCredential | Action::Reinstate => Some(self.make_secret()),
+            _ => None,
+        };
+        let sealed_secret = match &new_secret {
+            Some(secret) => {
+                let blob = self.seal(&secret_label(clearance.attempt()), secret.expose().as_bytes())?;
+                let blob_id = blob.id.clone();
+                writing.blob(blob);
+                Some(blob_id)
+            }
+            None => None,
+        };
+        if let Some((scope, spent)) = &clearance.record().budget {
+            let hour = hour_of(now);
+            let event = BudgetSpent { scope: scope.clone(), hour, attempt: clearance.attempt().clone(), spent: *spent };
+            writing.event(StreamId::budget(scope, hour), &By::Automation, event);
+        }
+        let intended = AttemptIntended {
+            cleared: clearance.record().clone(),
+            case: ground.case.id.clone(),
+            new_secret: sealed_secret,
+            read: Some(reading),
+        };
+        writing.event(StreamId::target(&target.id), &By::Automation, intended);
+        // A denial, an exclusion or a pause that came meanwhile wins.
+        writing.rests_on(StreamId::plan(id)).rests_on(StreamId::case(&ground.case.id)).rests_on(StreamId::policy());
+        writing.job(format!("case/{}", ground.case.id), after(now, step.attempt_seconds + 1));
+        self.append(writing, now).await?;
+
+        let before = sealed_before.or(held.before.clone());
+        let attempt = self.attempt_for(clearance.attempt(), step, target, before, new_secret).await?;
+        let attempt_id = clearance.attempt().clone();
+        let outcome = self.act(&*connector, clearance, &attempt, wait).await;
+        self.conclude(ground, &target.id, &attempt_id, outcome, false).await?;
+        Ok(Progress::Changed)
+    }
+
+    /// Asks policy for this very attempt and lets the core clear it.
+    async fn clearance(
+        &self,
+        ground: &Ground,
+        state: &PlanState,
+        step: &Step,
+        target: &Target,
+        held: &TargetState,
+        now: quell_core::time::Timestamp,
+    ) -> Result<Result<Clearance, NotCleared>, Failure> {
+        let roles = match state.started.as_ref().filter(|s| s.ordered).map(|s| &s.by) {
+            Some(By::Person(id) | By::Agent(id)) => self.roles_of(id).await?,
+            _ => Vec::new(),
+        };
+        let principal = respond::principal_of(state, |_| roles.clone());
+        let automatic = principal == Principal::Automation;
+        let Some(question) = respond::question(&ground.situation(), state, step, principal, now) else {
+            return Ok(Err(NotCleared::DecisionForSomethingElse));
+        };
+        let decision = self.ports.policy.decide(&question);
+        if !decision.errors.is_empty() {
+            tracing::error!(errors = ?decision.errors, "policy could not be evaluated, so it denied");
+        }
+        let approvals = counted(ground, &state.plan.id, now);
+        // A person's order is not automation; nor is what people approved.
+        let budget = if automatic && approvals.is_empty() && state.plan.kind != PlanKind::Undo {
+            let scope = "automation";
+            let spent = match self.streams.load(&*self.ports.store, &StreamId::budget(scope, hour_of(now))).await?.map(|k| k.folded) {
+                Some(Folded::Budget(spent)) => spent,
+                _ => 0,
+            };
+            Some(Budget { scope: scope.to_owned(), spent, limit: self.settings.limits.per_hour, reserve: self.settings.limits.reserve })
+        } else {
+            None
+        };
+        let touched = ground
+            .targets
+            .values()
+            .filter(|t| t.attempts.iter().any(|a| a.cleared.plan == state.plan.id && a.cleared.step == step.n))
+            .count();
+        let corroboration = ground.case.corroboration();
+        let question_digest = question.digest();
+        Ok(clear(
+            Grounds {
+                plan: &state.plan,
+                digest: &state.digest,
+                step,
+                target,
+                state: held,
+                touched: u32::try_from(touched).unwrap_or(u32::MAX),
+                excluded: &state.excluded,
+                gaps_accepted: state.started.as_ref().is_some_and(|s| s.gaps_accepted),
+                decision,
+                question_digest: &question_digest,
+                approvals: &approvals,
+                budget,
+                corroborated: corroboration.is_corroborated(),
+                secret_exposed: target.kind != TargetKind::Entitlement && corroboration.secret_exposed,
+                closes_at: state.started.as_ref().map_or(now, |s| s.closes_at),
+            },
+            AttemptId::from_chance(self.ports.chance.id()),
+            now,
+        ))
+    }
+
+    /// Places this case's hold; at the first one, the before-state with its
+    /// secret parts sealed.
+    fn hold(
+        &self,
+        writing: &mut Writing,
+        ground: &Ground,
+        target: &Target,
+        held: &TargetState,
+        mut reading: Reading,
+        secrets: BTreeMap<String, Secret>,
+    ) -> Result<Option<Reading>, Failure> {
+        if held.holds.contains(&ground.case.id) && held.before.is_some() {
+            return Ok(None);
+        }
+        for (name, secret) in secrets {
+            let blob = self.seal(&before_label(&target.id, &name), secret.expose().as_bytes())?;
+            reading.sealed.insert(name, blob.id.clone());
+            writing.blob(blob);
+        }
+        let event = HoldPlaced {
+            case: ground.case.id.clone(),
+            target: target.clone(),
+            credential_kind: held.credential_kind,
+            before: Some(reading.clone()),
+            leaked_was_right: held.leaked_was_right,
+            seen_live_at: None,
+        };
+        writing.event(StreamId::target(&target.id), &By::Automation, event);
+        Ok(Some(reading))
+    }
+
+    /// Everything one attempt needs, with sealed parts opened.
+    async fn attempt_for(
+        &self,
+        id: &AttemptId,
+        step: &Step,
+        target: &Target,
+        before: Option<Reading>,
+        new_secret: Option<Secret>,
+    ) -> Result<Attempt, Failure> {
+        let mut before_secrets = BTreeMap::new();
+        for (name, blob) in before.iter().flat_map(|b| &b.sealed) {
+            before_secrets.insert(name.clone(), self.unseal_secret(&before_label(&target.id, name), blob).await?);
+        }
+        Ok(Attempt {
+            action: step.action,
+            target: target.clone(),
+            marker: id.to_string(),
+            before,
+            before_secrets,
+            new_secret,
+            parameters: step.parameters.clone(),
+        })
+    }
+
+    async fn act(&self, connector: &dyn Connector, clearance: Clearance, attempt: &Attempt, wait: Duration) -> Outcome {
+        let outcome = match tokio::time::timeout(wait, connector.act(clearance, attempt)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Unknown { reason: format!("`{}` did not answer in {} s", connector.name(), wait.as_secs()) },
+        };
+        match outcome {
+            Outcome::Done { changed } => self.deliver(attempt, changed).await,
+            other => other,
+        }
+    }
+
+    /// A new credential reaches its consumer's sink. Writing twice is writing once.
+    async fn deliver(&self, attempt: &Attempt, mut changed: BTreeMap<String, (Option<String>, Option<String>)>) -> Outcome {
+        let (Some(sink), Some(secret)) = (attempt.parameters.get("sink"), &attempt.new_secret) else { return Outcome::Done { changed } };
+        if !matches!(attempt.action, Action::ReissueCredential | Action::Reinstate) {
+            return Outcome::Done { changed };
+        }
+        let Some(sink) = self.ports.connectors.sink(sink) else {
+            return Outcome::Refused { reason: format!("the sink `{sink}` is not configured; add a [[sink]] to quell.toml") };
+        };
+        let login = match attempt.parameters.get("twin") {
+            Some(twin) => twin.as_str(),
+            None => attempt.target.native.shown(),
+        };
+        let before = sink.current().await.ok().flatten();
+        match sink.put(login, secret).await {
+            Ok(()) => {
+                changed.insert(format!("sink {}", sink.name()), (before, Some(login.to_owned())));
+                Outcome::Done { changed }
+            }
+            Err(error) => Outcome::Unknown { reason: format!("the credential was made and not delivered: {error}") },
+        }
+    }
+
+    async fn conclude(
+        self: &Arc<Self>,
+        ground: &Ground,
+        target: &TargetId,
+        attempt: &AttemptId,
+        outcome: Outcome,
+        read_back: bool,
+    ) -> Result<(), Failure> {
+        let (word, reason, changed) = match outcome {
+            Outcome::Done { changed } => ("done", None, changed),
+            Outcome::Refused { reason } => ("refused", Some(reason), BTreeMap::new()),
+            Outcome::Throttled { retry_after_ms } => ("throttled", Some(format!("asked to wait {retry_after_ms} ms")), BTreeMap::new()),
+            Outcome::Unknown { reason } => ("unknown", Some(reason), BTreeMap::new()),
+        };
+        let ended =
+            AttemptEnded { attempt: attempt.clone(), case: ground.case.id.clone(), outcome: word.to_owned(), reason, changed, read_back };
+        // What happened is a fact whoever else wrote meanwhile: try until it is recorded.
+        for _ in 0..crate::intake::RETRIES {
+            let mut writing = Writing::because(attempt.as_str());
+            writing.event(StreamId::target(target), &By::Automation, ended.clone());
+            match self.append(writing, self.ports.clock.now()).await {
+                Err(Failure::Stale) => {}
+                other => return other.map(|_| ()),
+            }
+        }
+        Err(Failure::Stale)
+    }
+
+    /// An intent whose outcome nobody knows: read, never repeated blindly.
+    pub(crate) async fn read_outcome(self: &Arc<Self>, ground: &Ground, id: &TargetId) -> Result<Progress, Failure> {
+        let held = ground.target(id);
+        let Some((open, target)) = held.unsettled_attempt().cloned().zip(held.target.clone()) else { return Ok(Progress::Changed) };
+        let state = plan_of(ground, &open.cleared.plan)?;
+        let step = state
+            .plan
+            .step(open.cleared.step)
+            .ok_or_else(|| Failure::Damaged(format!("an attempt of a step that is not in plan `{}`", open.cleared.plan)))?;
+        let reads = held.attempts.iter().filter(|a| a.cleared.attempt == open.cleared.attempt).count();
+        let Some(connector) = self.ports.connectors.get(&step.plane.connector).cloned() else {
+            return self.hand_over(ground, &open.cleared.plan, step.n, "its plane has no connector any more").await;
+        };
+        let attempt = self.attempt_again(&open, step, &target, &held).await?;
+        let outcome = match tokio::time::timeout(seconds(step.attempt_seconds), connector.read_outcome(&attempt)).await {
+            Ok(Outcome::Done { changed }) => self.deliver(&attempt, changed).await,
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Unknown { reason: "the plane did not answer when the outcome was read".to_owned() },
+        };
+        tracing::info!(target = %id, reads, "read what became of an attempt");
+        let now = self.ports.clock.now();
+        match outcome {
+            // Still nobody knows. Asked again later, until the plan's window closes.
+            Outcome::Unknown { reason } if open.outcome.is_some() => {
+                let closes = state.started.as_ref().map_or(now, |s| s.closes_at);
+                if now > closes || quell_core::time::seconds_between(open.at, now) > 120 {
+                    let ended = Outcome::Refused { reason: format!("nobody could find out what became of it: {reason}") };
+                    self.conclude(ground, id, &open.cleared.attempt, ended, true).await?;
+                    return Ok(Progress::Changed);
+                }
+                Ok(Progress::Later(after(now, 1)))
+            }
+            // It did not happen: trying again is safe, and is a new attempt.
+            Outcome::Refused { reason } => {
+                self.conclude(ground, id, &open.cleared.attempt, Outcome::Throttled { retry_after_ms: 0 }, true).await?;
+                tracing::info!(target = %id, reason, "the attempt had not happened");
+                Ok(Progress::Changed)
+            }
+            other => {
+                self.conclude(ground, id, &open.cleared.attempt, other, true).await?;
+                Ok(Progress::Changed)
+            }
+        }
+    }
+
+    async fn attempt_again(&self, open: &AttemptState, step: &Step, target: &Target, held: &TargetState) -> Result<Attempt, Failure> {
+        let secret = match &open.new_secret {
+            Some(blob) => Some(self.unseal_secret(&secret_label(&open.cleared.attempt), blob).await?),
+            None => None,
+        };
+        self.attempt_for(&open.cleared.attempt, step, target, held.before.clone(), secret).await
+    }
+
+    /// A secret of 192 bits in base 64, for a credential that Quell makes.
+    fn make_secret(&self) -> Secret {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let seed = self.ports.chance.seed();
+        Secret::new(seed.iter().map(|b| char::from(ALPHABET[usize::from(b & 63)])).collect::<String>())
+    }
+}
+
+pub(crate) fn secret_label(attempt: &AttemptId) -> String {
+    format!("secret/{attempt}")
+}
+
+pub(crate) fn before_label(target: &TargetId, name: &str) -> String {
+    format!("before/{target}/{name}")
+}
+
+pub(crate) fn seconds(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1))
+}

@@ -1,0 +1,331 @@
+//! From received bytes to findings in cases.
+//!
+//! An alert is durable before anybody is told 202 (invariant 1). Filing reads it
+//! with its detector, fingerprints and identifies what secrets it carries, in
+//! memory, and hands the signals to `correlate`. A crash between the two leaves
+//! a job, and filing again files the same.
+
+use std::sync::Arc;
+
+use quell_core::{
+    event::{AlertFiled, AlertReceived, By, SourceCreated},
+    finding::{FiledSignal, Resolved},
+    id::{AlertId, CaseId, FindingId, SourceId, StreamId},
+    inventory,
+    personal::{Personal, Salter},
+    secret::Secret,
+    signal::{CredentialKind, Detected, ObservedFrom, Readout, Unreadable},
+    target::TargetKind,
+};
+
+use crate::{
+    Engine, Failure,
+    port::Identified,
+    record::Writing,
+    streams::{AlertState, Folded},
+};
+
+/// The version of the readings that filed signals carry.
+pub const DETECTOR_VERSION: u16 = 1;
+
+/// Where an alert went.
+#[derive(Clone, Debug, Default)]
+pub struct Filed {
+    pub findings: Vec<FindingId>,
+    pub cases: Vec<CaseId>,
+}
+
+impl Engine {
+    /// Stores an alert durably. After this returns it is never lost.
+    pub async fn receive(self: &Arc<Self>, source: &SourceCreated, bytes: &[u8]) -> Result<AlertId, Failure> {
+        let at = self.ports.clock.now();
+        let alert = AlertId::from_chance(self.ports.chance.id());
+        let sealed = self.seal(&alert_label(&alert), bytes)?;
+        let mut writing = Writing::because(alert.as_str());
+        writing.event(
+            StreamId::alert(&alert),
+            &By::Source(source.source.clone()),
+            AlertReceived {
+                alert: alert.clone(),
+                source: source.source.clone(),
+                detector: source.detector.clone(),
+                bytes: bytes.len() as u64,
+                sealed: sealed.id.clone(),
+            },
+        );
+        writing.blob(sealed).job(format!("file/{alert}"), at).relaxed();
+        self.append(writing, at).await?;
+        self.wake();
+        Ok(alert)
+    }
+
+    /// One received alert.
+    pub async fn alert(&self, alert: &AlertId) -> Result<Option<AlertState>, Failure> {
+        Ok(match self.streams.load(&*self.ports.store, &StreamId::alert(alert)).await?.map(|k| k.folded) {
+            Some(Folded::Alert(alert)) => Some(*alert),
+            _ => None,
+        })
+    }
+
+    /// The source of a name.
+    pub async fn source(&self, name: &str) -> Result<Option<SourceCreated>, Failure> {
+        Ok(match self.streams.load(&*self.ports.store, &StreamId::source(name)).await?.map(|k| k.folded) {
+            Some(Folded::Source(source)) => source.map(|s| *s),
+            _ => None,
+        })
+    }
+
+    /// Files a stored alert: once, however often it is asked.
+    pub async fn file(self: &Arc<Self>, alert: &AlertId) -> Result<Filed, Failure> {
+        for _ in 0..RETRIES {
+            match self.file_once(alert).await {
+                Err(Failure::Stale) => {}
+                other => return other,
+            }
+        }
+        Err(Failure::Stale)
+    }
+
+    async fn file_once(self: &Arc<Self>, id: &AlertId) -> Result<Filed, Failure> {
+        let Some(state) = self.alert(id).await? else { return Err(Failure::Unknown(format!("alert `{id}`"))) };
+        if let Some(filed) = &state.filed {
+            self.clear_job(format!("file/{id}")).await?;
+            return Ok(Filed { findings: filed.findings.clone(), cases: filed.cases.clone() });
+        }
+        let readout = self.read_alert(&state).await?;
+        let at = self.ports.clock.now();
+        let salter = Salter::new(self.ports.chance.seed());
+        let mut filing = crate::correlate::Filing::new(Writing::because(id.as_str()), at);
+        let mut signals = Vec::new();
+        for detected in readout.signals {
+            let (filed, resolved) = self.resolve(&state, detected, &salter).await?;
+            self.correlate(&mut filing, &filed, resolved).await?;
+            signals.push(filed);
+        }
+        if !readout.unreadable.is_empty() {
+            self.correlate_unreadable(&mut filing, &state, &readout.unreadable, &salter).await?;
+        }
+        let crate::correlate::Filing { mut writing, findings, cases, .. } = filing;
+        let by = By::Source(state.received.source.clone());
+        let filed =
+            AlertFiled { alert: id.clone(), signals, unreadable: readout.unreadable, findings: findings.clone(), cases: cases.clone() };
+        writing.event(StreamId::alert(id), &by, filed).done(format!("file/{id}"));
+        for case in &cases {
+            writing.job(format!("case/{case}"), at);
+        }
+        self.append(writing, at).await?;
+        self.wake();
+        Ok(Filed { findings, cases })
+    }
+
+    /// Unseals an alert's bytes and reads them with its detector.
+    pub(crate) async fn read_alert(&self, state: &AlertState) -> Result<Readout, Failure> {
+        let bytes = self.unseal(&alert_label(&state.received.alert), &state.received.sealed).await?;
+        Ok(self.ports.detectors.read(&state.received.detector, &bytes))
+    }
+
+    /// Whose is it? By fingerprint, by the plane's own comparison, by name.
+    async fn resolve(
+        &self,
+        alert: &AlertState,
+        mut detected: Detected,
+        salter: &Salter,
+    ) -> Result<(FiledSignal, Option<Resolved>), Failure> {
+        quell_core::signal::fingerprint(&mut detected, Some(&self.settings.key));
+        let mut resolved = None;
+        if let Some(secret) = detected.secret.take() {
+            resolved = self.resolve_secret(&detected, &secret, salter).await;
+        }
+        if resolved.is_none() {
+            resolved = self.resolve_name(&detected, salter);
+        }
+        // A sender speaks only about the systems it is bound to (invariant 12).
+        if let Some(found) = &resolved
+            && let Some(source) = self.source_of(&alert.received.source).await?
+            && !source.systems.iter().any(|glob| inventory::matches_glob(glob, &found.identity.plane))
+        {
+            detected.signal.reasons.push(format!("the sender is not bound to `{}`, so nobody is named", found.identity.plane));
+            resolved = None;
+        }
+        Ok((self.filed(alert, &detected, salter), resolved))
+    }
+
+    async fn source_of(&self, id: &SourceId) -> Result<Option<SourceCreated>, Failure> {
+        for (name, value) in self.ports.store.lookup_range(crate::lookup::SOURCE, "", None, 10_000).await? {
+            if value.as_str() == Some(id.as_str()) {
+                return self.source(&name).await;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn resolve_secret(&self, detected: &Detected, secret: &Secret, salter: &Salter) -> Option<Resolved> {
+        let naming = self.naming(salter);
+        let print = self.settings.key.fingerprint(secret);
+        let inventory = self.inventory();
+        if let Some(credential) = inventory.by_fingerprint(&print.0)
+            && let Some((plane, native)) = inventory::split(&credential.identity)
+        {
+            let credential_native = inventory::split(&credential.id).map_or(credential.id.as_str(), |(_, n)| n);
+            return Some(Resolved {
+                identity: naming.target(plane, TargetKind::Identity, native, native),
+                credential: Some(naming.target(plane, TargetKind::Credential, credential_native, native)),
+                possession: true,
+                because: "the leaked value has the fingerprint of this credential in the inventory".to_owned(),
+            });
+        }
+        // Compared on the planes: bounded, and only because the source is authenticated.
+        let plane_named = detected.signal.subject.system.as_deref();
+        for connector in self.ports.connectors.iter() {
+            if plane_named.is_some_and(|p| p != connector.name()) && inventory.system(plane_named.unwrap_or_default()).is_some() {
+                continue;
+            }
+            let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
+            match tokio::time::timeout(deadline, connector.identify(secret)).await {
+                Ok(Ok(Identified::Match { credential, identity })) => {
+                    return Some(Resolved {
+                        identity: naming.target(connector.name(), TargetKind::Identity, &identity, &identity),
+                        credential: Some(naming.target(connector.name(), TargetKind::Credential, &credential, &identity)),
+                        possession: true,
+                        because: format!("the leaked value was compared with what `{}` stores and is right", connector.name()),
+                    });
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(plane = connector.name(), %error, "a leaked value could not be compared"),
+                Err(_) => tracing::warn!(plane = connector.name(), "a leaked value could not be compared in time"),
+            }
+        }
+        None
+    }
+
+    fn resolve_name(&self, detected: &Detected, salter: &Salter) -> Option<Resolved> {
+        let subject = &detected.signal.subject;
+        let inventory = self.inventory();
+        let names = subject.native_id.iter().chain(&subject.name);
+        for name in names {
+            let candidates = subject.system.iter().map(|s| format!("{s}/{name}")).chain([name.clone()]);
+            for reference in candidates {
+                let Some(identity) = inventory.identity(&reference) else { continue };
+                let Some((plane, native)) = inventory::split(&identity.id) else { continue };
+                let naming = self.naming(salter);
+                let credential = detected
+                    .signal
+                    .credential
+                    .as_ref()
+                    .and_then(|c| c.id.as_deref())
+                    .filter(|id| inventory.credential(&format!("{plane}/{id}")).is_some());
+                return Some(Resolved {
+                    identity: naming.target(plane, TargetKind::Identity, native, native),
+                    credential: credential.map(|id| naming.target(plane, TargetKind::Credential, id, native)),
+                    possession: false,
+                    because: "the sender names this identity".to_owned(),
+                });
+            }
+            // A plane of ours that the inventory does not list yet.
+            if let Some(system) = &subject.system
+                && self.ports.connectors.get(system).is_some()
+            {
+                let naming = self.naming(salter);
+                return Some(Resolved {
+                    identity: naming.target(system, TargetKind::Identity, name, name),
+                    credential: None,
+                    possession: false,
+                    because: "the sender names this identity on a plane of ours".to_owned(),
+                });
+            }
+        }
+        None
+    }
+
+    fn filed(&self, alert: &AlertState, detected: &Detected, salter: &Salter) -> FiledSignal {
+        let signal = &detected.signal;
+        let personal = |text: &Option<String>| text.as_ref().map(|t| salter.commit(bounded(t)));
+        let at = signal.observed_at.filter(|observed| *observed <= alert.at);
+        FiledSignal {
+            alert: alert.received.alert.clone(),
+            source: alert.received.source.clone(),
+            detector: signal.source.clone(),
+            detector_version: DETECTOR_VERSION,
+            kind: signal.kind,
+            title: salter.commit(bounded(signal.title.raw())),
+            observed_at: at.unwrap_or(alert.at),
+            observed_at_from: if at.is_some() { signal.observed_at_from } else { ObservedFrom::Received },
+            severity: signal.severity.id,
+            severity_vendor: signal.severity.vendor.as_deref().map(bounded),
+            vendor_confidence: signal.vendor_confidence.as_deref().map(bounded),
+            sample: signal.sample,
+            containment_evidence: signal.containment_evidence,
+            resolvable: signal.subject.resolvable,
+            identity_kind: signal.subject.kind,
+            native_id: personal(&signal.subject.native_id),
+            name: personal(&signal.subject.name),
+            system: personal(&signal.subject.system),
+            credential_kind: signal.credential.as_ref().map(|c| c.kind),
+            credential_id: personal(&signal.credential.as_ref().and_then(|c| c.id.clone())),
+            fingerprint: signal.credential.as_ref().and_then(|c| c.fingerprint.clone()),
+            actor_id: personal(&signal.actor.native_id),
+            actor_name: personal(&signal.actor.name),
+            actor_ip: personal(&signal.actor.ip),
+            dedupe: self.settings.key.opaque("dedupe", &[&signal.source, &signal.dedupe_key]),
+            reasons: signal.reasons.iter().take(20).map(|r| bounded(r)).collect(),
+        }
+    }
+
+    /// The leaked value of a credential, from the alert that carried it. Lives
+    /// as long as the caller's round.
+    pub(crate) async fn leaked_secret(
+        &self,
+        case: &quell_core::case::Case,
+        credential: &quell_core::target::Target,
+    ) -> Result<Option<(AlertId, Secret)>, Failure> {
+        for finding in &case.findings {
+            let matched =
+                finding.resolved.as_ref().is_some_and(|r| r.possession && r.credential.as_ref().is_some_and(|c| c.id == credential.id));
+            let Some(print) = finding.fingerprint.as_ref().filter(|_| matched) else { continue };
+            for alert in &finding.alerts {
+                let Some(state) = self.alert(alert).await? else { continue };
+                let readout = self.read_alert(&state).await?;
+                let secret = readout.signals.into_iter().filter_map(|d| d.secret).find(|s| self.settings.key.fingerprint(s) == *print);
+                if let Some(secret) = secret {
+                    return Ok(Some((alert.clone(), secret)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads every alert that was stored and not filed; called at start.
+    pub(crate) async fn clear_job(&self, key: String) -> Result<(), Failure> {
+        let mut writing = Writing::default();
+        writing.done(key);
+        self.append(writing, self.ports.clock.now()).await?;
+        Ok(())
+    }
+
+    pub(crate) fn naming<'a>(&'a self, salter: &'a Salter) -> quell_core::draft::Naming<'a> {
+        quell_core::draft::Naming { key: &self.settings.key, salter }
+    }
+}
+
+/// How often a decision is taken anew because somebody was faster.
+pub(crate) const RETRIES: u32 = 50;
+
+fn alert_label(alert: &AlertId) -> String {
+    format!("alert/{alert}")
+}
+
+/// At most 1,024 characters: what a person reads, never what anything rests on.
+fn bounded(text: &str) -> String {
+    text.chars().take(1_024).collect()
+}
+
+/// The title of a finding about unreadable records.
+pub(crate) fn unreadable_title(unreadable: &[Unreadable], salter: &Salter) -> Personal {
+    let first = unreadable.first().map_or("", |u| u.reason.as_str());
+    salter.commit(format!("{} record(s) could not be read: {}", unreadable.len(), bounded(first)))
+}
+
+/// The kind of credential a native id suggests.
+pub(crate) fn credential_kind(native: &str) -> Option<CredentialKind> {
+    native.rsplit_once('#').filter(|(_, kind)| kind.starts_with("password")).map(|_| CredentialKind::Password)
+}

@@ -1,0 +1,99 @@
+//! Which rows of the projections an event makes: one pure function, so that
+//! replay can rebuild them and compare.
+
+use quell_core::event::{By, Event, Recorded};
+use serde_json::json;
+
+use crate::port::LookupChange;
+
+/// Alert id -> state, findings, cases.
+pub const ALERT: &str = "alert";
+/// Fold key -> case and finding.
+pub const FOLD: &str = "fold";
+/// Opaque identity -> its newest case.
+pub const SUBJECT: &str = "subject";
+/// Case id -> when it was opened.
+pub const CASE: &str = "case";
+/// Cases that are not closed.
+pub const OPEN_CASE: &str = "open_case";
+/// Plan id -> case.
+pub const PLAN: &str = "plan";
+/// Plan id / person -> approval.
+pub const APPROVAL: &str = "approval";
+/// Opaque target / case -> true.
+pub const TARGET_CASE: &str = "target_case";
+/// Person id -> true.
+pub const PERSON: &str = "person";
+/// Keyed name -> person id.
+pub const PERSON_NAME: &str = "person_name";
+/// Keyed address -> person id.
+pub const PERSON_EMAIL: &str = "person_email";
+/// SHA-256 of a token -> what it stands for.
+pub const TOKEN: &str = "token";
+/// Name of a source -> its id.
+pub const SOURCE: &str = "source";
+
+/// The rows that one event sets and removes.
+pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
+    let set = |table: &'static str, key: String, value: serde_json::Value| LookupChange { table, key, value: Some(value) };
+    let unset = |table: &'static str, key: String| LookupChange { table, key, value: None };
+    let author = match &recorded.by {
+        By::Person(id) | By::Agent(id) => Some(id.as_str().to_owned()),
+        _ => None,
+    };
+    match &recorded.event {
+        Event::AlertReceived(e) => {
+            vec![set(ALERT, e.alert.to_string(), json!({ "state": "stored", "findings": [], "cases": [], "source": e.source }))]
+        }
+        Event::AlertFiled(e) => {
+            let state = if e.signals.is_empty() && !e.unreadable.is_empty() { "unreadable" } else { "filed" };
+            vec![set(ALERT, e.alert.to_string(), json!({ "state": state, "findings": e.findings, "cases": e.cases }))]
+        }
+        Event::CaseOpened(e) => {
+            let mut rows = vec![
+                set(CASE, e.case.to_string(), json!({ "opened_at": recorded.at })),
+                set(OPEN_CASE, e.case.to_string(), json!(true)),
+                set(FOLD, e.finding.fold.clone(), json!({ "case": e.case, "finding": e.finding.id })),
+            ];
+            rows.extend(e.finding.resolved.iter().map(|r| set(SUBJECT, r.identity.id.to_string(), json!(e.case))));
+            rows
+        }
+        Event::FindingAttached(e) => {
+            let case = recorded.stream.key();
+            let mut rows = vec![set(FOLD, e.finding.fold.clone(), json!({ "case": case, "finding": e.finding.id }))];
+            rows.extend(e.finding.resolved.iter().map(|r| set(SUBJECT, r.identity.id.to_string(), json!(case))));
+            rows
+        }
+        Event::CaseClosed(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],
+        Event::CaseReopened(_) => vec![set(OPEN_CASE, recorded.stream.key().to_owned(), json!(true))],
+        Event::PlanDrafted(e) => vec![set(PLAN, e.plan.id.to_string(), json!(e.plan.case))],
+        Event::ApprovalGiven(e) => vec![set(APPROVAL, format!("{}/{}", e.approval.plan, e.approval.by), json!(e.approval.id))],
+        Event::HoldPlaced(e) => vec![set(TARGET_CASE, format!("{}/{}", e.target.id, e.case), json!(true))],
+        Event::HoldReleased(e) => vec![unset(TARGET_CASE, format!("{}/{}", recorded.stream.key(), e.case))],
+        Event::PersonCreated(e) => {
+            let id = e.person.to_string();
+            let mut rows = vec![set(PERSON, id.clone(), json!(true)), set(PERSON_NAME, e.name_key.clone(), json!(id))];
+            rows.extend(e.email_key.iter().map(|key| set(PERSON_EMAIL, key.clone(), json!(id))));
+            rows
+        }
+        Event::SignedIn(e) => {
+            let row =
+                json!({ "id": e.token, "person": recorded.stream.key(), "signed_in": true, "scopes": [], "expires_at": e.expires_at });
+            vec![set(TOKEN, e.hash.clone(), row)]
+        }
+        Event::TokenCreated(e) => {
+            let row = json!({ "id": e.token, "person": recorded.stream.key(), "signed_in": false, "scopes": e.scopes, "expires_at": e.expires_at, "made_by": author });
+            vec![set(TOKEN, e.hash.clone(), row)]
+        }
+        Event::TokenRevoked(e) => vec![unset(TOKEN, e.hash.clone())],
+        Event::SourceCreated(e) => vec![
+            set(SOURCE, e.name.clone(), json!(e.source)),
+            set(
+                TOKEN,
+                e.hash.clone(),
+                json!({ "id": e.token, "source": e.name, "signed_in": false, "scopes": ["alerts:write"], "expires_at": e.expires_at }),
+            ),
+        ],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,218 @@
+//! Probes, and records what they prove.
+//!
+//! The connector tries and reads, each with its control; the core judges. A
+//! leaked value is unsealed for one round, on an armed plane only, and that use
+//! is an event.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use quell_core::{
+    event::{By, HoldPlaced, SecretUsed, TargetLinked, TargetProbed},
+    hold::Round,
+    id::{PlanId, StreamId},
+    plan::{Proves, Step},
+    proof::{self, Liveness},
+    respond,
+    target::{Target, TargetKind},
+};
+
+use crate::{
+    Engine, Failure,
+    execute::{before_label, seconds, secret_label},
+    ground::Ground,
+    port::ProbeRequest,
+    record::Writing,
+    respond::Progress,
+};
+
+impl Engine {
+    pub(crate) async fn probe(
+        self: &Arc<Self>,
+        ground: &Ground,
+        plan: Option<&PlanId>,
+        n: Option<u16>,
+        target: &Target,
+        before_act: bool,
+    ) -> Result<Progress, Failure> {
+        let state = plan.and_then(|p| ground.plans.get(p));
+        let step = state.zip(n).and_then(|(s, n)| s.plan.step(n));
+        let Some(connector) = self.ports.connectors.get(&target.plane).cloned() else {
+            return match plan.zip(n) {
+                Some((plan, n)) => self.hand_over(ground, plan, n, "its plane has no connector any more").await,
+                None => Ok(Progress::Unchanged),
+            };
+        };
+        let now = self.ports.clock.now();
+        let held = ground.target(&target.id);
+        let identity = ground.case.subjects.get(&target.identity).map(|s| s.identity.native.shown().to_owned());
+        let identity = identity.unwrap_or_else(|| native_identity(target));
+        let own = self.own_secret(ground, step, target).await?;
+        let may_login = own.is_some() || (!before_act && ground.installation.may_log_in(&target.plane, now));
+
+        let mut writing = Writing::because(plan.map_or_else(|| format!("watch/{}", ground.case.id), ToString::to_string));
+        let leaked = match target.kind {
+            TargetKind::Credential if may_login && own.is_none() => self.leaked_secret(&ground.case, target).await?,
+            _ => None,
+        };
+        if let Some((alert, _)) = &leaked {
+            let used = SecretUsed { alert: alert.clone(), target: target.id.clone(), purpose: "one probe round".to_owned() };
+            writing.event(StreamId::case(&ground.case.id), &By::Automation, used);
+        }
+        let throw_away = match (&held.throw_away, may_login) {
+            (Some(blob), true) => self.own_of(&held, blob).await?,
+            _ => None,
+        };
+        let identity_state = ground.targets.get(&target.identity);
+        let before = held.before.clone().or_else(|| identity_state.and_then(|t| t.before.clone()));
+        let before_owner = if held.before.is_some() { &target.id } else { &target.identity };
+        let mut before_secrets = BTreeMap::new();
+        for (name, blob) in before.iter().flat_map(|b| &b.sealed) {
+            before_secrets.insert(name.clone(), self.unseal_secret(&before_label(before_owner, name), blob).await?);
+        }
+        let request = ProbeRequest {
+            target: target.clone(),
+            identity: identity.clone(),
+            may_login,
+            leaked: leaked.map(|(_, secret)| secret),
+            leaked_was_right: held.leaked_was_right,
+            throw_away,
+            own,
+            before,
+            before_secrets,
+        };
+        let wait = seconds(step.map_or(10, |s| s.attempt_seconds));
+        let observations = tokio::time::timeout(wait, connector.probe(&request)).await.unwrap_or_default();
+
+        let settle = connector.manifest().settle_ms;
+        let acted_at = held.acted_at().max(identity_state.and_then(quell_core::hold::TargetState::acted_at)).filter(|_| !before_act);
+        let (proved, decisive) = proof::judge_round(&observations, acted_at, settle);
+        let in_use = match step.map(|s| &s.proves) {
+            Some(Proves::InUse { credential, consumer_declared: true } | Proves::Reinstated { credential, consumer_declared: true })
+                if credential.id == target.id && proved.liveness == Liveness::Live =>
+            {
+                Some(self.is_used(&*connector, &native_identity(target)).await)
+            }
+            _ => None,
+        };
+        let at = self.ports.clock.now();
+        let controls_failed = !before_act && observations.iter().any(|o| o.control.as_ref().is_some_and(|c| !c.alive));
+        let round = Round {
+            case: ground.case.id.clone(),
+            plan: plan.cloned(),
+            observations,
+            proved,
+            decisive: decisive.and_then(|d| u32::try_from(d).ok()),
+            in_use,
+            at,
+        };
+        if !held.holds.contains(&ground.case.id) {
+            let hold = HoldPlaced {
+                case: ground.case.id.clone(),
+                target: target.clone(),
+                credential_kind: None,
+                before: None,
+                leaked_was_right: held.leaked_was_right,
+                seen_live_at: None,
+            };
+            writing.event(StreamId::target(&target.id), &By::Automation, hold);
+            if !ground.case.linked.iter().any(|(t, _)| t.id == target.id) {
+                let because = "issued by a plan of this case".to_owned();
+                writing.event(
+                    StreamId::case(&ground.case.id),
+                    &By::Automation,
+                    TargetLinked {
+                        target: target.clone(),
+                        credential_kind: crate::intake::credential_kind(target.native.shown()),
+                        because,
+                    },
+                );
+            }
+        }
+        let was_live = round.proved.liveness == Liveness::Live;
+        writing.event(StreamId::target(&target.id), &By::Automation, TargetProbed { round, blobs: Vec::new() });
+        self.append(writing, at).await?;
+
+        // A control that fails after an act is collateral until shown otherwise:
+        // reversible steps that did not run yet wait for the lead.
+        if controls_failed
+            && !was_live
+            && let Some((plan, state)) = plan.zip(state).filter(|(_, s)| s.paused.is_none())
+        {
+            let mut pausing = Writing::because(plan.as_str());
+            let because = "the control identity stopped working after an act".to_owned();
+            let lead_decides = state.plan.tier >= quell_core::plan::Tier::Contain && ground.case.lead.is_some();
+            if lead_decides {
+                self.task_for(
+                    &mut pausing,
+                    ground,
+                    plan,
+                    n,
+                    quell_core::decision::Role::Lead,
+                    format!("{because}; pause or undo the plan"),
+                );
+            } else {
+                pausing.event(StreamId::plan(plan), &By::Automation, quell_core::event::PlanPaused { because });
+            }
+            self.append(pausing, self.ports.clock.now()).await?;
+        }
+        Ok(Progress::Changed)
+    }
+
+    /// The secret that Quell itself made for a re-issued or reinstated
+    /// credential; its owner is the target of the step that made it.
+    async fn own_secret(
+        &self,
+        ground: &Ground,
+        step: Option<&Step>,
+        target: &Target,
+    ) -> Result<Option<quell_core::secret::Secret>, Failure> {
+        let steps: Vec<&Step> = match step {
+            Some(step) => vec![step],
+            None => ground.plans.values().flat_map(|p| &p.plan.steps).collect(),
+        };
+        for step in steps {
+            let (Proves::InUse { credential, .. } | Proves::Reinstated { credential, .. }) = &step.proves else { continue };
+            if credential.id != target.id {
+                continue;
+            }
+            let state = ground.plans.values().find(|p| p.plan.steps.contains(step));
+            let Some(state) = state else { continue };
+            for acted in respond::act_targets(state, step) {
+                let held = ground.target(&acted.id);
+                let made = held
+                    .attempts
+                    .iter()
+                    .rev()
+                    .find(|a| a.cleared.plan == state.plan.id && a.cleared.step == step.n && a.new_secret.is_some());
+                if let Some((attempt, blob)) = made.and_then(|a| Some((a, a.new_secret.as_ref()?))) {
+                    return Ok(Some(self.unseal_secret(&secret_label(&attempt.cleared.attempt), blob).await?));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn own_of(&self, held: &quell_core::hold::TargetState, blob: &str) -> Result<Option<quell_core::secret::Secret>, Failure> {
+        match held.attempts.iter().find(|a| a.new_secret.as_deref() == Some(blob)) {
+            Some(attempt) => Ok(Some(self.unseal_secret(&secret_label(&attempt.cleared.attempt), blob).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The rightful consumer holds a session with the new credential.
+    async fn is_used(&self, connector: &dyn crate::port::Connector, identity: &str) -> bool {
+        match connector.enumerate(identity).await {
+            Ok(enumeration) => enumeration.of(TargetKind::Session).any(|s| s.facts.get("ours").is_none_or(|v| v != "true")),
+            Err(_) => false,
+        }
+    }
+}
+
+/// `billing_app#password` belongs to `billing_app`.
+fn native_identity(target: &Target) -> String {
+    let native = target.native.shown();
+    match target.kind {
+        TargetKind::Credential => native.rsplit_once('#').map_or(native, |(identity, _)| identity).to_owned(),
+        _ => native.to_owned(),
+    }
+}

@@ -1,0 +1,592 @@
+//! The loop: load, ask the core what is next, do it, append; until nothing is due.
+
+use std::sync::Arc;
+
+use quell_core::{
+    approval,
+    decision::{Principal, Role, WhomToAsk},
+    draft,
+    event::{
+        By, CaseAdvanced, CaseReopened, HoldPlaced, PeopleAsked, PlanDecided, PlanDrafted, PlanEnded, PlanLinked, PlanPaused, PlanStarted,
+        Preview, StepDecision, StepEnded, TargetLinked, TargetsFound, TaskAdded,
+    },
+    id::{CaseId, PersonId, PlanId, StreamId, TargetId, TaskId},
+    inventory::OwnerRole,
+    personal::Salter,
+    plan::{Parent, Pin, PlanKind, Selector},
+    respond::{self, Move},
+    target::{Target, TargetKind},
+    time::{Timestamp, after},
+};
+
+use crate::{Engine, Failure, ground::Ground, intake::RETRIES, port::Message, record::Writing};
+
+impl Engine {
+    /// Does everything that is due in one case, and sets the job for what is
+    /// due later. One worker a case at a time.
+    pub async fn work(self: &Arc<Self>, case: &CaseId) -> Result<(), Failure> {
+        let turn = self.turn_of(case).await;
+        let _turn = turn.lock().await;
+        let mut stale = 0;
+        loop {
+            let Some(ground) = self.ground(case).await? else { return Ok(()) };
+            let now = self.ports.clock.now();
+            let next = respond::next(&ground.situation(), now);
+            if next.moves.is_empty() {
+                let mut writing = Writing::because(format!("case/{case}"));
+                match next.wake_at {
+                    Some(at) => writing.job(format!("case/{case}"), at),
+                    None => writing.done(format!("case/{case}")),
+                };
+                self.append(writing, now).await?;
+                self.wake();
+                return Ok(());
+            }
+            for step in next.moves {
+                match self.carry_out(&ground, &step).await {
+                    Ok(Progress::Changed) => {
+                        stale = 0;
+                        // The situation is another one now.
+                        break;
+                    }
+                    Ok(Progress::Unchanged) => {}
+                    Ok(Progress::Later(at)) => {
+                        let mut writing = Writing::because(format!("case/{case}"));
+                        writing.job(format!("case/{case}"), at);
+                        self.append(writing, self.ports.clock.now()).await?;
+                        self.wake();
+                        return Ok(());
+                    }
+                    Err(Failure::Stale) if stale < RETRIES => {
+                        stale += 1;
+                        break;
+                    }
+                    Err(failure) => {
+                        tracing::error!(%case, error = %failure, "a case could not go on");
+                        let mut writing = Writing::because(format!("case/{case}"));
+                        writing.job(format!("case/{case}"), after(self.ports.clock.now(), 2));
+                        self.append(writing, self.ports.clock.now()).await?;
+                        self.wake();
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn carry_out(self: &Arc<Self>, ground: &Ground, step: &Move) -> Result<Progress, Failure> {
+        match step {
+            Move::ReadOutcome { target } => self.read_outcome(ground, target).await,
+            Move::Enrich { identity, again } => self.look_at(ground, identity, *again).await,
+            Move::Draft { identity, kind, parent } => self.draft(ground, identity, *kind, parent.as_ref()).await,
+            Move::Decide { plan } => self.decide_plan(ground, plan).await,
+            Move::AskPeople { plan, escalation } => self.ask_people(ground, plan, *escalation).await,
+            Move::Start { plan, approvals } => {
+                let state = plan_of(ground, plan)?;
+                let mut writing = Writing::because(plan.as_str());
+                self.start_plan(&mut writing, ground, plan, &By::Automation, approvals, None);
+                writing.rests_on(StreamId::case(&state.plan.case));
+                self.append(writing, self.ports.clock.now()).await?;
+                Ok(Progress::Changed)
+            }
+            Move::Enumerate { plan, step } => self.enumerate_step(ground, plan, *step).await,
+            Move::Attempt { plan, step, target } => self.attempt(ground, plan, *step, target).await,
+            Move::Probe { plan, step, target, before_act } => self.probe(ground, plan.as_ref(), *step, target, *before_act).await,
+            Move::EndStep { plan, step, ended, because } => {
+                let mut writing = Writing::because(plan.as_str());
+                writing.event(
+                    StreamId::plan(plan),
+                    &By::Automation,
+                    StepEnded { step: *step, ended: (*ended).to_owned(), because: because.clone() },
+                );
+                self.append(writing, self.ports.clock.now()).await?;
+                Ok(Progress::Changed)
+            }
+            Move::HandOver { plan, step, because } => self.hand_over(ground, plan, *step, because).await,
+            Move::Pause { plan, because } => {
+                let mut writing = Writing::because(plan.as_str());
+                writing.event(StreamId::plan(plan), &By::Automation, PlanPaused { because: because.clone() });
+                self.append(writing, self.ports.clock.now()).await?;
+                Ok(Progress::Changed)
+            }
+            Move::EndPlan { plan, ended, because } => {
+                let mut writing = Writing::because(plan.as_str());
+                writing.event(StreamId::plan(plan), &By::Automation, PlanEnded { ended: (*ended).to_owned(), because: because.clone() });
+                if *ended != "proved" {
+                    self.task_for(
+                        &mut writing,
+                        ground,
+                        plan,
+                        None,
+                        Role::ResponseOwner,
+                        format!("plan {plan} ended as {ended}: {because}"),
+                    );
+                }
+                self.append(writing, self.ports.clock.now()).await?;
+                Ok(Progress::Changed)
+            }
+            Move::Advance { stage } => {
+                let mut writing = Writing::because(ground.case.id.as_str());
+                writing.event(StreamId::case(&ground.case.id), &By::Automation, CaseAdvanced { stage: *stage });
+                self.append(writing, self.ports.clock.now()).await?;
+                Ok(Progress::Changed)
+            }
+            Move::Reopen { because } => {
+                let mut writing = Writing::because(ground.case.id.as_str());
+                writing.event(StreamId::case(&ground.case.id), &By::Automation, CaseReopened { because: because.clone() });
+                self.append(writing, self.ports.clock.now()).await?;
+                Ok(Progress::Changed)
+            }
+            // Paging changes nothing in the record; the moves that follow it do.
+            Move::Page { target } => {
+                self.page(ground, target).await;
+                Ok(Progress::Unchanged)
+            }
+        }
+    }
+
+    async fn look_at(self: &Arc<Self>, ground: &Ground, identity: &Target, again: bool) -> Result<Progress, Failure> {
+        let (enriched, _) = self.enrich(identity, &ground.case, again).await?;
+        let now = self.ports.clock.now();
+        let mut writing = Writing::because(ground.case.id.as_str());
+        let case = StreamId::case(&ground.case.id);
+        let matched = |t: &Target| {
+            ground
+                .case
+                .findings
+                .iter()
+                .any(|f| f.resolved.as_ref().is_some_and(|r| r.possession && r.credential.as_ref().is_some_and(|c| c.id == t.id)))
+        };
+        for (target, kind) in &enriched.credentials {
+            if !ground.target(&target.id).holds.contains(&ground.case.id) {
+                let hold = HoldPlaced {
+                    case: ground.case.id.clone(),
+                    target: target.clone(),
+                    credential_kind: *kind,
+                    before: None,
+                    leaked_was_right: matched(target),
+                    seen_live_at: None,
+                };
+                writing.event(StreamId::target(&target.id), &By::Automation, hold);
+            }
+        }
+        for target in &enriched.sessions {
+            if !ground.target(&target.id).holds.contains(&ground.case.id) {
+                let hold = HoldPlaced {
+                    case: ground.case.id.clone(),
+                    target: target.clone(),
+                    credential_kind: None,
+                    before: None,
+                    leaked_was_right: false,
+                    seen_live_at: Some(now),
+                };
+                writing.event(StreamId::target(&target.id), &By::Automation, hold);
+            }
+        }
+        writing.event(case, &By::Automation, enriched);
+        self.append(writing, now).await?;
+        Ok(Progress::Changed)
+    }
+
+    async fn draft(
+        self: &Arc<Self>,
+        ground: &Ground,
+        identity: &TargetId,
+        kind: PlanKind,
+        parent: Option<&PlanId>,
+    ) -> Result<Progress, Failure> {
+        let mut writing = Writing::because(ground.case.id.as_str());
+        self.draft_into(&mut writing, ground, identity, kind, parent, &By::Automation).await?;
+        self.append(writing, self.ports.clock.now()).await?;
+        Ok(Progress::Changed)
+    }
+
+    /// Drafts a containment of one subject into `writing`; answers its id.
+    pub(crate) async fn draft_into(
+        &self,
+        writing: &mut Writing,
+        ground: &Ground,
+        identity: &TargetId,
+        kind: PlanKind,
+        parent: Option<&PlanId>,
+        by: &By,
+    ) -> Result<(PlanId, String), Failure> {
+        let salter = Salter::new(self.ports.chance.seed());
+        let drafting = self.drafting(ground, identity, kind, parent, &salter)?;
+        let plan = draft::contain(&drafting);
+        Ok(self.link_plan(writing, ground, plan, by))
+    }
+
+    /// What a plan about one subject is drafted from.
+    pub(crate) fn drafting<'a>(
+        &'a self,
+        ground: &'a Ground,
+        identity: &TargetId,
+        kind: PlanKind,
+        parent: Option<&PlanId>,
+        salter: &'a Salter,
+    ) -> Result<draft::Ground<'a>, Failure> {
+        let subject = ground
+            .case
+            .subjects
+            .get(identity)
+            .ok_or_else(|| Failure::Unknown(format!("subject `{identity}` in case `{}`", ground.case.id)))?;
+        let connector = self
+            .ports
+            .connectors
+            .get(&subject.identity.plane)
+            .ok_or_else(|| Failure::Refused(format!("`{}` has no connector; add it to quell.toml", subject.identity.plane)))?;
+        Ok(draft::Ground {
+            id: PlanId::from_chance(self.ports.chance.id()),
+            case: ground.case.id.clone(),
+            parent: parent.and_then(|p| ground.plans.get(p)).map(|p| Parent { plan: p.plan.id.clone(), digest: p.digest.clone() }),
+            kind,
+            tier: draft::tier_for(ground.case.corroboration()),
+            subject,
+            pin: Pin {
+                connector: connector.name().to_owned(),
+                endpoint: connector.endpoint(),
+                config_digest: connector.config_digest(),
+                settle_ms: connector.manifest().settle_ms,
+            },
+            manifest: connector.manifest(),
+            naming: self.naming(salter),
+            possession: ground.case.corroboration().possession,
+            valid_seconds: self.settings.limits.plan_seconds,
+        })
+    }
+
+    pub(crate) fn link_plan(&self, writing: &mut Writing, ground: &Ground, plan: quell_core::plan::Plan, by: &By) -> (PlanId, String) {
+        debug_assert!(plan.is_well_formed(), "drafting makes a DAG");
+        let digest = plan.digest();
+        let id = plan.id.clone();
+        let mut preview = Preview::default();
+        for step in &plan.steps {
+            let subject = ground.case.subjects.get(step.selector.identity());
+            let found: Vec<Target> = match (&step.selector, subject) {
+                (Selector::Exactly { target }, _) => vec![target.clone()],
+                (Selector::Every { kind: TargetKind::Session, .. }, Some(s)) => s.sessions.clone(),
+                (Selector::Every { kind: TargetKind::Entitlement, .. }, Some(s)) => s.delegations.clone(),
+                _ => Vec::new(),
+            };
+            preview.targets.insert(step.n, found);
+            if let Some(subject) = subject.filter(|_| !plan.failover && !step.action.gives_access()) {
+                preview.dependents.insert(step.n, subject.consumers.iter().map(|c| c.name.clone()).collect());
+            }
+        }
+        writing.event(StreamId::case(&ground.case.id), by, PlanLinked { plan: id.clone(), kind: plan.kind });
+        writing.event(StreamId::plan(&id), by, PlanDrafted { plan, digest: digest.clone(), preview });
+        (id, digest)
+    }
+
+    async fn decide_plan(self: &Arc<Self>, ground: &Ground, id: &PlanId) -> Result<Progress, Failure> {
+        let state = plan_of(ground, id)?;
+        let now = self.ports.clock.now();
+        let situation = ground.situation();
+        let mut steps = Vec::new();
+        let mut wanted = quell_core::decision::Approvals::new();
+        let mut never = Vec::new();
+        for step in &state.plan.steps {
+            let Some(mut question) = respond::question(&situation, state, step, Principal::Automation, now) else { continue };
+            let decision = self.ports.policy.decide(&question);
+            // Whom to hear is asked as if the plane were armed: people may be
+            // heard while a named person still thinks about arming.
+            question.circumstances.armed = true;
+            question.circumstances.paused = false;
+            question.circumstances.approvals.clear();
+            let ask = match self.ports.policy.whom_to_ask(&question) {
+                WhomToAsk::Nobody => Some(quell_core::decision::Approvals::new()),
+                WhomToAsk::These { approvals } => Some(approvals),
+                WhomToAsk::NoOne => None,
+            };
+            match &ask {
+                Some(approvals) => {
+                    for (role, n) in approvals {
+                        let held = wanted.entry(*role).or_insert(0);
+                        *held = (*held).max(*n);
+                    }
+                }
+                None => never.push(step.n),
+            }
+            steps.push(StepDecision { step: step.n, decision, wanted: ask });
+        }
+        let decided =
+            PlanDecided { steps, wanted, never: never.clone(), until: after(state.drafted_at.max(now), state.plan.valid_seconds) };
+        let mut writing = Writing::because(id.as_str());
+        writing.event(StreamId::plan(id), &By::Automation, decided).rests_on(StreamId::case(&ground.case.id)).rests_on(StreamId::policy());
+        if !never.is_empty() && state.decided.is_none() {
+            let list = never.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+            self.task_for(
+                &mut writing,
+                ground,
+                id,
+                None,
+                Role::ResponseOwner,
+                format!("policy lets nobody run step {list}; decide by hand, or change the policy"),
+            );
+        }
+        self.append(writing, now).await?;
+        Ok(Progress::Changed)
+    }
+
+    async fn ask_people(self: &Arc<Self>, ground: &Ground, id: &PlanId, escalation: u32) -> Result<Progress, Failure> {
+        let state = plan_of(ground, id)?;
+        let Some(decided) = &state.decided else { return Ok(Progress::Changed) };
+        let now = self.ports.clock.now();
+        let mut roles: Vec<Role> = decided.wanted.keys().copied().collect();
+        if escalation > 0 && !roles.contains(&Role::ResponseOwner) {
+            roles.push(Role::ResponseOwner);
+        }
+        let (people, passed_over) = self.whom(ground, &roles).await?;
+        let at_timeout = match escalation {
+            0 => "the response owner is asked, too",
+            1 | 2 => "the response owner is asked again",
+            _ => "the plan ends undone and the response owner has it",
+        };
+        let deadline = after(now, self.settings.limits.ask_seconds);
+        let asked = PeopleAsked {
+            plan: id.clone(),
+            wanted: decided.wanted.clone(),
+            roles: roles.clone(),
+            people: people.clone(),
+            deadline,
+            at_timeout: at_timeout.to_owned(),
+            passed_over,
+            escalation,
+        };
+        let mut writing = Writing::because(id.as_str());
+        writing.event(StreamId::case(&ground.case.id), &By::Automation, asked);
+        if people.is_empty() {
+            let names = if self.settings.last_resort.is_empty() {
+                "nobody; name at least two people in `last_resort`".to_owned()
+            } else {
+                self.settings.last_resort.join(", ")
+            };
+            self.task_for(
+                &mut writing,
+                ground,
+                id,
+                None,
+                Role::ResponseOwner,
+                format!("nobody who may approve is left; the last resort is {names}"),
+            );
+        }
+        self.append(writing, now).await?;
+        let headline = quell_core::view::headline(&ground.situation(), now);
+        for person in &people {
+            let message =
+                Message { id: format!("ask/{id}/{escalation}/{person}"), to: person.to_string(), headline: headline.clone(), pages: true };
+            self.tell(&message).await;
+        }
+        if people.is_empty() {
+            for name in &self.settings.last_resort {
+                self.tell(&Message {
+                    id: format!("ask/{id}/{escalation}/{name}"),
+                    to: name.clone(),
+                    headline: headline.clone(),
+                    pages: true,
+                })
+                .await;
+            }
+        }
+        Ok(Progress::Changed)
+    }
+
+    /// Who holds one of these roles for this case and may be asked; and who is
+    /// passed over, with why (invariant 13). A business owner is the owner of a
+    /// subject, or whoever holds the role where inventory names nobody.
+    async fn whom(&self, ground: &Ground, roles: &[Role]) -> Result<(Vec<PersonId>, Vec<(PersonId, String)>), Failure> {
+        let entangled = ground.case.entangled();
+        let owner_role = |role: Role| match role {
+            Role::BusinessOwner => Some(OwnerRole::Business),
+            Role::Iam => Some(OwnerRole::Iam),
+            Role::Secops => Some(OwnerRole::Security),
+            _ => None,
+        };
+        let all = self.people().await?;
+        let mut people = Vec::new();
+        let mut passed_over = Vec::new();
+        for role in roles {
+            let named: Vec<(Option<PersonId>, Option<PersonId>)> = ground
+                .case
+                .subjects
+                .values()
+                .flat_map(|s| &s.owners)
+                .filter(|o| Some(o.role) == owner_role(*role))
+                .map(|o| (o.person.clone(), o.deputy.clone()))
+                .collect();
+            let mut wanted: Vec<PersonId> = Vec::new();
+            for (person, deputy) in named {
+                match person {
+                    Some(p) if entangled.contains(&p) => {
+                        passed_over.push((p, "joined to a subject of this case, so the deputy is asked".to_owned()));
+                        wanted.extend(deputy);
+                    }
+                    Some(p) => wanted.push(p),
+                    None => wanted.extend(deputy),
+                }
+            }
+            if wanted.is_empty() {
+                wanted = all.iter().filter(|p| p.human && !p.disabled && p.roles.contains(role)).map(|p| p.id.clone()).collect();
+            }
+            for person in wanted {
+                if entangled.contains(&person) {
+                    passed_over.push((person, "joined to a subject of this case".to_owned()));
+                } else if !people.contains(&person) {
+                    people.push(person);
+                }
+            }
+        }
+        Ok((people, passed_over))
+    }
+
+    /// The start of a plan consumes its approvals, once (invariant 4).
+    pub(crate) fn start_plan(
+        &self,
+        writing: &mut Writing,
+        ground: &Ground,
+        id: &PlanId,
+        by: &By,
+        approvals: &[quell_core::id::ApprovalId],
+        gaps_accepted: Option<quell_core::personal::Personal>,
+    ) {
+        let now = self.ports.clock.now();
+        for approval in ground.approvals.get(id).into_iter().flatten().filter(|a| approvals.contains(&a.id)) {
+            writing.event(StreamId::approval(id, &approval.by), by, quell_core::event::ApprovalUsed { plan: id.clone() });
+        }
+        let ordered = *by != By::Automation;
+        let closes_at = after(now, self.settings.limits.plan_seconds);
+        writing.event(StreamId::plan(id), by, PlanStarted { approvals: approvals.to_vec(), ordered, gaps_accepted, closes_at });
+    }
+
+    async fn enumerate_step(self: &Arc<Self>, ground: &Ground, id: &PlanId, n: u16) -> Result<Progress, Failure> {
+        let state = plan_of(ground, id)?;
+        let step = state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{id}`")))?;
+        let Selector::Every { kind, identity } = &step.selector else { return Ok(Progress::Changed) };
+        let Some(connector) = self.ports.connectors.get(&step.plane.connector) else {
+            return self.hand_over(ground, id, n, &format!("`{}` has no connector any more", step.plane.connector)).await;
+        };
+        let wait = std::time::Duration::from_secs(u64::try_from(step.attempt_seconds).unwrap_or(10));
+        let enumeration = match tokio::time::timeout(wait, connector.enumerate(identity.native.shown())).await {
+            Ok(Ok(enumeration)) => enumeration,
+            Ok(Err(error)) => return self.plane_failed(ground, id, n, &error.to_string()).await,
+            Err(_) => return self.plane_failed(ground, id, n, "it did not answer in time").await,
+        };
+        let now = self.ports.clock.now();
+        let salter = Salter::new(self.ports.chance.seed());
+        let course = state.course(n);
+        let mut known = course.found.len();
+        let (mut new, mut outside, mut listed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut writing = Writing::because(id.as_str());
+        for found in enumeration.of(*kind).filter(|f| f.facts.get("ours").is_none_or(|v| v != "true")) {
+            let target = self.target_of(&step.plane.connector, found, &salter);
+            let admitted = step.bounds.admit(&target) && !state.excluded.contains(&target.id);
+            if course.found.iter().any(|t| t.id == target.id) {
+                listed.push(target.id);
+                continue;
+            }
+            if !admitted || known >= step.bounds.count_max as usize {
+                if !state.excluded.contains(&target.id) {
+                    outside.push(target);
+                }
+                continue;
+            }
+            known += 1;
+            listed.push(target.id.clone());
+            if !ground.target(&target.id).holds.contains(&ground.case.id) {
+                let hold = HoldPlaced {
+                    case: ground.case.id.clone(),
+                    target: target.clone(),
+                    credential_kind: None,
+                    before: None,
+                    leaked_was_right: false,
+                    seen_live_at: Some(now),
+                };
+                writing.event(StreamId::target(&target.id), &By::Automation, hold);
+                let because = format!("found by step {n}");
+                writing.event(
+                    StreamId::case(&ground.case.id),
+                    &By::Automation,
+                    TargetLinked { target: target.clone(), credential_kind: None, because },
+                );
+            }
+            new.push(target);
+        }
+        writing.event(StreamId::plan(id), &By::Automation, TargetsFound { step: n, new, listed, outside });
+        self.append(writing, now).await?;
+        Ok(Progress::Changed)
+    }
+
+    /// A plane that does not answer is asked again, until the plan's window closes.
+    pub(crate) async fn plane_failed(self: &Arc<Self>, ground: &Ground, id: &PlanId, n: u16, why: &str) -> Result<Progress, Failure> {
+        let state = plan_of(ground, id)?;
+        let now = self.ports.clock.now();
+        let closes = state.started.as_ref().map_or(now, |s| s.closes_at);
+        let began = state.started.as_ref().map_or(now, |s| s.at);
+        if quell_core::time::seconds_between(began, now) > 120 || now > closes {
+            return self.hand_over(ground, id, n, why).await;
+        }
+        tracing::warn!(plan = %id, step = n, why, "the plane did not answer; asked again in a second");
+        Ok(Progress::Later(after(now, 1)))
+    }
+
+    /// A person gets the step; what they say is done is probed where it can be.
+    pub(crate) async fn hand_over(self: &Arc<Self>, ground: &Ground, id: &PlanId, n: u16, because: &str) -> Result<Progress, Failure> {
+        let state = plan_of(ground, id)?;
+        let step = state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{id}`")))?;
+        let mut writing = Writing::because(id.as_str());
+        writing.event(
+            StreamId::plan(id),
+            &By::Automation,
+            StepEnded { step: n, ended: "handed_over".to_owned(), because: because.to_owned() },
+        );
+        self.task_for(&mut writing, ground, id, Some(n), step.fallback.owner, format!("{} ({because})", step.fallback.task));
+        self.append(writing, self.ports.clock.now()).await?;
+        let headline = quell_core::view::headline(&ground.situation(), self.ports.clock.now());
+        self.tell(&Message { id: format!("handover/{id}/{n}"), to: step.fallback.owner.name().to_owned(), headline, pages: true }).await;
+        Ok(Progress::Changed)
+    }
+
+    pub(crate) fn task_for(&self, writing: &mut Writing, ground: &Ground, plan: &PlanId, step: Option<u16>, owner: Role, what: String) {
+        let task = TaskId::from_chance(self.ports.chance.id());
+        let added = TaskAdded { task, plan: Some(plan.clone()), step, owner, what, text: None };
+        writing.event(StreamId::case(&ground.case.id), &By::Automation, added);
+    }
+
+    async fn page(&self, ground: &Ground, target: &TargetId) {
+        let now = self.ports.clock.now();
+        let rounds = ground.targets.get(target).map_or(0, |t| t.rounds.len());
+        let headline = quell_core::view::headline(&ground.situation(), now);
+        let to = ground.case.lead.as_ref().map_or_else(|| Role::ResponseOwner.name().to_owned(), ToString::to_string);
+        self.tell(&Message { id: format!("reverted/{target}/{rounds}"), to, headline, pages: true }).await;
+    }
+
+    pub(crate) async fn tell(&self, message: &Message) {
+        if let Err(why) = self.ports.notify.tell(message).await {
+            tracing::warn!(to = message.to, why, "a message was not handed over");
+        }
+    }
+}
+
+/// The plan of an id in a case.
+pub(crate) fn plan_of<'a>(ground: &'a Ground, id: &PlanId) -> Result<&'a quell_core::course::PlanState, Failure> {
+    ground.plans.get(id).ok_or_else(|| Failure::Unknown(format!("plan `{id}` in case `{}`", ground.case.id)))
+}
+
+/// What one move did.
+pub(crate) enum Progress {
+    /// Something was appended: ask the core anew.
+    Changed,
+    /// Nothing was appended: go on with the next move.
+    Unchanged,
+    /// The plane asks to wait.
+    Later(Timestamp),
+}
+
+/// The approvals that count for a plan now.
+pub(crate) fn counted(ground: &Ground, id: &PlanId, now: Timestamp) -> Vec<quell_core::approval::Approval> {
+    let Some(state) = ground.plans.get(id) else { return Vec::new() };
+    let given = ground.approvals.get(id).cloned().unwrap_or_default();
+    let counts = approval::count(&given, id, &state.digest, now);
+    given.into_iter().filter(|a| a.digest == state.digest && now <= a.until && counts.contains_key(&a.role)).collect()
+}

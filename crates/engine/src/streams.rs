@@ -1,0 +1,171 @@
+//! Loads streams, folds them, and remembers the folds.
+//!
+//! The engine is the only writer of its store, so a fold that was right at the
+//! last append still is; where another node was faster, the append answers
+//! `Stale` and the remembered folds of that append are dropped and read again.
+
+use std::collections::BTreeMap;
+
+use quell_core::{
+    approval::Approval,
+    case::Case,
+    course::PlanState,
+    event::{self, Event, Recorded},
+    finding::FiledSignal,
+    hold::TargetState,
+    id::StreamId,
+    people::{Installation, Person},
+    personal,
+};
+use tokio::sync::Mutex;
+
+use crate::{
+    Failure,
+    port::{Head, Store, StoredEvent},
+};
+
+/// The fold of one stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Folded {
+    Case(Box<Case>),
+    Plan(Box<PlanState>),
+    Target(Box<TargetState>),
+    Approval(Box<Approval>),
+    Installation(Box<Installation>),
+    Person(Box<Person>),
+    /// What was spent.
+    Budget(u32),
+    Alert(Box<AlertState>),
+    Source(Option<Box<quell_core::event::SourceCreated>>),
+}
+
+/// One received alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertState {
+    pub received: quell_core::event::AlertReceived,
+    pub at: quell_core::time::Timestamp,
+    pub signals: Vec<FiledSignal>,
+    pub filed: Option<quell_core::event::AlertFiled>,
+}
+
+impl Folded {
+    /// The fold after one more event. `None` before a stream's first event.
+    pub fn after(before: Option<Self>, recorded: &Recorded) -> Result<Self, String> {
+        let at = recorded.at;
+        Ok(match (before, &recorded.event) {
+            (None, Event::CaseOpened(e)) => Self::Case(Box::new(Case::opened(e, at))),
+            (None, Event::PlanDrafted(e)) => Self::Plan(Box::new(PlanState::drafted(e, &recorded.by, at))),
+            (None, Event::ApprovalGiven(e)) => Self::Approval(Box::new(e.approval.clone())),
+            (None, Event::PersonCreated(e)) => Self::Person(Box::new(Person::created(e, at))),
+            (None, Event::AlertReceived(e)) => {
+                Self::Alert(Box::new(AlertState { received: e.clone(), at, signals: Vec::new(), filed: None }))
+            }
+            (_, Event::BudgetSpent(e)) => Self::Budget(e.spent),
+            (_, Event::SourceCreated(e)) => Self::Source(Some(Box::new(e.clone()))),
+            (None, _) if recorded.stream.family() == "target" => {
+                let mut target = TargetState::default();
+                target.apply(&recorded.event, at);
+                Self::Target(Box::new(target))
+            }
+            (None, _) if recorded.stream.family() == "policy" => {
+                let mut installation = Installation::default();
+                installation.apply(&recorded.event, &recorded.by, at);
+                Self::Installation(Box::new(installation))
+            }
+            (None, _) if recorded.stream.family() == "source" => Self::Source(None),
+            (None, event) => return Err(format!("stream `{}` cannot begin with `{}`", recorded.stream, event.name())),
+            (Some(mut folded), event) => {
+                match &mut folded {
+                    Self::Case(case) => case.apply(event, &recorded.by, at),
+                    Self::Plan(plan) => plan.apply(event, &recorded.by, at),
+                    Self::Target(target) => target.apply(event, at),
+                    Self::Installation(installation) => installation.apply(event, &recorded.by, at),
+                    Self::Person(person) => person.apply(event, at),
+                    Self::Approval(approval) => {
+                        if let Event::ApprovalUsed(e) = event {
+                            approval.used_by = Some(e.plan.clone());
+                        }
+                    }
+                    Self::Alert(alert) => {
+                        if let Event::AlertFiled(e) = event {
+                            alert.signals = e.signals.clone();
+                            alert.filed = Some(e.clone());
+                        }
+                    }
+                    Self::Budget(_) | Self::Source(_) => {}
+                }
+                folded
+            }
+        })
+    }
+}
+
+/// A fold and where its stream stood.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub head: Head,
+    pub folded: Folded,
+}
+
+/// Folds of streams, remembered up to a bound.
+#[derive(Default)]
+pub struct Streams {
+    known: Mutex<BTreeMap<StreamId, Known>>,
+}
+
+const REMEMBERED_MAX: usize = 20_000;
+
+impl Streams {
+    /// The fold of a stream; `None` where it has no events.
+    pub async fn load(&self, store: &dyn Store, stream: &StreamId) -> Result<Option<Known>, Failure> {
+        if let Some(known) = self.known.lock().await.get(stream) {
+            return Ok(Some(known.clone()));
+        }
+        let stored = store.read(stream, 1).await?;
+        let Some(known) = fold(store, &stored).await? else { return Ok(None) };
+        self.remember(stream.clone(), known.clone()).await;
+        Ok(Some(known))
+    }
+
+    /// After an append that came through.
+    pub async fn remember(&self, stream: StreamId, known: Known) {
+        let mut all = self.known.lock().await;
+        if all.len() >= REMEMBERED_MAX && !all.contains_key(&stream) {
+            all.clear();
+        }
+        all.insert(stream, known);
+    }
+
+    /// After an append that did not.
+    pub async fn forget<'a>(&self, streams: impl IntoIterator<Item = &'a StreamId>) {
+        let mut all = self.known.lock().await;
+        for stream in streams {
+            all.remove(stream);
+        }
+    }
+
+    /// After an erasure: what is in memory would still know.
+    pub async fn forget_all(&self) {
+        self.known.lock().await.clear();
+    }
+}
+
+/// Decodes stored events, disclosing what is not erased.
+pub async fn decode_all(store: &dyn Store, stored: &[StoredEvent]) -> Result<Vec<Recorded>, Failure> {
+    let mut commitments = Vec::new();
+    for event in stored {
+        let value: serde_json::Value = serde_json::from_slice(&event.leaf.bytes).map_err(|e| Failure::Damaged(e.to_string()))?;
+        commitments.extend(personal::commitments(&value));
+    }
+    let known = if commitments.is_empty() { BTreeMap::new() } else { store.disclosures(&commitments).await? };
+    stored.iter().map(|e| event::decode(&e.leaf.bytes, &known).map_err(|e| Failure::Damaged(e.to_string()))).collect()
+}
+
+async fn fold(store: &dyn Store, stored: &[StoredEvent]) -> Result<Option<Known>, Failure> {
+    let mut folded = None;
+    for recorded in decode_all(store, stored).await? {
+        folded = Some(Folded::after(folded, &recorded).map_err(Failure::Damaged)?);
+    }
+    let Some((last, folded)) = stored.last().zip(folded) else { return Ok(None) };
+    Ok(Some(Known { head: Head { version: last.leaf.version, hash: last.leaf.hash, index: last.index }, folded }))
+}
