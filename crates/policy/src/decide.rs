@@ -173,6 +173,29 @@ mod tests {
     }
 
     #[test]
+    fn the_policies_of_an_action_answer_like_the_whole_set() {
+        let parts = CedarPolicy::shipped();
+        let mut whole = parts.clone();
+        whole.by_action.clear();
+        for entry in quell_core::action::CATALOGUE {
+            for (corroborated, sample, count) in [(true, false, 0), (false, false, 0), (false, true, 2), (false, false, 2)] {
+                let mut question = example();
+                question.action = entry.action;
+                question.circumstances.corroborated = corroborated;
+                question.circumstances.sample = sample;
+                question.circumstances.approvals.insert(quell_core::decision::Role::Iam, count);
+                assert_eq!(parts.decide(&question), whole.decide(&question));
+            }
+        }
+        for verb in quell_core::decision::Verb::ALL {
+            for entangled in [false, true] {
+                let question = VerbQuestion { verb, entangled, ..crate::example_verb() };
+                assert_eq!(parts.permits(&question), whole.permits(&question));
+            }
+        }
+    }
+
+    #[test]
     fn the_same_set_without_the_error_allows() {
         let set = unlinted("permit (principal, action, resource);");
         assert!(set.decide(&example()).allowed);

@@ -1,5 +1,6 @@
 //! The policy crate from outside: the shipped set, its loading, its properties.
 
+mod explain;
 mod load;
 mod properties;
 mod shipped;

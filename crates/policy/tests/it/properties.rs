@@ -130,7 +130,7 @@ fn with_less_known(question: &AttemptQuestion) -> Vec<(&'static str, AttemptQues
 #[test]
 fn knowing_less_never_turns_deny_into_allow() {
     let set = CedarPolicy::shipped();
-    every(1_500, questions(), |question| {
+    every(400, questions(), |question| {
         let decision = set.decide(&question);
         prop_assert_eq!(&decision.errors, &Vec::<String>::new());
         if !decision.allowed {
@@ -145,7 +145,7 @@ fn knowing_less_never_turns_deny_into_allow() {
 #[test]
 fn one_more_approval_never_turns_allow_into_deny() {
     let set = CedarPolicy::shipped();
-    every(3_000, questions(), |question| {
+    every(1_000, questions(), |question| {
         if set.decide(&question).allowed {
             for role in Role::APPROVERS {
                 let mut more = question.clone();
@@ -160,7 +160,7 @@ fn one_more_approval_never_turns_allow_into_deny() {
 #[test]
 fn whom_to_ask_is_enough_and_nobody_is_asked_for_nothing() {
     let set = CedarPolicy::shipped();
-    every(800, questions(), |question| {
+    every(300, questions(), |question| {
         let allowed = |approvals: &Approvals| {
             let mut asked = question.clone();
             asked.circumstances.approvals = approvals.clone();
@@ -188,7 +188,7 @@ fn whom_to_ask_is_enough_and_nobody_is_asked_for_nothing() {
 #[test]
 fn given_approvals_are_kept_before_anybody_new_is_asked() {
     let set = CedarPolicy::shipped();
-    every(800, questions(), |question| {
+    every(300, questions(), |question| {
         let WhomToAsk::These { approvals } = set.whom_to_ask(&question) else { return Ok(()) };
         let given = &question.circumstances.approvals;
         let new = quell_policy::still_missing(&approvals, given);
@@ -211,7 +211,7 @@ fn given_approvals_are_kept_before_anybody_new_is_asked() {
 #[test]
 fn automation_never_cuts_on_one_senders_word_alone() {
     let set = CedarPolicy::shipped();
-    every(3_000, questions(), |mut question| {
+    every(1_000, questions(), |mut question| {
         question.principal = Principal::Automation;
         question.circumstances.corroborated = false;
         question.circumstances.approvals.clear();
@@ -230,7 +230,7 @@ fn automation_never_cuts_on_one_senders_word_alone() {
 #[test]
 fn nothing_changes_where_it_is_not_armed_and_no_agent_acts() {
     let set = CedarPolicy::shipped();
-    every(2_000, questions(), |question| {
+    every(1_000, questions(), |question| {
         let informs = ["mark_for_rotation", "notify_provider", "human_task"].contains(&question.action.name());
         if set.decide(&question).allowed {
             prop_assert!(question.circumstances.armed || informs);

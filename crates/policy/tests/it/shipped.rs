@@ -5,7 +5,7 @@ use quell_core::{
     decision::{Role, Verb},
 };
 use quell_engine::port::Policy;
-use quell_policy::{CedarPolicy, SCHEMA, TestReport, example, example_verb, shipped_tests, show, test_set};
+use quell_policy::{CedarPolicy, SCHEMA, Source, TestReport, example, example_verb, shipped_tests, show, test_set};
 
 fn run(set: &CedarPolicy) -> TestReport {
     test_set(set, &shipped_tests())
@@ -35,8 +35,54 @@ fn every_shipped_rule_is_tested_to_decide_and_to_stay_silent() {
 fn every_shipped_rule_is_missed_by_a_test_when_it_is_taken_out() {
     let set = CedarPolicy::shipped();
     for rule in set.rules() {
-        let report = run(&set.without(&rule.id));
+        let report = test_set(&set.without(&rule.id), &cases_decided_by(&rule.id));
         assert!(!report.ok, "nobody misses `{}`", rule.id);
+    }
+}
+
+/// The shipped cases that expect this rule to decide.
+fn cases_decided_by(id: &str) -> Vec<Source> {
+    let decided = |case: &serde_json::Value| case["expect"]["deciding"].as_array().is_some_and(|ids| ids.iter().any(|i| i == id));
+    shipped_tests()
+        .into_iter()
+        .map(|Source { name, text }| {
+            let cases: Vec<serde_json::Value> = serde_json::from_str(&text).expect("a list of cases");
+            let cases: Vec<_> = cases.into_iter().filter(decided).collect();
+            Source { name, text: serde_json::Value::from(cases).to_string() }
+        })
+        .collect()
+}
+
+#[test]
+fn a_misspelt_or_wrong_test_case_is_a_failure() {
+    let set = CedarPolicy::shipped();
+    let expect = r#""expect": {"decision": "allow", "deciding": ["secops.leaked-production-secret"]}"#;
+    let message = |case: &str| {
+        let report = test_set(&set, &[Source { name: String::from("t.json"), text: format!("[{case}]") }]);
+        report.failures.into_iter().map(|f| f.message).collect::<String>()
+    };
+    assert_eq!(message(&format!(r#"{{"name": "a", "attempt": {{}}, {expect}}}"#)), "");
+    for (case, word) in [
+        (format!(r#"{{"name": "a", "attempt": {{"identity": {{"sharde": true}}}}, {expect}}}"#), "`identity.sharde`"),
+        (format!(r#"{{"name": "a", "attempt": {{"action": "explode"}}, {expect}}}"#), "explode"),
+        (format!(r#"{{"name": "a", {expect}}}"#), "either"),
+        (format!(r#"{{"name": "a", "attempt": {{}}, "more": 1, {expect}}}"#), "more"),
+        (format!(r#"{{"name": "a", "attempt": {{"circumstances": {{"sample": true}}}}, {expect}}}"#), "got deny by [secops.sample]"),
+        (String::from(r#"{"name": "a", "attempt": {}, "expect": {"decision": "allow", "deciding": []}}"#), "expected [] to decide"),
+        (
+            String::from(
+                r#"{"name": "a", "attempt": {}, "expect": {"decision": "allow", "deciding": ["secops.leaked-production-secret"], "silent": ["iam.nothing"]}}"#,
+            ),
+            "no such rule",
+        ),
+        (
+            String::from(
+                r#"{"name": "a", "attempt": {}, "expect": {"decision": "allow", "deciding": ["secops.leaked-production-secret"], "ask": {"iam": 1}}}"#,
+            ),
+            "expected to ask",
+        ),
+    ] {
+        assert!(message(&case).contains(word), "{case}: {}", message(&case));
     }
 }
 
