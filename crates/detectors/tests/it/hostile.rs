@@ -35,8 +35,10 @@ fn depth_inside_a_string_is_passed_over() {
 
 #[test]
 fn a_message_of_16_mib_gives_a_bounded_answer() {
-    let fill =
-        |size: usize, open: &str, item: &str, close: &str| format!("{open}{}{close}", vec![item; (size - 64) / (item.len() + 1)].join(","));
+    let fill = |size: usize, open: &str, item: &str, close: &str| {
+        let items = format!("{item},").repeat((size - 128) / (item.len() + 1));
+        format!("{open}{items}{item}{close}")
+    };
     // Many small records cost more than large ones, so they are fewer here.
     let messages = [
         fill(MIB, "[", "1", "]"),
