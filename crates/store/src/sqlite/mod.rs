@@ -53,6 +53,9 @@ const DATABASE: &str = "quell.db";
 /// The memory of the last signed checkpoint, beside it.
 const GUARD: &str = "last-checkpoint.json";
 
+/// The longest wait for a locked database: SQLite counts it in few bits.
+const PATIENCE_MAX: Duration = Duration::from_secs(3600);
+
 /// Whether a missing store is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
@@ -130,8 +133,9 @@ impl SqliteStore {
         make_private(dir)?;
         let lock = DirLock::take(dir)?;
 
-        let conn = schema::open_writer(&file, options.busy_timeout, options.page_count_max)?;
-        let pool = Pool::open(&file, options.readers, options.busy_timeout)?;
+        let patience = options.busy_timeout.min(PATIENCE_MAX);
+        let conn = schema::open_writer(&file, patience, options.page_count_max)?;
+        let pool = Pool::open(&file, options.readers, patience)?;
         let guard_file = options.guard_file.unwrap_or_else(|| dir.join(GUARD));
         let size = batch::Heads::load(&conn)?.frontier.size();
         let signed = read::checkpoint(&conn)?.is_some();

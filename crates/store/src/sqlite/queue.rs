@@ -122,11 +122,15 @@ impl Line {
         while let Some(waiting) = self.urgent.pop_front_if(|waiting| room.admits(&waiting.append)) {
             batch.push(waiting);
         }
-        while let Some(Ordinary::Append(waiting)) = self.ordinary.pop_front_if(|next| match next {
+        let mut admits = |next: &mut Ordinary| match next {
             Ordinary::Append(waiting) => room.admits(&waiting.append),
             Ordinary::Alone(_) => false,
-        }) {
-            batch.push(waiting);
+        };
+        // An urgent append that did not fit is not overtaken by a small one that would.
+        if self.urgent.is_empty() {
+            while let Some(Ordinary::Append(waiting)) = self.ordinary.pop_front_if(&mut admits) {
+                batch.push(waiting);
+            }
         }
         if !batch.is_empty() {
             return Some(Work::Appends(batch));

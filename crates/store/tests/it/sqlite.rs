@@ -28,6 +28,9 @@ async fn hand_in(store: &SqliteStore, append: Append) -> Pending<'_> {
     answer
 }
 
+/// A batch of its own: whatever is handed in after it waits for the next one.
+const FULL: [&str; 256] = ["fills"; 256];
+
 /// Holds the database until it is dropped, so that appends gather.
 fn lock(dir: &Path) -> rusqlite::Connection {
     let conn = rusqlite::Connection::open(dir.join("quell.db")).expect("the database");
@@ -40,7 +43,7 @@ async fn in_one_batch_the_first_wins_and_a_stale_one_disturbs_nobody() {
     let dir = directory();
     let store = open(dir.path());
     let held = lock(dir.path());
-    let _first = hand_in(&store, append("case/C-0", 0, &["blocks"])).await;
+    let _first = hand_in(&store, append("case/C-0", 0, &FULL)).await;
     let winner = hand_in(&store, append("case/C-1", 0, &["winner"])).await;
     let mut half = append("case/C-2", 0, &["never"]);
     half.expects.push((StreamId::new("case/C-1"), 0));
@@ -49,11 +52,11 @@ async fn in_one_batch_the_first_wins_and_a_stale_one_disturbs_nobody() {
     let bystander = hand_in(&store, append("case/C-2", 0, &["bystander"])).await;
     drop(held);
 
-    assert_eq!(winner.await, Ok(Appended { first_index: 1 }));
+    assert_eq!(winner.await, Ok(Appended { first_index: 256 }));
     assert_eq!(loser.await, Err(StoreError::Stale { stream: StreamId::new("case/C-1"), expected: 0, found: 1 }));
-    assert_eq!(follower.await, Ok(Appended { first_index: 2 }));
-    assert_eq!(bystander.await, Ok(Appended { first_index: 3 }));
-    assert_eq!(store.verify().await.map(|whole| whole.size), Ok(4));
+    assert_eq!(follower.await, Ok(Appended { first_index: 257 }));
+    assert_eq!(bystander.await, Ok(Appended { first_index: 258 }));
+    assert_eq!(store.verify().await.map(|whole| whole.size), Ok(259));
 }
 
 #[tokio::test]
@@ -61,7 +64,7 @@ async fn urgent_appends_go_before_all_that_wait() {
     let dir = directory();
     let store = open(dir.path());
     let held = lock(dir.path());
-    let _first = hand_in(&store, append("case/C-0", 0, &["blocks"])).await;
+    let _first = hand_in(&store, append("case/C-0", 0, &FULL)).await;
     let mut ordinary = Vec::new();
     for n in 1..=3 {
         ordinary.push(hand_in(&store, append(&format!("source/alert/{n}"), 0, &["alert"])).await);
@@ -75,6 +78,22 @@ async fn urgent_appends_go_before_all_that_wait() {
         let ordinary = answer.await.expect("an append").first_index;
         assert!(urgent < ordinary, "urgent at {urgent}, ordinary {n} at {ordinary}");
     }
+}
+
+#[tokio::test]
+async fn an_urgent_append_that_does_not_fit_is_not_overtaken_by_a_small_one() {
+    let dir = directory();
+    let store = open(dir.path());
+    let held = lock(dir.path());
+    let _first = hand_in(&store, append("case/C-0", 0, &FULL)).await;
+    let small = hand_in(&store, append("source/alert/1", 0, &["alert"])).await;
+    let wide = ["act"; 200];
+    let urgent = |stream| Append { urgent: true, ..append(stream, 0, &wide) };
+    let (one, two) = (hand_in(&store, urgent("case/C-1")).await, hand_in(&store, urgent("case/C-2")).await);
+    drop(held);
+
+    let (one, two, small) = (one.await.expect("an append"), two.await.expect("an append"), small.await.expect("an append"));
+    assert!(one.first_index < two.first_index && two.first_index < small.first_index, "{one:?} {two:?} {small:?}");
 }
 
 #[tokio::test]
