@@ -53,6 +53,8 @@ pub enum Answer {
     Enforced { by: String },
     /// It works until then and nothing more can be done; `leeway_seconds` of the relying party.
     ValidUntil { until: Timestamp, leeway_seconds: i64 },
+    /// The before-state was read back after a restore, and is the same or not.
+    ReadBack { same: bool },
     /// Somebody says so. Never a proof.
     Recorded { by: String },
     /// Nothing can be concluded; why, in our words.
@@ -150,6 +152,11 @@ pub fn judge(seen: &Observation, acted_at: Option<Timestamp>, settle_ms: i64) ->
     let (strength, reason) = match &seen.answer {
         Answer::Usable => unreachable!("answered above"),
         Answer::Inconclusive { why } => return Proved::unknown(why.clone()),
+        Answer::ReadBack { same: false } => return Proved::unknown("what was read back is not the before-state"),
+        Answer::ReadBack { same: true } => {
+            let reason = "the before-state was read back exactly".to_owned();
+            return Proved { liveness: Liveness::Live, strength: Some(Strength::Enforced), residual_until: None, reason };
+        }
         Answer::Recorded { by } => {
             return Proved { strength: Some(Strength::Recorded), ..Proved::unknown(format!("{by} says so, which is not a proof")) };
         }

@@ -224,8 +224,9 @@ fn plan(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next) {
 
 fn waiting(s: &Situation<'_>, state: &PlanState, decided: &crate::course::Decided, now: Timestamp, next: &mut Next) {
     let id = || state.plan.id.clone();
-    // Arming, a pause, a verdict or another policy may have changed the answer.
-    let changed = s.installation.changed_at.max(s.case.verdicts.last().map(|v| v.3));
+    // Arming, a pause, a verdict, an approval or another policy may have changed the answer.
+    let approved = s.approvals.get(&state.plan.id).into_iter().flatten().map(|a| a.at).max();
+    let changed = s.installation.changed_at.max(s.case.verdicts.last().map(|v| v.3)).max(approved);
     if changed.is_some_and(|at| at > decided.at) {
         next.moves.push(Move::Decide { plan: id() });
         return;

@@ -38,12 +38,32 @@ pub struct Filed {
 impl Engine {
     /// Stores an alert durably. After this returns it is never lost.
     pub async fn receive(self: &Arc<Self>, source: &SourceCreated, bytes: &[u8]) -> Result<AlertId, Failure> {
-        let at = self.ports.clock.now();
         let alert = AlertId::from_chance(self.ports.chance.id());
-        let sealed = self.seal(&alert_label(&alert), bytes)?;
+        let due = self.ports.clock.now();
+        self.receive_as(source, bytes, &alert, due).await?;
+        self.wake();
+        Ok(alert)
+    }
+
+    /// Like [`Engine::receive`], under an id that the caller brings: one derived
+    /// from a sender's nonce makes a replay [`Failure::Stale`], also after a
+    /// restart. A caller that files it at once sets `due` later than now, so that
+    /// the scheduler does not do the same work beside it.
+    pub async fn receive_as(
+        self: &Arc<Self>,
+        source: &SourceCreated,
+        bytes: &[u8],
+        alert: &AlertId,
+        due: quell_core::time::Timestamp,
+    ) -> Result<(), Failure> {
+        if self.alert(alert).await?.is_some() {
+            return Err(Failure::Stale);
+        }
+        let at = self.ports.clock.now();
+        let sealed = self.seal(&alert_label(alert), bytes)?;
         let mut writing = Writing::because(alert.as_str());
         writing.event(
-            StreamId::alert(&alert),
+            StreamId::alert(alert),
             &By::Source(source.source.clone()),
             AlertReceived {
                 alert: alert.clone(),
@@ -53,10 +73,8 @@ impl Engine {
                 sealed: sealed.id.clone(),
             },
         );
-        writing.blob(sealed).job(format!("file/{alert}"), at).relaxed();
-        self.append(writing, at).await?;
-        self.wake();
-        Ok(alert)
+        writing.blob(sealed).job(format!("file/{alert}"), due).relaxed();
+        self.append(writing, at).await.map(|_| ())
     }
 
     /// One received alert.

@@ -82,7 +82,9 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
             vec![set(TOKEN, e.hash.clone(), row)]
         }
         Event::TokenCreated(e) => {
-            let row = json!({ "id": e.token, "person": recorded.stream.key(), "signed_in": false, "scopes": e.scopes, "expires_at": e.expires_at, "made_by": author });
+            // A source may hold more than the one it was made with.
+            let whose = if recorded.stream.family() == "source" { "source" } else { "person" };
+            let row = json!({ "id": e.token, whose: recorded.stream.key(), "signed_in": false, "scopes": e.scopes, "expires_at": e.expires_at, "made_by": author });
             vec![set(TOKEN, e.hash.clone(), row)]
         }
         Event::TokenRevoked(e) => vec![unset(TOKEN, e.hash.clone())],

@@ -142,8 +142,10 @@ impl Engine {
                 proposer: state.drafted_by == caller.by(),
                 is_person: person.human && caller.signed_in,
             };
+            // Authority counts from the time of receipt: a forged alert with an old
+            // date must not empty the bench (invariants 13 and 17).
             let wanted = state.decided.as_ref().map(|d| d.wanted.clone()).unwrap_or_default();
-            let role = approval::eligible_role(&candidate, as_role, &wanted, ground.case.earliest_sign()).map_err(refuse)?;
+            let role = approval::eligible_role(&candidate, as_role, &wanted, ground.case.opened_at).map_err(refuse)?;
             if ground.approvals.get(&state.plan.id).into_iter().flatten().any(|a| a.by == caller.id) {
                 return Err(refuse(approval::NotEligible::AlreadyCounted));
             }
@@ -212,40 +214,8 @@ impl Engine {
             if state.started.is_some() {
                 return Ok(());
             }
-            if !state.is_open() {
-                return Err(Failure::Refused(format!("plan `{}` is over; `quell case plan {id}` drafts a new one", state.plan.id)));
-            }
-            if !state.plan.gaps.is_empty() && gaps.is_none() {
-                return Err(Failure::Refused(format!("the plan is INCOMPLETE ({}); run it with `--reason`", state.plan.gaps.join("; "))));
-            }
             let now = engine.ports.clock.now();
-            let Some(decided) = &state.decided else { return Err(Failure::Stale) };
-            if !decided.never.is_empty() {
-                return Err(Failure::Refused(format!("policy lets nobody run step {:?}; `quell policy explain` says why", decided.never)));
-            }
-            let counts = approval::count(ground.approvals.get(&state.plan.id).into_iter().flatten(), &state.plan.id, digest, now);
-            let missing: Vec<&str> =
-                decided.wanted.iter().filter(|(r, n)| counts.get(r).copied().unwrap_or(0) < **n).map(|(r, _)| r.name()).collect();
-            if !missing.is_empty() {
-                return Err(Failure::Refused(format!(
-                    "the plan waits for approval by {}; `quell case why {id}` says who is asked until when",
-                    missing.join(", ")
-                )));
-            }
-            let unarmed: Vec<&str> = state
-                .plan
-                .steps
-                .iter()
-                .filter(|s| !ground.installation.is_armed(&s.plane.connector, s.action, now))
-                .map(|s| s.action.name())
-                .collect();
-            if let Some(first) = state.plan.steps.first().filter(|_| !unarmed.is_empty()) {
-                let plane = &first.plane.connector;
-                return Err(Failure::Refused(format!(
-                    "`{plane}` only observes; `quell connector arm {plane} --action {} --until TIME` lets it act",
-                    unarmed.join(" --action ")
-                )));
-            }
+            engine.startable(ground, state, gaps.is_some(), now)?;
             let approvals: Vec<ApprovalId> = counted(ground, &state.plan.id, now).into_iter().map(|a| a.id).collect();
             engine.start_plan(
                 writing,
@@ -258,6 +228,56 @@ impl Engine {
             Ok(())
         })
         .await
+    }
+
+    /// What [`Engine::run_plan`] would answer, without ordering or recording anything.
+    pub async fn could_run(&self, caller: &Caller, id: &CaseId, digest: &str, with_reason: bool) -> Result<(), Failure> {
+        self.may(caller, Verb::RunPlan, Some(id), &[]).await?;
+        let ground = self.loaded(id).await?;
+        let state = self.plan_with(&ground, digest)?;
+        if state.started.is_some() {
+            return Ok(());
+        }
+        self.startable(&ground, state, with_reason, self.ports.clock.now())
+    }
+
+    /// What keeps a plan from starting by a person's order.
+    fn startable(&self, ground: &Ground, state: &quell_core::course::PlanState, with_reason: bool, now: Timestamp) -> Result<(), Failure> {
+        let id = &ground.case.id;
+        if !state.is_open() {
+            return Err(Failure::Refused(format!("plan `{}` is over; `quell case plan {id}` drafts a new one", state.plan.id)));
+        }
+        if !state.plan.gaps.is_empty() && !with_reason {
+            return Err(Failure::Refused(format!("the plan is INCOMPLETE ({}); run it with `--reason`", state.plan.gaps.join("; "))));
+        }
+        let Some(decided) = &state.decided else { return Err(Failure::Stale) };
+        if !decided.never.is_empty() {
+            return Err(Failure::Refused(format!("policy lets nobody run step {:?}; `quell policy explain` says why", decided.never)));
+        }
+        let counts = approval::count(ground.approvals.get(&state.plan.id).into_iter().flatten(), &state.plan.id, &state.digest, now);
+        let missing: Vec<&str> =
+            decided.wanted.iter().filter(|(r, n)| counts.get(r).copied().unwrap_or(0) < **n).map(|(r, _)| r.name()).collect();
+        if !missing.is_empty() {
+            return Err(Failure::Refused(format!(
+                "the plan waits for approval by {}; `quell case why {id}` says who is asked until when",
+                missing.join(", ")
+            )));
+        }
+        let unarmed: Vec<&str> = state
+            .plan
+            .steps
+            .iter()
+            .filter(|s| !ground.installation.is_armed(&s.plane.connector, s.action, now))
+            .map(|s| s.action.name())
+            .collect();
+        if let Some(first) = state.plan.steps.first().filter(|_| !unarmed.is_empty()) {
+            let plane = &first.plane.connector;
+            return Err(Failure::Refused(format!(
+                "`{plane}` only observes; `quell connector arm {plane} --action {} --until TIME` lets it act",
+                unarmed.join(" --action ")
+            )));
+        }
+        Ok(())
     }
 
     /// Drafts a new containment by a person's order; open ones it replaces are superseded.
@@ -325,6 +345,23 @@ impl Engine {
         })
         .await?;
         made.ok_or(Failure::Stale)
+    }
+
+    /// Records one function's verdict, by somebody who has that function.
+    pub async fn give_verdict(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: &CaseId,
+        role: Role,
+        verdict: quell_core::event::Verdict,
+        evidence: Option<String>,
+    ) -> Result<(), Failure> {
+        if !caller.roles.contains(&role) {
+            return Err(Failure::Refused(format!("you do not have the role `{}`, so you cannot judge in it", role.name())));
+        }
+        let salter = Salter::new(self.ports.chance.seed());
+        let command = Command::GiveVerdict { role, verdict, evidence: evidence.map(|e| salter.commit(e)) };
+        self.command(caller, id, Verb::GiveVerdict, command).await
     }
 
     /// A command on the case itself.
@@ -509,6 +546,20 @@ impl Engine {
         self.order_installation(&caller.by(), AutomationResumed {}).await
     }
 
+    /// The wall clock went back or leapt: what was open lapses (invariant 17).
+    pub async fn clock_stepped(self: &Arc<Self>, from: Timestamp, to: Timestamp) -> Result<(), Failure> {
+        self.order_installation(&By::Automation, quell_core::event::ClockStepped { from, to }).await
+    }
+
+    /// When the newest event was recorded; a start before it means that the
+    /// clock went back while nobody ran.
+    pub async fn newest_event_at(&self) -> Result<Option<Timestamp>, Failure> {
+        let size = self.ports.store.size().await?;
+        let Some(newest) = size.checked_sub(1) else { return Ok(None) };
+        let leaves = self.ports.store.leaves(newest, 1).await?;
+        Ok(crate::streams::decode_all(&*self.ports.store, &leaves).await?.first().map(|r| r.at))
+    }
+
     /// A policy set is in force from now on.
     pub async fn policy_loaded(self: &Arc<Self>, files: Vec<(String, String)>) -> Result<(), Failure> {
         let digest = self.ports.policy.digest();
@@ -527,6 +578,84 @@ impl Engine {
         let mut writing = Writing::because("source");
         writing.event(StreamId::source(&name), by, source);
         self.append(writing, self.ports.clock.now()).await.map(|_| ())
+    }
+
+    /// Makes a source that signs its messages; its key lies sealed beside the ledger.
+    pub async fn create_signed_source(self: &Arc<Self>, by: &By, mut source: SourceCreated, key: &[u8]) -> Result<(), Failure> {
+        if self.source(&source.name).await?.is_some() {
+            return Err(Failure::Refused(format!("the source `{}` exists", source.name)));
+        }
+        let sealed = self.seal(&source_label(&source.source), key)?;
+        source.hmac_key = Some(sealed.id.clone());
+        let mut writing = Writing::because("source");
+        writing.event(StreamId::source(&source.name), by, source).blob(sealed);
+        self.append(writing, self.ports.clock.now()).await.map(|_| ())
+    }
+
+    /// The key with which a source signs, if it does.
+    pub async fn source_key(&self, source: &SourceCreated) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Failure> {
+        match &source.hmac_key {
+            Some(id) => self.unseal(&source_label(&source.source), id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Something on the stream of a source that exists: a further token, refused messages.
+    pub async fn on_source(self: &Arc<Self>, by: &By, name: &str, event: impl Into<Event>) -> Result<(), Failure> {
+        let event = event.into();
+        for _ in 0..RETRIES {
+            if self.source(name).await?.is_none() {
+                return Err(Failure::Unknown(format!("source `{name}`")));
+            }
+            let mut writing = Writing::because("source");
+            writing.event(StreamId::source(name), by, event.clone());
+            match self.append(writing, self.ports.clock.now()).await {
+                Err(Failure::Stale) => {}
+                other => return other.map(|_| ()),
+            }
+        }
+        Err(Failure::Stale)
+    }
+
+    /// Makes an account; its password hash lies sealed beside the ledger.
+    pub async fn create_person(
+        self: &Arc<Self>,
+        by: &By,
+        mut person: quell_core::event::PersonCreated,
+        password: Option<&str>,
+    ) -> Result<(), Failure> {
+        let mut writing = Writing::because("access");
+        if let Some(hash) = password {
+            let sealed = self.seal(&password_label(&person.person), hash.as_bytes())?;
+            person.password = Some(sealed.id.clone());
+            writing.blob(sealed);
+        }
+        writing.event(StreamId::person(&person.person), by, person);
+        self.append(writing, self.ports.clock.now()).await.map(|_| ())
+    }
+
+    /// The password hash of an account, if it has one.
+    pub async fn password_of(&self, person: &quell_core::people::Person) -> Result<Option<quell_core::secret::Secret>, Failure> {
+        match &person.password {
+            Some(id) => self.unseal_secret(&password_label(&person.id), id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The account of a name.
+    pub async fn person_by_name(&self, name: &str) -> Result<Option<PersonId>, Failure> {
+        let key = self.name_key(name);
+        Ok(self.ports.store.lookup(crate::lookup::PERSON_NAME, &key).await?.and_then(|v| v.as_str().map(PersonId::new)))
+    }
+
+    /// The keyed hash under which a name is unique.
+    pub fn name_key(&self, name: &str) -> String {
+        self.settings.key.opaque("name", &[&name.to_lowercase()])
+    }
+
+    /// The keyed hash under which an address is unique, as owners are matched.
+    pub fn email_key(&self, email: &str) -> String {
+        self.settings.key.opaque("email", &[&email.to_lowercase()])
     }
 
     /// Something on a person's stream: created, changed, signed in, token made.
@@ -617,4 +746,14 @@ impl Engine {
     pub async fn has_plan(&self, case: &CaseId, plan: &PlanId) -> Result<bool, Failure> {
         Ok(self.ground(case).await?.is_some_and(|g| plan_of(&g, plan).is_ok()))
     }
+}
+
+/// Under which a source's key is sealed.
+fn source_label(source: &SourceId) -> String {
+    format!("source/{source}")
+}
+
+/// Under which an account's password hash is sealed.
+fn password_label(person: &PersonId) -> String {
+    format!("password/{person}")
 }

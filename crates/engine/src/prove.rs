@@ -11,7 +11,7 @@ use quell_core::{
     hold::Round,
     id::{PlanId, StreamId},
     plan::{Proves, Step},
-    proof::{self, Liveness},
+    proof::{self, Answer, Liveness, Observation, ProbeClass},
     respond,
     target::{Target, TargetKind},
 };
@@ -49,6 +49,7 @@ impl Engine {
         let own = self.own_secret(ground, step, target).await?;
         let may_login = own.is_some() || (!before_act && ground.installation.may_log_in(&target.plane, now));
 
+        let wait = seconds(step.map_or(10, |s| s.attempt_seconds));
         let mut writing = Writing::because(plan.map_or_else(|| format!("watch/{}", ground.case.id), ToString::to_string));
         let leaked = match target.kind {
             TargetKind::Credential if may_login && own.is_none() => self.leaked_secret(&ground.case, target).await?,
@@ -63,11 +64,29 @@ impl Engine {
             _ => None,
         };
         let identity_state = ground.targets.get(&target.identity);
-        let before = held.before.clone().or_else(|| identity_state.and_then(|t| t.before.clone()));
+        let mut before = held.before.clone().or_else(|| identity_state.and_then(|t| t.before.clone()));
         let before_owner = if held.before.is_some() { &target.id } else { &target.identity };
         let mut before_secrets = BTreeMap::new();
         for (name, blob) in before.iter().flat_map(|b| &b.sealed) {
             before_secrets.insert(name.clone(), self.unseal_secret(&before_label(before_owner, name), blob).await?);
+        }
+        // Before the act, what stands now is what a later probe compares with.
+        let mut first_hold = None;
+        if before_act && held.before.is_none() {
+            match tokio::time::timeout(wait, connector.read(target)).await {
+                Ok(Ok((mut reading, secrets))) => {
+                    for (name, secret) in secrets {
+                        let blob = self.seal(&before_label(&target.id, &name), secret.expose().as_bytes())?;
+                        reading.sealed.insert(name.clone(), blob.id.clone());
+                        writing.blob(blob);
+                        before_secrets.insert(name, secret);
+                    }
+                    before = Some(reading.clone());
+                    first_hold = Some(reading);
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "the before-state could not be read"),
+                Err(_) => tracing::warn!("the before-state could not be read in time"),
+            }
         }
         let request = ProbeRequest {
             target: target.clone(),
@@ -80,8 +99,12 @@ impl Engine {
             before,
             before_secrets,
         };
-        let wait = seconds(step.map_or(10, |s| s.attempt_seconds));
-        let observations = tokio::time::timeout(wait, connector.probe(&request)).await.unwrap_or_default();
+        let observations = match step.map(|s| &s.proves) {
+            Some(Proves::Restored { target: restored }) if restored.id == target.id => {
+                vec![read_back(&*connector, &request, &*self.ports.clock).await]
+            }
+            _ => tokio::time::timeout(wait, connector.probe(&request)).await.unwrap_or_default(),
+        };
 
         let settle = connector.manifest().settle_ms;
         let acted_at = held.acted_at().max(identity_state.and_then(quell_core::hold::TargetState::acted_at)).filter(|_| !before_act);
@@ -105,12 +128,12 @@ impl Engine {
             in_use,
             at,
         };
-        if !held.holds.contains(&ground.case.id) {
+        if !held.holds.contains(&ground.case.id) || first_hold.is_some() {
             let hold = HoldPlaced {
                 case: ground.case.id.clone(),
                 target: target.clone(),
-                credential_kind: None,
-                before: None,
+                credential_kind: held.credential_kind,
+                before: first_hold,
                 leaked_was_right: held.leaked_was_right,
                 seen_live_at: None,
             };
@@ -205,6 +228,32 @@ impl Engine {
             Ok(enumeration) => enumeration.of(TargetKind::Session).any(|s| s.facts.get("ours").is_none_or(|v| v != "true")),
             Err(_) => false,
         }
+    }
+}
+
+/// Reads a restored target and compares it with its before-state by value.
+async fn read_back(connector: &dyn crate::port::Connector, request: &ProbeRequest, clock: &dyn crate::port::Clock) -> Observation {
+    let started_at = clock.now();
+    let read = connector.read(&request.target).await;
+    let answer = match (read, &request.before) {
+        (Ok((now, secrets)), Some(before)) => {
+            let same_secrets =
+                request.before_secrets.iter().all(|(name, old)| secrets.get(name).is_some_and(|new| new.expose() == old.expose()));
+            Answer::ReadBack { same: now.exists == before.exists && now.facts == before.facts && same_secrets }
+        }
+        (Ok(_), None) => Answer::Inconclusive { why: "no before-state is recorded".to_owned() },
+        (Err(error), _) => Answer::Inconclusive { why: error.to_string() },
+    };
+    Observation {
+        class: ProbeClass::Read,
+        started_at,
+        ended_at: clock.now(),
+        vantage: connector.endpoint(),
+        channel: proof::Channel::Unauthenticated,
+        answer,
+        control: None,
+        plane_clock: None,
+        authoritative: false,
     }
 }
 

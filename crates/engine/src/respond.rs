@@ -293,10 +293,16 @@ impl Engine {
             // heard while a named person still thinks about arming.
             question.circumstances.armed = true;
             question.circumstances.paused = false;
-            question.circumstances.approvals.clear();
             let ask = match self.ports.policy.whom_to_ask(&question) {
                 WhomToAsk::Nobody => Some(quell_core::decision::Approvals::new()),
-                WhomToAsk::These { approvals } => Some(approvals),
+                // What is missing is said as the whole that would do.
+                WhomToAsk::These { .. } => {
+                    question.circumstances.approvals.clear();
+                    match self.ports.policy.whom_to_ask(&question) {
+                        WhomToAsk::These { approvals } => Some(approvals),
+                        _ => Some(quell_core::decision::Approvals::new()),
+                    }
+                }
                 WhomToAsk::NoOne => None,
             };
             match &ask {

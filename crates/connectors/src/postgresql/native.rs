@@ -32,7 +32,11 @@ pub(super) fn of(target: &Target) -> Result<Native, String> {
     match target.kind {
         TargetKind::Identity => Ok(Native::Role(named(text)?)),
         TargetKind::Credential => {
-            let owner = text.strip_suffix("#password").ok_or("a credential of PostgreSQL is named `ROLE#password`")?;
+            // A re-issued password is another generation: `ROLE#password:q7f3k`.
+            let (owner, rest) = text.rsplit_once("#password").ok_or("a credential of PostgreSQL is named `ROLE#password`")?;
+            if !(rest.is_empty() || rest.starts_with(':')) {
+                return Err("a credential of PostgreSQL is named `ROLE#password`".to_owned());
+            }
             Ok(Native::Password { role: named(owner)? })
         }
         TargetKind::Session => {

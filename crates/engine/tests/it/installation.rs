@@ -1,0 +1,215 @@
+//! A whole installation in one process: a real PostgreSQL under Quell, people,
+//! an inventory, a detector's source.
+
+use std::{path::PathBuf, sync::Arc};
+
+use quell_connectors::{
+    file_sink::FileSink,
+    postgresql::{PostgreSql, PostgresConfig, Reach, bootstrap_sql},
+};
+use quell_core::{
+    action::Action,
+    decision::Role,
+    event::{By, PersonCreated, SourceCreated},
+    id::{AlertId, CaseId, PersonId, SourceId, TokenId},
+    inventory::{self, Object},
+    people::Limits,
+    personal::Salter,
+    plan::Tier,
+    secret::{FingerprintKey, Secret},
+    time::after,
+};
+use quell_engine::{
+    Engine, Ports, Settings,
+    order::Caller,
+    port::{Chance, Clock, Connector, Connectors, Message, Notify, Sink},
+};
+use quell_lab::{
+    estate::Estate,
+    postgres::{Options, Postgres},
+};
+use quell_store::{FileKeyring, KeyFile, LogSigner, OpenMode, OsChance, SqliteStore, SystemClock};
+use serde_json::json;
+
+pub struct Installation {
+    pub engine: Arc<Engine>,
+    pub server: Postgres,
+    pub estate: Estate,
+    pub sink: PathBuf,
+    pub source: SourceCreated,
+    /// An administrator in every role but the approvers'.
+    pub admin: Caller,
+    /// Keeps the data for as long as the test.
+    _dir: tempfile::TempDir,
+}
+
+/// Remembers what people were told.
+#[derive(Default)]
+pub struct Told(pub std::sync::Mutex<Vec<Message>>);
+
+#[async_trait::async_trait]
+impl Notify for Told {
+    async fn tell(&self, message: &Message) -> Result<(), String> {
+        self.0.lock().expect("no panic holds it").push(message.clone());
+        Ok(())
+    }
+}
+
+fn secret() -> Secret {
+    Secret::new(quell_lab::secret::Secret::generate().expect("chance").reveal())
+}
+
+impl Installation {
+    /// `critical` and with a declared failover, or a plain production service.
+    pub async fn start(critical: bool) -> Self {
+        let server = Postgres::start(Options::default()).await.expect("a real PostgreSQL is installed");
+        let estate = Estate::billing(&server).await.expect("the estate is made");
+        let reach = Reach::Tls {
+            host: "localhost".to_owned(),
+            port: server.port(),
+            address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+            ca_pem: server.ca_pem().to_owned(),
+        };
+        let mut config = PostgresConfig::new("pg-main", reach, "billing", secret(), secret());
+        config.settle_ms = 100;
+        let admin = server.connect_unix_superuser("billing").await.expect("the lab is let in");
+        admin
+            .batch_execute(&bootstrap_sql(&config, &["billing_app".to_owned()]).expect("names are good"))
+            .await
+            .expect("the bootstrap runs");
+
+        let dir = tempfile::tempdir().expect("a folder");
+        let sink = dir.path().join("billing-credential.json");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let chance: Arc<dyn Chance> = Arc::new(OsChance);
+        let key_file = dir.path().join("key");
+        let data = dir.path().join("data");
+        KeyFile::create(&key_file, &OsChance).expect("a key file");
+        let store = SqliteStore::open(&data, OpenMode::Create).expect("a store");
+        let keyring = Arc::new(FileKeyring::open(&data, &key_file, chance.clone()).expect("a keyring"));
+        let signer = Arc::new(LogSigner::open(&data, "quell.test/log", &*keyring, &OsChance).expect("a signer"));
+        let key: FingerprintKey = KeyFile::read(&key_file).expect("the key file").fingerprint_key();
+        let connector = PostgreSql::new(config.clone(), clock.clone()).expect("a connector");
+        let ports = Ports {
+            store: Arc::new(store),
+            policy: Arc::new(quell_policy::CedarPolicy::shipped()),
+            connectors: Connectors::new(
+                [Arc::new(connector) as Arc<dyn Connector>],
+                [Arc::new(FileSink::new("billing-file", &sink)) as Arc<dyn Sink>],
+            ),
+            detectors: Arc::new(quell_detectors::Builtin),
+            notify: Arc::new(Told::default()),
+            keyring,
+            signer,
+            clock: clock.clone(),
+            chance,
+        };
+        let limits = Limits { watch_every_seconds: 1, ..Limits::default() };
+        let engine = Engine::start(ports, Settings { key, limits, last_resort: vec![] }).await.expect("the engine starts");
+        let mut installation = Self {
+            engine,
+            server,
+            estate,
+            sink,
+            source: SourceCreated {
+                source: SourceId::new("src-gitleaks"),
+                name: "gitleaks-ci".to_owned(),
+                detector: "gitleaks".to_owned(),
+                token: TokenId::new("tok-1"),
+                hash: "00".to_owned(),
+                hmac_key: None,
+                systems: vec!["*".to_owned()],
+                tier_max: Tier::Contain,
+                expires_at: None,
+            },
+            admin: Caller { id: PersonId::new("u-none"), roles: vec![], signed_in: true, human: true, scopes: vec![] },
+            _dir: dir,
+        };
+        installation.admin = installation.person("ada", &[Role::Admin, Role::PlatformOwner, Role::ResponseOwner]).await;
+        installation.engine.create_source(&By::Automation, installation.source.clone()).await.expect("a source");
+        installation.import(critical).await;
+        installation
+    }
+
+    pub async fn person(&self, name: &str, roles: &[Role]) -> Caller {
+        let id = PersonId::from_chance(self.engine.ports.chance.id());
+        let salter = Salter::new(self.engine.ports.chance.seed());
+        let email = format!("{name}@corp.example");
+        let key = |what: &str, text: &str| self.engine.settings.key.opaque(what, &[text]);
+        let created = PersonCreated {
+            person: id.clone(),
+            name: salter.commit(name),
+            email: Some(salter.commit(email.clone())),
+            roles: roles.to_vec(),
+            human: true,
+            name_key: key("name", name),
+            email_key: Some(key("email", &email)),
+            password: None,
+        };
+        self.engine.on_person(&By::Automation, &id, created).await.expect("an account");
+        Caller { id, roles: roles.to_vec(), signed_in: true, human: true, scopes: vec![] }
+    }
+
+    async fn import(&self, critical: bool) {
+        let mut identity = json!({ "type": "identity", "id": "pg-main/billing_app", "kind": "service_account", "name": "Billing", "environment": "production", "shared": false, "criticality": "normal" });
+        if critical {
+            identity["criticality"] = json!("critical");
+            identity["rotation"] = json!({ "method": "failover", "sink": "billing-file" });
+        }
+        let objects = [
+            json!({ "type": "system", "id": "pg-main", "kind": "postgresql", "environment": "production", "criticality": "normal", "process": "payments" }),
+            identity,
+            json!({ "type": "owner", "of": "pg-main/*", "role": "business", "person": "bea@corp.example", "confirmed_at": "2026-10-01" }),
+            json!({ "type": "dependency", "consumer": "billing-job", "on": "pg-main/billing_app", "criticality": "critical" }),
+        ];
+        let read: Vec<(u64, Object)> = objects
+            .into_iter()
+            .enumerate()
+            .map(|(n, o)| (n as u64, inventory::read_object(n as u64, o, &|_| None).0.expect("a good object")))
+            .collect();
+        let change = self.engine.import(&self.admin, "test", read, false, false, "00").await.expect("imported");
+        assert_eq!(change.errors, vec![]);
+    }
+
+    pub async fn arm(&self) {
+        let actions = vec![
+            Action::SuspendIdentity,
+            Action::TerminateSessions,
+            Action::RotateCredential,
+            Action::RemoveEntitlement,
+            Action::ReissueCredential,
+            Action::RetireIdentity,
+            Action::Reinstate,
+            Action::Restore,
+        ];
+        let until = after(self.engine.ports.clock.now(), 3600);
+        self.engine.arm(&self.admin, "pg-main", actions, until).await.expect("armed");
+    }
+
+    /// A gitleaks report with the leaked password, received and filed.
+    pub async fn leak(&self, commit: &str) -> (AlertId, CaseId) {
+        let report = json!([{ "RuleID": "generic-api-key", "Description": "password", "File": "config/prod.env", "StartLine": 3, "Commit": commit,
+            "Secret": self.estate.app.password.reveal(), "Match": format!("PASSWORD={}", self.estate.app.password.reveal()), "Author": "Dev", "Email": "dev@corp.example", "Date": "2026-11-20T10:00:00Z" }]);
+        let alert = self.engine.receive(&self.source, report.to_string().as_bytes()).await.expect("received");
+        let filed = self.engine.file(&alert).await.expect("filed");
+        (alert, filed.cases.first().cloned().expect("a case"))
+    }
+
+    /// Works a case until `done`, at most 30 s.
+    pub async fn work_until(&self, case: &CaseId, done: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        for _ in 0..600 {
+            self.engine.work(case).await.expect("the case goes on");
+            let view = self.view(case).await;
+            if done(&view) {
+                return view;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("the case did not get there: {:#}", self.view(case).await);
+    }
+
+    pub async fn view(&self, case: &CaseId) -> serde_json::Value {
+        let ground = self.engine.ground(case).await.expect("loaded").expect("a case");
+        quell_core::view::case(&ground.situation(), self.engine.ports.clock.now())
+    }
+}

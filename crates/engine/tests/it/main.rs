@@ -1,0 +1,3 @@
+//! The engine against real parts: SQLite, Cedar, PostgreSQL.
+mod installation;
+mod spine;
