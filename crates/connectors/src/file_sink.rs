@@ -132,8 +132,9 @@ fn standing(path: &Path) -> io::Result<Option<String>> {
         return Err(io::Error::new(ErrorKind::InvalidData, format!("it is longer than {BYTES_MAX} bytes, so it is not a login")));
     }
     let text = Zeroizing::new(fs::read(path)?);
-    // The parser's message could quote the password, so it is left out.
-    let read: Standing =
-        serde_json::from_slice(&text).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not JSON with `user` and `password`"))?;
+    // The parser's message could quote the password, so it is left out. It would
+    // also take a list for an object, and its first entry for the login.
+    let read = text.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice::<Standing>(&text).ok()).flatten();
+    let read = read.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "it is not JSON with `user` and `password`"))?;
     Ok(Some(read.user))
 }

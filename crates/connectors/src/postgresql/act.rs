@@ -113,8 +113,7 @@ impl PostgreSql {
     }
 
     async fn is_listed(&self, pid: i32, started_us: i64) -> Result<bool, Failure> {
-        let seen = self.session_present(pid, started_us).await;
-        seen.map(|seen| seen.present).map_err(|e| Failure::Lost { why: e.to_string() })
+        Ok(self.session_present(pid, started_us).await?.present)
     }
 
     /// Ends every session until two listings apart in time are empty. Once is not

@@ -105,6 +105,9 @@ CREATE FUNCTION quell.scoped(role text) RETURNS oid LANGUAGE plpgsql SET search_
 DECLARE
   r record;
 BEGIN
+  IF pg_catalog.pg_is_in_recovery() THEN
+    RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'this server is a standby; only the primary can be acted on';
+  END IF;
   SELECT k.oid, a.rolsuper, a.rolreplication, EXISTS (SELECT FROM quell.own o WHERE o.oid = k.oid) AS own INTO r
     FROM quell.known k JOIN pg_catalog.pg_roles a ON a.oid = k.oid AND a.rolname::text = k.name
     WHERE k.name = role AND NOT k.dropped;

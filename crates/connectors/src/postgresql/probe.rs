@@ -27,6 +27,7 @@ use super::{
     look::{Look, Standing},
     native::{self, Native},
     read::{Presence, VERIFIER},
+    wire::Failure,
 };
 
 /// Where in the server a login is refused because the role may not log in.
@@ -134,11 +135,11 @@ impl PostgreSql {
         self.observe_presence(ProbeClass::Read, seen, "the server holds no such membership", started_at)
     }
 
-    fn observe_presence(&self, class: ProbeClass, seen: Result<Presence, PlaneError>, gone: &str, started_at: Timestamp) -> Observation {
+    fn observe_presence(&self, class: ProbeClass, seen: Result<Presence, Failure>, gone: &str, started_at: Timestamp) -> Observation {
         let ended_at = self.clock.now();
         let seen = match seen {
             Ok(seen) => seen,
-            Err(e) => return self.observation(class, unasked(&e), started_at, ended_at),
+            Err(e) => return self.observation(class, unasked(&e.plane_error(&self.config.name)), started_at, ended_at),
         };
         let answer = match (seen.in_scope, seen.present) {
             (false, _) => Answer::Inconclusive { why: "neither role is in the scope of Quell".to_owned() },

@@ -13,7 +13,7 @@ use super::{
     PostgreSql,
     look::{Look, Standing},
     native::{self, Native},
-    wire::Param,
+    wire::{Failure, Param},
 };
 
 /// The name of the sealed part of a before-state.
@@ -40,11 +40,11 @@ impl PostgreSql {
         match native {
             Native::Role(role) | Native::Password { role } => self.read_role(&role).await,
             Native::Session { pid, started_us } => {
-                let seen = self.session_present(pid, started_us).await?;
+                let seen = self.session_present(pid, started_us).await.map_err(|f| f.plane_error(&self.config.name))?;
                 Ok((Reading { exists: seen.present, ..Reading::default() }, BTreeMap::new()))
             }
             Native::Member { member, role } => {
-                let seen = self.member_present(&member, &role).await?;
+                let seen = self.member_present(&member, &role).await.map_err(|f| f.plane_error(&self.config.name))?;
                 if !seen.in_scope {
                     return Err(self.not_in_scope(Standing::NotInScope));
                 }
@@ -62,23 +62,23 @@ impl PostgreSql {
             other => return Err(self.not_in_scope(other)),
         }
         let mut secrets = BTreeMap::new();
-        if let Some(stored) = self.stored_verifier(role).await? {
+        if let Some(stored) = self.stored_verifier(role).await.map_err(|f| f.plane_error(&self.config.name))? {
             secrets.insert(VERIFIER.to_owned(), stored);
         }
         Ok((Reading { exists: true, facts: facts(role, &look), ..Reading::default() }, secrets))
     }
 
     /// The stored verifier; none where no password is stored.
-    pub(super) async fn stored_verifier(&self, role: &str) -> Result<Option<Secret>, PlaneError> {
+    pub(super) async fn stored_verifier(&self, role: &str) -> Result<Option<Secret>, Failure> {
         let params: [Param<'_>; 1] = [&role];
-        let rows = self.wire.ask(STORED, &params).await.map_err(|f| f.plane_error(&self.config.name))?;
+        let rows = self.wire.ask(STORED, &params).await?;
         let stored: Option<String> = rows.first().and_then(|row| row.try_get(0).ok()).flatten();
         Ok(stored.map(Secret::new))
     }
 
-    pub(super) async fn session_present(&self, pid: i32, started_us: i64) -> Result<Presence, PlaneError> {
+    pub(super) async fn session_present(&self, pid: i32, started_us: i64) -> Result<Presence, Failure> {
         let params: [Param<'_>; 2] = [&pid, &started_us];
-        let rows = self.wire.ask(SESSION, &params).await.map_err(|f| f.plane_error(&self.config.name))?;
+        let rows = self.wire.ask(SESSION, &params).await?;
         let read = rows.first().map(|row| {
             Ok::<_, tokio_postgres::Error>(Presence {
                 in_recovery: row.try_get(0)?,
@@ -88,13 +88,13 @@ impl PostgreSql {
                 control_alive: row.try_get(3)?,
             })
         });
-        self.understood(read)
+        understood(read)
     }
 
-    pub(super) async fn member_present(&self, member: &str, role: &str) -> Result<Presence, PlaneError> {
+    pub(super) async fn member_present(&self, member: &str, role: &str) -> Result<Presence, Failure> {
         let control = self.config.control.identity.as_str();
         let params: [Param<'_>; 3] = [&member, &role, &control];
-        let rows = self.wire.ask(MEMBER, &params).await.map_err(|f| f.plane_error(&self.config.name))?;
+        let rows = self.wire.ask(MEMBER, &params).await?;
         let read = rows.first().map(|row| {
             Ok::<_, tokio_postgres::Error>(Presence {
                 in_recovery: row.try_get(0)?,
@@ -104,13 +104,13 @@ impl PostgreSql {
                 control_alive: row.try_get(4)?,
             })
         });
-        self.understood(read)
+        understood(read)
     }
+}
 
-    fn understood(&self, read: Option<Result<Presence, tokio_postgres::Error>>) -> Result<Presence, PlaneError> {
-        let garbled = |why: String| PlaneError::Garbled { plane: self.config.name.clone(), why };
-        read.ok_or_else(|| garbled("no row came back".to_owned()))?.map_err(|e| garbled(e.to_string()))
-    }
+fn understood(read: Option<Result<Presence, tokio_postgres::Error>>) -> Result<Presence, Failure> {
+    let garbled = |why: String| Failure::Lost { why };
+    read.ok_or_else(|| garbled("no row came back".to_owned()))?.map_err(|e| garbled(format!("the answer is not understood: {e}")))
 }
 
 /// A role's attributes by value; `None` where PostgreSQL holds none.

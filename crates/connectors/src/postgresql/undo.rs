@@ -149,7 +149,7 @@ impl PostgreSql {
 
     async fn has_new_secret(&self, role: &str, attempt: &Attempt) -> Result<bool, Stop> {
         let Some(secret) = attempt.new_secret.clone() else { return Ok(false) };
-        let stored = self.stored_verifier(role).await.map_err(|e| Stop::Said(Outcome::Unknown { reason: e.to_string() }))?;
+        let stored = self.stored_verifier(role).await?;
         let Some(stored) = stored else { return Ok(false) };
         let of = role.to_owned();
         let matched = tokio::task::spawn_blocking(move || verifier::matches(&stored, &of, &secret)).await;
@@ -157,19 +157,17 @@ impl PostgreSql {
     }
 
     async fn session_stands(&self, pid: i32, started_us: i64) -> Result<bool, Stop> {
-        let seen = self.session_present(pid, started_us).await;
-        seen.map(|seen| seen.present).map_err(|e| Stop::Said(Outcome::Unknown { reason: e.to_string() }))
+        Ok(self.session_present(pid, started_us).await?.present)
     }
 
     async fn membership_stands(&self, member: &str, role: &str) -> Result<bool, Stop> {
-        let seen = self.member_present(member, role).await;
-        seen.map(|seen| seen.present).map_err(|e| Stop::Said(Outcome::Unknown { reason: e.to_string() }))
+        Ok(self.member_present(member, role).await?.present)
     }
 
     async fn is_as_before(&self, role: &str, attempt: &Attempt, whole: bool) -> Result<bool, Stop> {
         let before = attempt.before.as_ref().ok_or_else(|| refused("no before-state is recorded"))?;
         let look = self.look_now(role).await?;
-        let stored = self.stored_verifier(role).await.map_err(|e| Stop::Said(Outcome::Unknown { reason: e.to_string() }))?;
+        let stored = self.stored_verifier(role).await?;
         let same_verifier = stored.as_ref().map(|s| s.expose()) == attempt.before_secrets.get(VERIFIER).map(|s| s.expose());
         Ok(same_verifier && (!whole || super::read::facts(role, &look) == before.facts))
     }
