@@ -4,3 +4,4 @@ mod explain;
 mod load;
 mod properties;
 mod shipped;
+mod verbs;
