@@ -124,11 +124,11 @@ pub fn contain(ground: &Ground<'_>) -> Plan {
 
 /// Drafts the way back: sessions and tokens are purged first, the identity
 /// works with a new credential, the old ones stay dead and are proved so after
-/// it; or, restoring, the exact before-state comes back.
-pub fn undo(ground: &Ground<'_>, mode: UndoMode, contained: &Plan) -> Plan {
+/// it; or, restoring, the exact before-state comes back. `removed` are the
+/// permissions that the containment took away.
+pub fn undo(ground: &Ground<'_>, mode: UndoMode, contained: &Plan, removed: &[Target]) -> Plan {
     let identity = &ground.subject.identity;
     let mut steps = Steps { ground, list: Vec::new(), gaps: Vec::new() };
-    let removed = contained.steps.iter().any(|s| s.action == Action::RemoveEntitlement);
     match mode {
         UndoMode::Reinstate => {
             let sessions = Selector::Every { kind: TargetKind::Session, identity: identity.clone() };
@@ -162,19 +162,11 @@ pub fn undo(ground: &Ground<'_>, mode: UndoMode, contained: &Plan) -> Plan {
             steps.push(Action::Restore, Selector::Exactly { target: identity.clone() }, proves, vec![], BTreeMap::new(), 1);
         }
     }
-    if removed {
-        let last = steps.list.last().map(|s| Edge { step: s.n, until: Until::AfterProof, hard: true });
-        for member in &ground.subject.delegations {
-            let proves = Proves::Restored { target: member.clone() };
-            steps.push(
-                Action::Restore,
-                Selector::Exactly { target: member.clone() },
-                proves,
-                last.iter().cloned().collect(),
-                BTreeMap::new(),
-                1,
-            );
-        }
+    let last = steps.list.last().map(|s| Edge { step: s.n, until: Until::AfterProof, hard: true });
+    for permission in removed {
+        let proves = Proves::Restored { target: permission.clone() };
+        let exactly = Selector::Exactly { target: permission.clone() };
+        steps.push(Action::Restore, exactly, proves, last.iter().cloned().collect(), BTreeMap::new(), 1);
     }
     let Steps { list, gaps, .. } = steps;
     finish(ground, list, gaps, false, Some(mode))

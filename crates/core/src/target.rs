@@ -66,6 +66,24 @@ pub struct Found {
     pub facts: BTreeMap<String, String>,
 }
 
+impl Found {
+    /// Somebody else may act as the identity: what a containment must treat. What
+    /// the identity itself may do (its own rights) is no way in.
+    pub fn is_delegation(&self) -> bool {
+        self.kind == TargetKind::Entitlement && self.facts.get("direction").is_some_and(|d| d == "may act as it")
+    }
+
+    /// Quell's own session is not the intruder's.
+    pub fn is_ours(&self) -> bool {
+        self.facts.get("ours").is_some_and(|v| v == "true")
+    }
+
+    /// Something a containment of the identity acts on.
+    pub fn is_to_be_cut(&self) -> bool {
+        !self.is_ours() && (self.kind != TargetKind::Entitlement || self.is_delegation())
+    }
+}
+
 /// Everything a plane reports about one identity at one moment. Taken before
 /// acting, because killing a parent often loses the handle to its children.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

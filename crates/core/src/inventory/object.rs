@@ -1,0 +1,202 @@
+//! The objects of an inventory.
+
+use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    decision::Criticality,
+    signal::{CredentialKind, IdentityKind},
+    time::Timestamp,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Object {
+    System(System),
+    Identity(Identity),
+    Credential(Credential),
+    Session(Session),
+    Entitlement(Entitlement),
+    Owner(Owner),
+    Derivation(Derivation),
+    Dependency(Dependency),
+}
+
+/// What entitlements open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct System {
+    pub id: String,
+    pub kind: String,
+    #[serde(default)]
+    pub native: Vec<String>,
+    pub environment: Option<String>,
+    pub criticality: Option<Criticality>,
+    pub process: Option<String>,
+}
+
+/// Anything that can authenticate or be authorised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    pub id: String,
+    pub kind: IdentityKind,
+    pub name: Option<String>,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    pub environment: Option<String>,
+    pub criticality: Option<Criticality>,
+    pub shared: Option<bool>,
+    pub third_party: Option<bool>,
+    pub protected: Option<bool>,
+    pub status: Option<String>,
+    pub last_used_at: Option<Timestamp>,
+    pub rotation: Option<Rotation>,
+    pub bounds: Option<Value>,
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// How its consumers get a new credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotation {
+    pub method: RotationMethod,
+    pub sink: Option<String>,
+    pub runbook: Option<String>,
+}
+
+/// Who moves the consumers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RotationMethod {
+    /// A second credential first, the consumer seen on it, then the old one goes.
+    Failover,
+    /// The plane replaces it in place.
+    Connector,
+    /// A person.
+    Manual,
+}
+
+/// What an identity presents. `secret` is hashed while reading and never stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Credential {
+    pub id: String,
+    pub identity: String,
+    pub kind: CredentialKind,
+    #[serde(default)]
+    pub fingerprints: Vec<String>,
+    pub issued_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Access already granted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    pub id: String,
+    pub identity: String,
+    pub credential: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A permission of an identity on a resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entitlement {
+    pub id: Option<String>,
+    pub identity: String,
+    pub permission: String,
+    pub resource: String,
+}
+
+/// Who answers for an identity, or for all that a glob names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Owner {
+    pub of: String,
+    pub role: OwnerRole,
+    pub person: Option<String>,
+    pub team: Option<String>,
+    pub contact: Option<String>,
+    pub deputy: Option<String>,
+    pub contract: Option<String>,
+    /// A date; `confirmed_at` of an owner is how fresh the claim is.
+    pub confirmed_at: Option<String>,
+}
+
+/// For what an owner answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerRole {
+    Iam,
+    Security,
+    Business,
+    Vendor,
+}
+
+/// This was, or may be, minted from that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Derivation {
+    pub from: String,
+    pub to: String,
+    pub via: String,
+    pub basis: Basis,
+    pub at: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+/// Seen, or only allowed by an entitlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    Observed,
+    Possible,
+}
+
+/// A workload that needs a credential and breaks without it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dependency {
+    pub consumer: String,
+    pub on: String,
+    pub criticality: Option<Criticality>,
+    pub reads_from: Option<String>,
+    pub schedule: Option<String>,
+}
+
+impl Object {
+    /// The key under which a second object of the same meaning replaces it.
+    pub fn key(&self) -> String {
+        match self {
+            Self::System(o) => format!("system:{}", o.id),
+            Self::Identity(o) => format!("identity:{}", o.id),
+            Self::Credential(o) => format!("credential:{}", o.id),
+            Self::Session(o) => format!("session:{}", o.id),
+            Self::Entitlement(o) => format!("entitlement:{}|{}|{}", o.identity, o.permission, o.resource),
+            Self::Owner(o) => format!("owner:{}|{:?}", o.of, o.role),
+            Self::Derivation(o) => format!("derivation:{}|{}|{}|{:?}", o.from, o.to, o.via, o.basis),
+            Self::Dependency(o) => format!("dependency:{}|{}", o.consumer, o.on),
+        }
+    }
+
+    /// References to identities and credentials that must exist.
+    pub(super) fn needs(&self) -> Vec<&str> {
+        match self {
+            Self::Credential(o) => vec![&o.identity],
+            Self::Session(o) => vec![&o.identity],
+            Self::Entitlement(o) => vec![&o.identity],
+            Self::Owner(o) if !o.of.contains('*') => vec![&o.of],
+            Self::Dependency(o) => vec![&o.on],
+            _ => vec![],
+        }
+    }
+
+    /// Holds a fact that policy may take authority from.
+    pub fn asserts(&self) -> bool {
+        match self {
+            Self::Owner(_) | Self::Dependency(_) | Self::System(_) => true,
+            Self::Identity(o) => {
+                o.criticality.is_some() || o.shared.is_some() || o.protected.is_some() || o.third_party.is_some() || o.environment.is_some()
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What is to be done next: a pure answer for the engine's one loop.
+//!
+//! The loop is load -> [`next`] -> do -> append. After a crash the same
+//! question gives the same answer, so ordinary work runs the recovery code: an
+//! intent without an outcome is read before anything is repeated (invariant 6),
+//! and every wait has an end at which a named person gets it (invariant 18).
+
+mod plan;
+mod prove;
+mod question;
+mod step;
+mod watch;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
+
+pub use prove::proof_targets;
+pub use question::{principal_of, question};
+pub use step::act_targets;
+
+use crate::{
+    approval::Approval,
+    case::Case,
+    course::{PlanStage, PlanState},
+    draft,
+    event::Stage,
+    hold::TargetState,
+    id::{ApprovalId, PlanId, TargetId},
+    people::{Installation, Limits},
+    plan::{PlanKind, Tier},
+    target::Target,
+    time::{Timestamp, after_millis},
+};
+
+/// Everything that the next move rests on.
+pub struct Situation<'a> {
+    pub case: &'a Case,
+    pub plans: &'a BTreeMap<PlanId, PlanState>,
+    pub targets: &'a BTreeMap<TargetId, TargetState>,
+    pub approvals: &'a BTreeMap<PlanId, Vec<Approval>>,
+    pub installation: &'a Installation,
+    pub limits: &'a Limits,
+    /// Planes that have a connector.
+    pub planes: &'a BTreeSet<String>,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Move {
+    /// An intent without an outcome: read what became of it.
+    ReadOutcome {
+        target: TargetId,
+    },
+    /// Ask inventory and plane about a subject.
+    Enrich {
+        identity: Target,
+        again: bool,
+    },
+    Draft {
+        identity: TargetId,
+        kind: PlanKind,
+        parent: Option<PlanId>,
+    },
+    /// Ask policy whom to hear.
+    Decide {
+        plan: PlanId,
+    },
+    /// Ask named people, with a deadline.
+    AskPeople {
+        plan: PlanId,
+        escalation: u32,
+    },
+    Start {
+        plan: PlanId,
+        approvals: Vec<ApprovalId>,
+    },
+    Enumerate {
+        plan: PlanId,
+        step: u16,
+    },
+    Attempt {
+        plan: PlanId,
+        step: u16,
+        target: Target,
+    },
+    Probe {
+        plan: Option<PlanId>,
+        step: Option<u16>,
+        target: Target,
+        before_act: bool,
+    },
+    EndStep {
+        plan: PlanId,
+        step: u16,
+        ended: &'static str,
+        because: String,
+    },
+    /// A person gets it.
+    HandOver {
+        plan: PlanId,
+        step: u16,
+        because: String,
+    },
+    Pause {
+        plan: PlanId,
+        because: String,
+    },
+    EndPlan {
+        plan: PlanId,
+        ended: &'static str,
+        because: String,
+    },
+    Advance {
+        stage: Stage,
+    },
+    Reopen {
+        because: String,
+    },
+    /// Somebody is told that a dead credential lives again.
+    Page {
+        target: TargetId,
+    },
+}
+
+/// The moves that are due, and when to ask again if nothing happens before.
+#[derive(Debug, Default)]
+pub struct Next {
+    pub moves: Vec<Move>,
+    pub wake_at: Option<Timestamp>,
+}
+
+impl Next {
+    fn wake(&mut self, at: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(at, |w| w.min(at)));
+    }
+
+    /// Due now, or a reason to wake up later.
+    fn when(&mut self, due: Timestamp, now: Timestamp, make: impl FnOnce() -> Move) {
+        if due <= now { self.moves.push(make()) } else { self.wake(due) }
+    }
+}
+
+/// What is due at `now`.
+pub fn next(s: &Situation<'_>, now: Timestamp) -> Next {
+    let mut next = Next::default();
+
+    // Whatever was intended and not concluded is read first.
+    for (id, target) in s.targets {
+        if let Some(open) = target.unsettled_attempt().filter(|a| s.plans.contains_key(&a.cleared.plan)) {
+            let due =
+                open.ended_at.map_or(open.at, |ended| after_millis(ended, backoff_ms(u32::try_from(target.attempts.len()).unwrap_or(9))));
+            next.when(due, now, || Move::ReadOutcome { target: id.clone() });
+        }
+    }
+    if !next.moves.is_empty() {
+        return next;
+    }
+
+    if s.case.is_open() {
+        subjects(s, &mut next);
+        if !next.moves.is_empty() {
+            return next;
+        }
+        for state in s.plans.values().filter(|p| p.is_open()) {
+            plan::moves(s, state, now, &mut next);
+        }
+        stages(s, &mut next);
+    }
+    watch::moves(s, now, &mut next);
+    next
+}
+
+/// Looks at every subject, and drafts a containment where one is called for.
+fn subjects(s: &Situation<'_>, next: &mut Next) {
+    for identity in s.case.roots() {
+        if !s.case.subjects.contains_key(&identity.id) {
+            next.moves.push(Move::Enrich { identity, again: false });
+            continue;
+        }
+        if !s.planes.contains(&identity.plane) || draft::tier_for(s.case.corroboration()) == Tier::Observe {
+            continue;
+        }
+        let wants = s.case.findings.iter().any(|f| {
+            f.outcome.is_none()
+                && !f.containment_evidence
+                && f.resolved.as_ref().is_some_and(|r| r.identity.id == identity.id)
+                && calls_for_containment(f.kind)
+        });
+        let planned = s.plans.values().any(|p| p.plan.kind == PlanKind::Contain && p.plan.identities().contains(&identity.id));
+        if wants && !planned {
+            next.moves.push(Move::Draft { identity: identity.id, kind: PlanKind::Contain, parent: None });
+        }
+    }
+}
+
+/// Which kinds of signals ask for a plan; the others are shown.
+pub fn calls_for_containment(kind: crate::signal::SignalKind) -> bool {
+    use crate::signal::SignalKind as K;
+    matches!(
+        kind,
+        K::LeakedSecret
+            | K::AnomalousUse
+            | K::RiskySignIn
+            | K::CredentialChange
+            | K::SessionEvent
+            | K::AgentAction
+            | K::DelegationChange
+            | K::PrivilegeChange
+    )
+}
+
+fn stages(s: &Situation<'_>, next: &mut Next) {
+    let contains = || s.plans.values().filter(|p| p.plan.kind != PlanKind::Undo);
+    let decided = contains().any(|p| p.started.is_some());
+    let acted = s.targets.values().any(|t| t.attempts.iter().any(|a| a.outcome.is_some()));
+    let proven = contains().any(|p| p.stage == PlanStage::Proved)
+        && s.case.roots().iter().all(|r| plan::loose_ends(s, &r.id).is_empty())
+        && contains().all(|p| !p.is_open());
+    let restored = s.plans.values().any(|p| p.plan.kind == PlanKind::Undo && p.stage == PlanStage::Proved);
+    if let Some(advance) = crate::case::stage_of(s.case, decided, acted, proven, restored) {
+        next.moves.push(Move::Advance { stage: advance.stage });
+    }
+}
+
+/// 100 ms, doubling to 5 s.
+fn backoff_ms(tries: u32) -> i64 {
+    (100_i64 << tries.min(6)).min(5_000)
+}

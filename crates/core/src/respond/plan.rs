@@ -1,0 +1,118 @@
+//! What is due in one plan: a decision, people, the start, its steps, its end.
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use super::{Move, Next, Situation, step};
+use crate::{
+    approval,
+    course::{Decided, PlanState},
+    id::TargetId,
+    plan::PlanKind,
+    target::{Target, TargetKind},
+    time::{Timestamp, after},
+};
+
+pub(super) fn moves(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next) {
+    let id = || state.plan.id.clone();
+    match (&state.decided, &state.started) {
+        (None, _) => next.moves.push(Move::Decide { plan: id() }),
+        (Some(decided), None) => waiting(s, state, decided, now, next),
+        (Some(_), Some(started)) => {
+            if now > started.closes_at {
+                next.moves.push(Move::EndPlan { plan: id(), ended: "handed_over", because: "its time window closed".to_string() });
+                return;
+            }
+            next.wake(after(started.closes_at, 1));
+            running(s, state, now, next);
+        }
+    }
+}
+
+fn waiting(s: &Situation<'_>, state: &PlanState, decided: &Decided, now: Timestamp, next: &mut Next) {
+    let id = || state.plan.id.clone();
+    // Arming, a pause, a verdict, an approval or another policy may have changed the answer.
+    let approved = s.approvals.get(&state.plan.id).into_iter().flatten().map(|a| a.at).max();
+    let changed = s.installation.changed_at.max(s.case.verdicts.last().map(|v| v.3)).max(approved);
+    if changed.is_some_and(|at| at > decided.at) {
+        next.moves.push(Move::Decide { plan: id() });
+        return;
+    }
+    if now > decided.until {
+        next.moves.push(Move::EndPlan { plan: id(), ended: "expired", because: "nobody decided in time".to_string() });
+        return;
+    }
+    next.wake(after(decided.until, 1));
+
+    let given = s.approvals.get(&state.plan.id).map(Vec::as_slice).unwrap_or_default();
+    let counts = approval::count(given, &state.plan.id, &state.digest, now);
+    let enough = decided.wanted.iter().all(|(role, n)| counts.get(role).copied().unwrap_or(0) >= *n);
+    let armed = state.plan.steps.iter().all(|step| s.installation.is_armed(&step.plane.connector, step.action, now));
+    let automation_waits = decided.wanted.is_empty() && s.installation.is_paused(now);
+    if decided.never.is_empty() && enough && armed && state.plan.gaps.is_empty() && !automation_waits {
+        let approvals = given
+            .iter()
+            .filter(|a| a.digest == state.digest && now <= a.until && counts.contains_key(&a.role))
+            .map(|a| a.id.clone())
+            .collect();
+        next.moves.push(Move::Start { plan: id(), approvals });
+        return;
+    }
+    if enough {
+        return;
+    }
+    match s.case.asked.as_ref().filter(|(asked, _)| asked.plan == state.plan.id && asked.wanted == decided.wanted) {
+        None => next.moves.push(Move::AskPeople { plan: id(), escalation: 0 }),
+        Some((asked, _)) if asked.escalation < 3 => {
+            next.when(asked.deadline, now, || Move::AskPeople { plan: id(), escalation: asked.escalation + 1 })
+        }
+        Some(_) => {}
+    }
+}
+
+fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next) {
+    for step in &state.plan.steps {
+        if state.course(step.n).ended.is_none() {
+            step::moves(s, state, step, now, next);
+        }
+    }
+
+    let ended: Vec<(u16, String, Timestamp)> =
+        state.plan.steps.iter().filter_map(|st| state.course(st.n).ended.map(|(how, _, at)| (st.n, how, at))).collect();
+    if ended.len() < state.plan.steps.len() {
+        return;
+    }
+    // After the last step the reach is read again: what was minted since
+    // becomes a new plan (invariant 8).
+    let last_end = ended.iter().map(|(_, _, at)| *at).max().unwrap_or(now);
+    if state.plan.kind != PlanKind::Undo {
+        for root in state.plan.roots.iter().filter(|r| r.kind == TargetKind::Identity) {
+            if s.case.looked_at.get(&root.id).is_none_or(|at| *at < last_end) {
+                next.moves.push(Move::Enrich { identity: root.clone(), again: true });
+                return;
+            }
+            let loose = loose_ends(s, &root.id);
+            let swept = s.plans.values().any(|p| p.plan.kind == PlanKind::Sweep && p.is_open() && p.plan.identities().contains(&root.id));
+            if !loose.is_empty() && !swept && state.plan.kind != PlanKind::Sweep {
+                next.moves.push(Move::Draft { identity: root.id.clone(), kind: PlanKind::Sweep, parent: Some(state.plan.id.clone()) });
+            }
+        }
+    }
+    let gone_well = ended.iter().all(|(_, how, _)| how == "proved" || how == "done");
+    let (how, because) =
+        if gone_well { ("proved", "every step is proved") } else { ("handed_over", "some steps are in the hands of a person") };
+    next.moves.push(Move::EndPlan { plan: state.plan.id.clone(), ended: how, because: because.to_string() });
+}
+
+/// Credentials and sessions of an identity that are not contained.
+pub(super) fn loose_ends<'a>(s: &'a Situation<'_>, identity: &TargetId) -> Vec<&'a Target> {
+    s.case
+        .linked
+        .iter()
+        .map(|(t, _)| t)
+        .filter(|t| t.identity == *identity && matches!(t.kind, TargetKind::Credential | TargetKind::Session))
+        .filter(|t| s.targets.get(&t.id).is_none_or(|st| !st.is_contained()))
+        .collect()
+}
