@@ -283,7 +283,7 @@ impl Engine {
             enumeration
                 .iter()
                 .flat_map(|e| e.of(kind))
-                .filter(|f| !is_ours(f))
+                .filter(|f| f.is_to_be_cut())
                 .map(|f| self.target_of(&identity.plane, f, &salter))
                 .collect()
         };
@@ -323,9 +323,4 @@ impl Engine {
         self.set_inventory(inventory::Inventory::of(objects));
         Ok(())
     }
-}
-
-/// Quell's own session on the plane is not the intruder's.
-fn is_ours(found: &Found) -> bool {
-    found.facts.get("ours").is_some_and(|v| v == "true")
 }

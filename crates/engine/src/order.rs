@@ -338,7 +338,14 @@ impl Engine {
             }
             let salter = Salter::new(engine.ports.chance.seed());
             let drafting = engine.drafting(ground, &identity, PlanKind::Undo, Some(&contained.plan.id), &salter)?;
-            let plan = draft::undo(&drafting, mode, &contained.plan);
+            let removed: Vec<_> = contained
+                .plan
+                .steps
+                .iter()
+                .filter(|step| step.action == Action::RemoveEntitlement)
+                .flat_map(|step| quell_core::respond::act_targets(contained, step))
+                .collect();
+            let plan = draft::undo(&drafting, mode, &contained.plan, &removed);
             let (plan, _) = engine.link_plan(writing, ground, plan, &caller.by());
             made = Some(plan);
             Ok(())

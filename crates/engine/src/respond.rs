@@ -484,7 +484,7 @@ impl Engine {
         let mut known = course.found.len();
         let (mut new, mut outside, mut listed) = (Vec::new(), Vec::new(), Vec::new());
         let mut writing = Writing::because(id.as_str());
-        for found in enumeration.of(*kind).filter(|f| f.facts.get("ours").is_none_or(|v| v != "true")) {
+        for found in enumeration.of(*kind).filter(|f| f.is_to_be_cut()) {
             let target = self.target_of(&step.plane.connector, found, &salter);
             let admitted = step.bounds.admit(&target) && !state.excluded.contains(&target.id);
             if course.found.iter().any(|t| t.id == target.id) {

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs what is missing, and says so before. `setup.sh demo` needs the real
+# PostgreSQL only; `setup.sh tests` also the strangers' verifiers and nextest.
+set -euo pipefail
+what=${1:-tests}
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*"; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+if ! command -v apt-get >/dev/null; then
+  echo "setup: this is neither Debian nor Ubuntu; install PostgreSQL 15 or newer, Go, golang-golang-x-mod-dev and python3-venv by hand" >&2
+  exit 2
+fi
+command -v cargo >/dev/null || { echo "setup: Rust is missing; install it from rust-lang.org and come back" >&2; exit 2; }
+
+missing=()
+{ ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; } || missing+=(postgresql)
+command -v cc >/dev/null || missing+=(gcc libc6-dev)
+if [ "$what" = tests ]; then
+  command -v go >/dev/null || missing+=(golang-go)
+  [ -d /usr/share/gocode/src/golang.org/x/mod ] || missing+=(golang-golang-x-mod-dev)
+  [ -d /usr/share/gocode/src/golang.org/x/crypto ] || missing+=(golang-golang-x-crypto-dev)
+  python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+  say "installing Debian packages: ${missing[*]} (remove them with: apt-get remove ${missing[*]})"
+  # The package's own cluster is not needed: Quell's lab starts private ones.
+  if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    as_root mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+if [ "$what" = tests ]; then
+  if ! cargo nextest --version >/dev/null 2>&1; then
+    say "installing cargo-nextest from crates.io (remove it with: cargo uninstall cargo-nextest)"
+    cargo install --locked --quiet cargo-nextest
+  fi
+  testdata/foreign/setup.sh >/dev/null
+fi
+say "everything that is needed is here"

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Every test, stage by stage; each stage prints how long it took.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export QUELL_CORPUS=${QUELL_CORPUS:-$PWD/../shared/signals}
+
+stage() {
+  local name=$1 began=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  "$@"
+  printf '== %s: %d s\n' "$name" "$((SECONDS - began))"
+}
+
+stage "format" cargo fmt --all --check
+stage "build" cargo build --workspace --all-targets
+stage "tests" cargo nextest run --workspace --no-fail-fast --status-level fail --final-status-level slow
+stage "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
