@@ -181,7 +181,7 @@ fn approvals(counts: &Approvals) -> Result<Value, String> {
 fn is_production(environment: &str) -> bool {
     !matches!(
         environment.to_ascii_lowercase().as_str(),
-        "development" | "dev" | "test" | "testing" | "staging" | "stage" | "sandbox" | "qa" | "ci" | "demo" | "lab"
+        "development" | "dev" | "test" | "testing" | "staging" | "stage" | "sandbox" | "qa" | "demo" | "lab"
     )
 }
 
