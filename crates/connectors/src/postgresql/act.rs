@@ -63,7 +63,7 @@ impl PostgreSql {
             (Action::SuspendIdentity, Native::Role(role)) => self.lock(&role).await.map_err(Stop::from),
             (Action::TerminateSessions, Native::Session { pid, started_us }) => self.end_session(pid, started_us).await,
             (Action::TerminateSessions, Native::Role(role)) => self.end_all(&role).await,
-            (Action::RotateCredential, Native::Password { role }) => self.rotate(&role, attempt).await,
+            (Action::RotateCredential, Native::Password { role, .. }) => self.rotate(&role, attempt).await,
             (Action::RemoveEntitlement, Native::Member { member, role }) => self.revoke(&member, &role).await,
             (Action::ReissueCredential, Native::Role(role)) => self.make_twin(&role, attempt).await,
             (Action::RetireIdentity, Native::Role(twin)) => self.retire(&twin).await,

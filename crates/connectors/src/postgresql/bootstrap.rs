@@ -30,6 +30,7 @@ pub(super) const GRANTED: [&str; 20] = [
 ];
 
 const SCRIPT: &str = include_str!("bootstrap.sql");
+const FUNCTIONS: &str = concat!(include_str!("guard.sql"), include_str!("act.sql"), include_str!("look.sql"));
 
 /// The script for `config`, which puts every role of `scope` under Quell.
 ///
@@ -62,6 +63,7 @@ pub fn bootstrap_sql(config: &PostgresConfig, scope: &[String]) -> Result<String
         ("connector", identifier(connector)),
         ("control", identifier(control)),
         ("database", identifier(&config.dbname)),
+        ("functions", FUNCTIONS.to_owned()),
         ("granted", GRANTED.join(",\n  ")),
         ("scope", admitted),
     ];

@@ -93,7 +93,11 @@ impl PostgreSql {
                     facts.insert(fact.to_owned(), value);
                 }
             }
-            Ok(Session { pid: row.try_get(0)?, started_us: row.try_get(1)?, facts })
+            let (pid, started_us) = (row.try_get(0)?, row.try_get(1)?);
+            if self.wire.is_ours(pid, started_us) {
+                facts.insert("ours".to_owned(), "true".to_owned());
+            }
+            Ok(Session { pid, started_us, facts })
         };
         rows.iter().map(|row| read(row).map_err(|e| Failure::Lost { why: format!("a session is not understood: {e}") })).collect()
     }

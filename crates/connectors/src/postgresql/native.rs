@@ -1,6 +1,10 @@
 //! What PostgreSQL's things are called: `billing_app`, `billing_app#password`,
 //! `pid:4711@1763884800123456`, `member:deploy>billing_app`.
 //!
+//! A role has one password; `billing_app#password:q7f3k` is that same place with
+//! a later generation in it, so that the death of the old one and the life of
+//! the new one are two facts.
+//!
 //! Role names may hold any byte but NUL, so `%` and `>` in the parts of a
 //! membership are written `%25` and `%3E`. Every name comes from outside and is
 //! read here once; the statements take names as parameters only.
@@ -14,7 +18,7 @@ const ROLE_BYTES_MAX: usize = 63;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Native {
     Role(String),
-    Password { role: String },
+    Password { role: String, generation: Option<String> },
     Session { pid: i32, started_us: i64 },
     Member { member: String, role: String },
 }
@@ -32,12 +36,14 @@ pub(super) fn of(target: &Target) -> Result<Native, String> {
     match target.kind {
         TargetKind::Identity => Ok(Native::Role(named(text)?)),
         TargetKind::Credential => {
-            // A re-issued password is another generation: `ROLE#password:q7f3k`.
-            let (owner, rest) = text.rsplit_once("#password").ok_or("a credential of PostgreSQL is named `ROLE#password`")?;
-            if !(rest.is_empty() || rest.starts_with(':')) {
-                return Err("a credential of PostgreSQL is named `ROLE#password`".to_owned());
-            }
-            Ok(Native::Password { role: named(owner)? })
+            let wanted = "a credential of PostgreSQL is named `ROLE#password` or `ROLE#password:GENERATION`";
+            let (owner, rest) = text.rsplit_once("#password").ok_or(wanted)?;
+            let generation = match rest.strip_prefix(':') {
+                Some(g) if !g.is_empty() && g.bytes().all(|b| b.is_ascii_alphanumeric()) => Some(g.to_owned()),
+                None if rest.is_empty() => None,
+                _ => return Err(wanted.to_owned()),
+            };
+            Ok(Native::Password { role: named(owner)?, generation })
         }
         TargetKind::Session => {
             let wanted = || "a session of PostgreSQL is named `pid:NUMBER@MICROSECONDS`".to_owned();
@@ -89,7 +95,10 @@ mod tests {
                 of(&target(TargetKind::Entitlement, &member(name, "g>%"))),
                 Ok(Native::Member { member: name.into(), role: "g>%".into() })
             );
-            assert_eq!(of(&target(TargetKind::Credential, &password(name))), Ok(Native::Password { role: name.into() }));
+            assert_eq!(of(&target(TargetKind::Credential, &password(name))), Ok(Native::Password { role: name.into(), generation: None }));
+            let later = format!("{}:q7f3k", password(name));
+            let read = Native::Password { role: name.into(), generation: Some("q7f3k".into()) };
+            assert_eq!(of(&target(TargetKind::Credential, &later)), Ok(read));
             assert_eq!(of(&target(TargetKind::Identity, name)), Ok(Native::Role(name.into())));
         }
     }
@@ -101,6 +110,9 @@ mod tests {
             assert!(of(&target(TargetKind::Identity, name)).is_err());
             assert!(of(&target(TargetKind::Credential, &password(name))).is_err());
             assert!(of(&target(TargetKind::Entitlement, &member(name, "x"))).is_err());
+        }
+        for credential in ["x#password:", "x#password:a b", "x#passwords", "x#password ", "x:password"] {
+            assert!(of(&target(TargetKind::Credential, credential)).is_err(), "{credential}");
         }
         for session in ["", "pid:", "pid:1", "pid:1@", "pid:x@1", "pid:99999999999@1", "pid:1@2@3", "4711@1"] {
             assert!(of(&target(TargetKind::Session, session)).is_err(), "{session}");

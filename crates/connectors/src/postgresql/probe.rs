@@ -16,7 +16,6 @@ use futures::future::join_all;
 use quell_core::{
     proof::{Answer, Control, Observation, ProbeClass},
     secret::{Secret, sha256},
-    target::TargetKind,
     time::Timestamp,
 };
 use quell_engine::port::{PlaneError, ProbeRequest};
@@ -47,13 +46,16 @@ impl PostgreSql {
     pub(super) async fn observe(&self, request: &ProbeRequest) -> Vec<Observation> {
         match native::of(&request.target) {
             Err(why) => vec![self.nothing(why)],
-            Ok(Native::Role(role) | Native::Password { role }) => self.observe_role(&role, request).await,
+            // Of a later generation nothing is known but its own secret: the sealed
+            // verifier is that of the one before.
+            Ok(Native::Password { role, generation: None }) => self.observe_role(&role, request, true).await,
+            Ok(Native::Role(role) | Native::Password { role, .. }) => self.observe_role(&role, request, false).await,
             Ok(Native::Session { pid, started_us }) => vec![self.observe_session(pid, started_us).await],
             Ok(Native::Member { member, role }) => vec![self.observe_member(&member, &role).await],
         }
     }
 
-    async fn observe_role(&self, role: &str, request: &ProbeRequest) -> Vec<Observation> {
+    async fn observe_role(&self, role: &str, request: &ProbeRequest, first: bool) -> Vec<Observation> {
         // A secret of our own is asked about alone: what is stored belongs to it,
         // so a read of "another verifier" would speak of the old one.
         if let Some(own) = &request.own {
@@ -65,7 +67,7 @@ impl PostgreSql {
         let tries: Vec<Try<'_>> = leaked.into_iter().chain(throw_away).collect();
         let logins =
             async { if request.may_login && !tries.is_empty() { self.observe_logins(role, true, tries).await } else { Vec::new() } };
-        let (mut observations, read) = tokio::join!(logins, self.observe_state(role, request));
+        let (mut observations, read) = tokio::join!(logins, self.observe_state(role, request, first));
         observations.push(read);
         observations
     }
@@ -107,7 +109,7 @@ impl PostgreSql {
     }
 
     /// One statement on the server: the role, what could act as it, the control.
-    async fn observe_state(&self, role: &str, request: &ProbeRequest) -> Observation {
+    async fn observe_state(&self, role: &str, request: &ProbeRequest, first: bool) -> Observation {
         let started_at = self.clock.now();
         let look = self.look(role).await;
         let ended_at = self.clock.now();
@@ -117,7 +119,7 @@ impl PostgreSql {
                 control: Some(self.read_control(look.control_alive, started_at)),
                 plane_clock: look.clock,
                 authoritative: !look.in_recovery,
-                ..self.observation(ProbeClass::Read, state_answer(role, &look, request), started_at, ended_at)
+                ..self.observation(ProbeClass::Read, state_answer(role, &look, request, first), started_at, ended_at)
             },
         }
     }
@@ -207,8 +209,9 @@ fn login_answer(met: Result<bool, NotOpened>, one: &Try<'_>) -> Answer {
     }
 }
 
-/// What the server's own state says of the old secret.
-fn state_answer(role: &str, look: &Look, request: &ProbeRequest) -> Answer {
+/// What the server's own state says of the old secret; `first` where the sealed
+/// verifier is that secret's.
+fn state_answer(role: &str, look: &Look, request: &ProbeRequest, first: bool) -> Answer {
     let cannot_tell = |why: String| Answer::Inconclusive { why };
     match look.standing(role) {
         Standing::NotInScope => return cannot_tell("the role is not in the scope of Quell".to_owned()),
@@ -236,7 +239,7 @@ fn state_answer(role: &str, look: &Look, request: &ProbeRequest) -> Answer {
         };
     }
 
-    if request.target.kind == TargetKind::Identity {
+    if !first {
         return cannot_tell("login is enabled".to_owned());
     }
     let Some(old) = request.before_secrets.get(VERIFIER) else {

@@ -38,7 +38,7 @@ impl PostgreSql {
     pub(super) async fn read_target(&self, target: &Target) -> Result<(Reading, BTreeMap<String, Secret>), PlaneError> {
         let native = native::of(target).map_err(|why| PlaneError::NotPermitted { plane: self.config.name.clone(), why })?;
         match native {
-            Native::Role(role) | Native::Password { role } => self.read_role(&role).await,
+            Native::Role(role) | Native::Password { role, .. } => self.read_role(&role).await,
             Native::Session { pid, started_us } => {
                 let seen = self.session_present(pid, started_us).await.map_err(|f| f.plane_error(&self.config.name))?;
                 Ok((Reading { exists: seen.present, ..Reading::default() }, BTreeMap::new()))

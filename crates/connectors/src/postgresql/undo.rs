@@ -54,7 +54,7 @@ impl PostgreSql {
                 changed.extend(if could { self.unlock(role).await? } else { self.lock(role).await? });
                 Ok(changed)
             }
-            Native::Password { role } => self.put_back(role, before, attempt).await,
+            Native::Password { role, .. } => self.put_back(role, before, attempt).await,
             Native::Member { .. } | Native::Session { .. } => Err(refused("it was not there before, so nothing is restored")),
         }
     }
@@ -104,13 +104,13 @@ impl PostgreSql {
             (Action::SuspendIdentity, Native::Role(role)) => !self.can_login(role).await?,
             (Action::TerminateSessions, Native::Session { pid, started_us }) => !self.session_stands(*pid, *started_us).await?,
             (Action::TerminateSessions, Native::Role(role)) => self.look_now(role).await?.sessions == 0,
-            (Action::RotateCredential, Native::Password { role }) => self.has_new_secret(role, attempt).await?,
+            (Action::RotateCredential, Native::Password { role, .. }) => self.has_new_secret(role, attempt).await?,
             (Action::RemoveEntitlement, Native::Member { member, role }) => !self.membership_stands(member, role).await?,
             (Action::ReissueCredential, Native::Role(_)) => self.twin_stands(attempt).await?,
             (Action::RetireIdentity, Native::Role(twin)) => self.look_now(twin).await?.standing(twin) == Standing::Gone,
             (Action::Reinstate, Native::Role(role)) => self.has_new_secret(role, attempt).await? && self.can_login(role).await?,
             (Action::Restore, Native::Role(role)) => self.is_as_before(role, attempt, true).await?,
-            (Action::Restore, Native::Password { role }) => self.is_as_before(role, attempt, false).await?,
+            (Action::Restore, Native::Password { role, .. }) => self.is_as_before(role, attempt, false).await?,
             (Action::Restore, Native::Member { member, role }) => self.membership_stands(member, role).await?,
             (action, _) => return Err(refused(format!("`{}` is not something PostgreSQL does", action.name()))),
         })

@@ -6,7 +6,7 @@
 //! answered rolled back, and silence after sending is unknown.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -16,7 +16,7 @@ use quell_core::{proof::Channel, secret::Secret};
 use quell_engine::port::{Outcome, PlaneError};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_postgres::{
-    Client, Row, Statement,
+    Client, Row, SimpleQueryMessage, Statement,
     types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Wire {
     tls: Option<tokio_postgres_rustls::MakeRustlsConnect>,
     kept: Mutex<Vec<Kept>>,
     gate: Semaphore,
+    /// Process and start of the sessions that our own probes opened lately.
+    ours: Mutex<VecDeque<(i32, i64)>>,
 }
 
 struct Kept {
@@ -68,6 +70,9 @@ impl ToSql for Sealed<'_> {
     to_sql_checked!();
 }
 
+/// How many of our probes' sessions are remembered.
+const OURS_MAX: usize = 256;
+
 /// One parameter of a statement.
 pub(super) type Param<'a> = &'a (dyn ToSql + Sync);
 
@@ -80,7 +85,7 @@ impl Wire {
             Reach::Unix { .. } | Reach::Clear { .. } => None,
         };
         let gate = Semaphore::new(config.connections_max);
-        Ok(Self { config, tls, kept: Mutex::new(Vec::new()), gate })
+        Ok(Self { config, tls, kept: Mutex::new(Vec::new()), gate, ours: Mutex::new(VecDeque::new()) })
     }
 
     /// How the server is known to be the one that was meant. A connection that
@@ -172,6 +177,11 @@ impl Wire {
         timeout(within, dial::dial(&self.config, self.tls.as_ref(), user, secret, application)).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// One of our own probes opened this session.
+    pub(super) fn is_ours(&self, pid: i32, started_us: i64) -> bool {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner).contains(&(pid, started_us))
+    }
+
     /// Logs in as somebody and ends the session at once. Answers whether it was
     /// a primary.
     ///
@@ -185,10 +195,30 @@ impl Wire {
             return Err(NotOpened::NoAnswer { why });
         }
         let dialled = self.dial(user, secret, "quell-probe").await?;
+        // The session may be listed for a moment after it was closed, and must not
+        // be taken for the consumer's or the intruder's. Its name would not do:
+        // everybody may call a session that.
+        if let Ok(Some(own)) = timeout(self.config.call_timeout, which(&dialled.client)).await {
+            let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+            ours.push_back(own);
+            while ours.len() > OURS_MAX {
+                ours.pop_front();
+            }
+        }
         let primary = dialled.primary;
         dialled.close().await;
         Ok(primary)
     }
+}
+
+/// The process and start of this very session.
+async fn which(client: &Client) -> Option<(i32, i64)> {
+    let own = "SELECT a.pid, (extract(epoch FROM a.backend_start) * 1000000)::bigint
+        FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a";
+    client.simple_query(own).await.ok()?.into_iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some((row.get(0)?.parse().ok()?, row.get(1)?.parse().ok()?)),
+        _ => None,
+    })
 }
 
 impl From<NotOpened> for Failure {

@@ -125,6 +125,36 @@ async fn names_of_twins_are_narrow_and_never_those_of_others() {
 }
 
 #[tokio::test]
+async fn a_long_name_is_cut_short_in_the_name_of_its_twin() {
+    let plane = Plane::start().await;
+    let long = format!("{}{}", "ä".repeat(20), "x".repeat(20));
+    plane.sql(&format!("CREATE ROLE \"{long}\" LOGIN; SELECT quell.admit('{long}')")).await;
+    for (base, good) in [(&long[..50], true), (&long[..38], false), ("billing_app", false)] {
+        let mut attempt = with_secret(Action::ReissueCredential, &identity(&long), &new_secret());
+        attempt.parameters.insert("twin".to_owned(), format!("{base}_q7f3k"));
+        let outcome = act(&plane.connector, attempt).await;
+        assert_eq!(matches!(outcome, Outcome::Done { .. }), good, "{base}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn our_own_probe_is_not_taken_for_the_consumer_and_nobody_passes_for_it() {
+    let plane = Plane::start().await;
+    let (attempt, secret) = reissue(TWIN);
+    done(act(&plane.connector, attempt).await);
+    let own = || ProbeRequest { own: Some(secret.clone()), ..about(credential(TWIN), TWIN) };
+    for _ in 0..20 {
+        assert_eq!(plane.judged(own(), None).await.0.liveness, Liveness::Live);
+        let listed = plane.connector.enumerate(TWIN).await.expect("in scope");
+        assert!(listed.of(TargetKind::Session).all(|s| s.facts.contains_key("ours")), "{listed:?}");
+    }
+    let mut pretender = plane.server.config(TWIN, secret.expose(), "billing");
+    let _session = quell_lab::dial::dial(pretender.application_name("quell-probe"), plane.server.tls()).await.expect("in");
+    let listed = plane.connector.enumerate(TWIN).await.expect("in scope");
+    assert!(listed.of(TargetKind::Session).any(|s| !s.facts.contains_key("ours")), "a name makes nobody Quell");
+}
+
+#[tokio::test]
 async fn only_what_quell_made_is_dropped() {
     let plane = Plane::start().await;
     for role in [APP, "reporting", "postgres", "quell_control"] {

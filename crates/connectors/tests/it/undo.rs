@@ -64,6 +64,26 @@ async fn after_reinstating_the_consumers_sessions_do_not_hide_the_death_of_the_o
 }
 
 #[tokio::test]
+async fn the_next_generation_is_never_called_dead_because_its_verifier_is_new() {
+    let plane = Plane::start().await;
+    let before = plane.contain().await;
+    let secret = new_secret();
+    done(act(&plane.connector, with_secret(Action::Reinstate, &identity(APP), &secret)).await);
+    let next = quell_core::target::TargetKind::Credential;
+    let next = target(next, "billing_app#password:q7f3k", APP);
+    let ask = |own: Option<Secret>| ProbeRequest {
+        own,
+        before: Some(before.0.clone()),
+        before_secrets: before.1.clone(),
+        ..about(next.clone(), APP)
+    };
+    assert_eq!(plane.judged(ask(Some(secret)), None).await.0.liveness, Liveness::Live);
+    assert_eq!(plane.judged(ask(None), None).await.0.liveness, Liveness::Unknown, "without its secret nobody can tell");
+    plane.contain().await;
+    assert_eq!(plane.judged(ask(None), None).await.0.liveness, Liveness::Dead);
+}
+
+#[tokio::test]
 async fn a_restored_verifier_is_byte_identical_and_the_old_secret_works() {
     let plane = Plane::start().await;
     let was = stored(&plane).await;
