@@ -22,8 +22,8 @@ use super::schema;
 /// Rows after which the mover is called: about a thousand pages.
 const ROWS_BETWEEN: usize = 1000;
 
-/// Pages in the WAL from which on the writer helps (32 MiB).
-const PAGES_MAX: u64 = 8192;
+/// Pages in the WAL from which on the writer helps (16 MiB).
+const PAGES_MAX: u64 = 4096;
 
 /// The writer's end.
 pub(super) struct Mover {
