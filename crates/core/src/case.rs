@@ -40,6 +40,8 @@ pub struct Case {
     pub because: String,
     pub stages: Vec<(Stage, Timestamp)>,
     pub findings: Vec<Finding>,
+    /// When each finding came in; its repetitions do not count.
+    pub received: BTreeMap<FindingId, Timestamp>,
     pub subjects: BTreeMap<TargetId, CaseEnriched>,
     /// When each subject was looked at last.
     pub looked_at: BTreeMap<TargetId, Timestamp>,
@@ -48,7 +50,8 @@ pub struct Case {
     pub plans: Vec<(PlanId, PlanKind)>,
     pub lead: Option<PersonId>,
     pub verdicts: Vec<(Role, Verdict, By, Timestamp)>,
-    pub asked: Option<(PeopleAsked, Timestamp)>,
+    /// Whom each plan waits for, as they were asked last.
+    pub asked: BTreeMap<PlanId, PeopleAsked>,
     pub notes: Vec<(Personal, By, Timestamp)>,
     pub tasks: Vec<Task>,
     pub accepted: BTreeMap<TargetId, (Timestamp, By)>,
@@ -72,13 +75,14 @@ impl Case {
             because: event.because.clone(),
             stages: vec![(Stage::Detected, at)],
             findings: vec![event.finding.clone()],
+            received: BTreeMap::from([(event.finding.id.clone(), at)]),
             subjects: BTreeMap::new(),
             looked_at: BTreeMap::new(),
             linked: Vec::new(),
             plans: Vec::new(),
             lead: None,
             verdicts: Vec::new(),
-            asked: None,
+            asked: BTreeMap::new(),
             notes: Vec::new(),
             tasks: Vec::new(),
             accepted: BTreeMap::new(),
@@ -88,7 +92,10 @@ impl Case {
     /// The case after one more event.
     pub fn apply(&mut self, event: &Event, by: &By, at: Timestamp) {
         match event {
-            Event::FindingAttached(e) => self.findings.push(e.finding.clone()),
+            Event::FindingAttached(e) => {
+                self.received.insert(e.finding.id.clone(), at);
+                self.findings.push(e.finding.clone());
+            }
             Event::FindingRepeated(e) => {
                 if let Some(finding) = self.findings.iter_mut().find(|f| f.id == e.finding) {
                     finding.alerts.insert(e.alert.clone());
@@ -117,7 +124,9 @@ impl Case {
             Event::TargetLinked(e) => self.link(&e.target, e.credential_kind),
             Event::PlanLinked(e) => self.plans.push((e.plan.clone(), e.kind)),
             Event::CaseAdvanced(e) => self.stages.push((e.stage, at)),
-            Event::PeopleAsked(e) => self.asked = Some((e.clone(), at)),
+            Event::PeopleAsked(e) => {
+                self.asked.insert(e.plan.clone(), e.clone());
+            }
             Event::VerdictGiven(e) => self.verdicts.push((e.role, e.verdict, by.clone(), at)),
             Event::LeadTaken(e) => self.lead = Some(e.lead.clone()),
             Event::NoteAdded(e) => self.notes.push((e.text.clone(), by.clone(), at)),
@@ -167,6 +176,14 @@ impl Case {
     /// What its findings say together.
     pub fn corroboration(&self) -> Corroboration {
         Corroboration::of(self.findings.iter())
+    }
+
+    /// What its findings say of one identity together: what is said of another
+    /// subject corroborates nothing (invariant 12). Of what no finding names, such
+    /// as a twin, the whole case speaks.
+    pub fn corroboration_about(&self, identity: &TargetId) -> Corroboration {
+        let about = |f: &&Finding| f.resolved.as_ref().is_some_and(|r| r.identity.id == *identity);
+        if self.findings.iter().any(|f| about(&f)) { Corroboration::of(self.findings.iter().filter(about)) } else { self.corroboration() }
     }
 
     /// The identities its findings are about.
@@ -308,6 +325,11 @@ pub fn decide(
             if !case.findings.iter().any(|f| f.id == finding) {
                 return Err(Refused::Unknown(format!("no finding `{finding}`"), case.id.clone()));
             }
+            if let Outcome::AcceptedRisk { until } = outcome
+                && until <= now
+            {
+                return Err(Refused::EndsInThePast(until));
+            }
             FindingEnded { finding, outcome, evidence }.into()
         }
         Command::Accept { target, until, reason } => {
@@ -398,7 +420,9 @@ pub fn stage_of(case: &Case, decided: bool, acted: bool, proven: bool, restored:
     } else {
         Stage::Detected
     };
-    (stage > case.stage()).then_some(CaseAdvanced { stage })
+    // One stage at a time, so that each entry time is kept.
+    const ORDER: [Stage; 6] = [Stage::Detected, Stage::Triaged, Stage::Decided, Stage::Acted, Stage::Proven, Stage::Restored];
+    ORDER.into_iter().find(|next| *next > case.stage() && *next <= stage).map(|stage| CaseAdvanced { stage })
 }
 
 /// A closed case wakes up when what it held comes back.

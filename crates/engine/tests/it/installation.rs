@@ -39,8 +39,18 @@ pub struct Installation {
     pub source: SourceCreated,
     /// An administrator in every role but the approvers'.
     pub admin: Caller,
+    pub config: PostgresConfig,
     /// Keeps the data for as long as the test.
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
+}
+
+/// An installation whose engine is not running here.
+pub struct Closed {
+    pub server: Postgres,
+    pub estate: Estate,
+    pub sink: PathBuf,
+    pub config: PostgresConfig,
+    pub dir: tempfile::TempDir,
 }
 
 /// Remembers what people were told.
@@ -57,6 +67,41 @@ impl Notify for Told {
 
 fn secret() -> Secret {
     Secret::new(quell_lab::secret::Secret::generate().expect("chance").reveal())
+}
+
+/// Where an engine finds its data and its plane; another process can open it, too.
+pub struct Place {
+    pub dir: PathBuf,
+    pub config: PostgresConfig,
+    pub sink: PathBuf,
+}
+
+/// Opens an engine over a place; `wrap` may stand between it and its ports.
+pub async fn open(place: &Place, wrap: impl FnOnce(Ports) -> Ports) -> Arc<Engine> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let chance: Arc<dyn Chance> = Arc::new(OsChance);
+    let (data, key_file) = (place.dir.join("data"), place.dir.join("key"));
+    let store = SqliteStore::open(&data, OpenMode::Create).expect("a store");
+    let keyring = Arc::new(FileKeyring::open(&data, &key_file, chance.clone()).expect("a keyring"));
+    let signer = Arc::new(LogSigner::open(&data, "quell.test/log", &*keyring, &OsChance).expect("a signer"));
+    let key: FingerprintKey = KeyFile::read(&key_file).expect("the key file").fingerprint_key();
+    let connector = PostgreSql::new(place.config.clone(), clock.clone()).expect("a connector");
+    let ports = Ports {
+        store: Arc::new(store),
+        policy: Arc::new(quell_policy::CedarPolicy::shipped()),
+        connectors: Connectors::new(
+            [Arc::new(connector) as Arc<dyn Connector>],
+            [Arc::new(FileSink::new("billing-file", &place.sink)) as Arc<dyn Sink>],
+        ),
+        detectors: Arc::new(quell_detectors::Builtin),
+        notify: Arc::new(Told::default()),
+        keyring,
+        signer,
+        clock: clock.clone(),
+        chance,
+    };
+    let limits = Limits { watch_every_seconds: 1, ..Limits::default() };
+    Engine::start(wrap(ports), Settings { key, limits, last_resort: vec![] }).await.expect("the engine starts")
 }
 
 impl Installation {
@@ -80,32 +125,9 @@ impl Installation {
 
         let dir = tempfile::tempdir().expect("a folder");
         let sink = dir.path().join("billing-credential.json");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let chance: Arc<dyn Chance> = Arc::new(OsChance);
         let key_file = dir.path().join("key");
-        let data = dir.path().join("data");
         KeyFile::create(&key_file, &OsChance).expect("a key file");
-        let store = SqliteStore::open(&data, OpenMode::Create).expect("a store");
-        let keyring = Arc::new(FileKeyring::open(&data, &key_file, chance.clone()).expect("a keyring"));
-        let signer = Arc::new(LogSigner::open(&data, "quell.test/log", &*keyring, &OsChance).expect("a signer"));
-        let key: FingerprintKey = KeyFile::read(&key_file).expect("the key file").fingerprint_key();
-        let connector = PostgreSql::new(config.clone(), clock.clone()).expect("a connector");
-        let ports = Ports {
-            store: Arc::new(store),
-            policy: Arc::new(quell_policy::CedarPolicy::shipped()),
-            connectors: Connectors::new(
-                [Arc::new(connector) as Arc<dyn Connector>],
-                [Arc::new(FileSink::new("billing-file", &sink)) as Arc<dyn Sink>],
-            ),
-            detectors: Arc::new(quell_detectors::Builtin),
-            notify: Arc::new(Told::default()),
-            keyring,
-            signer,
-            clock: clock.clone(),
-            chance,
-        };
-        let limits = Limits { watch_every_seconds: 1, ..Limits::default() };
-        let engine = Engine::start(ports, Settings { key, limits, last_resort: vec![] }).await.expect("the engine starts");
+        let engine = open(&Place { dir: dir.path().to_owned(), config: config.clone(), sink: sink.clone() }, |ports| ports).await;
         let mut installation = Self {
             engine,
             server,
@@ -123,7 +145,8 @@ impl Installation {
                 expires_at: None,
             },
             admin: Caller { id: PersonId::new("u-none"), roles: vec![], signed_in: true, human: true, scopes: vec![] },
-            _dir: dir,
+            config,
+            dir,
         };
         installation.admin = installation.person("ada", &[Role::Admin, Role::PlatformOwner, Role::ResponseOwner]).await;
         installation.engine.create_source(&By::Automation, installation.source.clone()).await.expect("a source");
@@ -206,6 +229,13 @@ impl Installation {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
         panic!("the case did not get there: {:#}", self.view(case).await);
+    }
+
+    /// Lets go of the store, so that another process can open it.
+    pub fn closed(self) -> Closed {
+        let Self { engine, server, estate, sink, config, dir, .. } = self;
+        drop(engine);
+        Closed { server, estate, sink, config, dir }
     }
 
     pub async fn view(&self, case: &CaseId) -> serde_json::Value {

@@ -1,3 +1,4 @@
 //! The engine against real parts: SQLite, Cedar, PostgreSQL.
+mod crash;
 mod installation;
 mod spine;
