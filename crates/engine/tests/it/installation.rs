@@ -39,6 +39,7 @@ pub struct Installation {
     pub source: SourceCreated,
     /// An administrator in every role but the approvers'.
     pub admin: Caller,
+    pub told: Arc<Told>,
     pub config: PostgresConfig,
     /// Keeps the data for as long as the test.
     pub dir: tempfile::TempDir,
@@ -127,7 +128,12 @@ impl Installation {
         let sink = dir.path().join("billing-credential.json");
         let key_file = dir.path().join("key");
         KeyFile::create(&key_file, &OsChance).expect("a key file");
-        let engine = open(&Place { dir: dir.path().to_owned(), config: config.clone(), sink: sink.clone() }, |ports| ports).await;
+        let told = Arc::new(Told::default());
+        let engine = open(&Place { dir: dir.path().to_owned(), config: config.clone(), sink: sink.clone() }, |ports| Ports {
+            notify: told.clone(),
+            ..ports
+        })
+        .await;
         let mut installation = Self {
             engine,
             server,
@@ -145,6 +151,7 @@ impl Installation {
                 expires_at: None,
             },
             admin: Caller { id: PersonId::new("u-none"), roles: vec![], signed_in: true, human: true, scopes: vec![] },
+            told,
             config,
             dir,
         };
@@ -171,6 +178,19 @@ impl Installation {
         };
         self.engine.on_person(&By::Automation, &id, created).await.expect("an account");
         Caller { id, roles: roles.to_vec(), signed_in: true, human: true, scopes: vec![] }
+    }
+
+    /// Another sender, with a credential of its own.
+    pub async fn source_of(&self, name: &str, detector: &str) -> SourceCreated {
+        let source = SourceCreated {
+            source: SourceId::new(format!("src-{name}")),
+            name: name.to_owned(),
+            detector: detector.to_owned(),
+            hash: name.to_owned(),
+            ..self.source.clone()
+        };
+        self.engine.create_source(&By::Automation, source.clone()).await.expect("a source");
+        source
     }
 
     async fn import(&self, critical: bool) {
