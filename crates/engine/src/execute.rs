@@ -26,37 +26,44 @@ use crate::{
     Engine, Failure,
     ground::Ground,
     port::{Attempt, Connector, Outcome},
-    record::Writing,
+    record::{Desk, Writing},
     respond::{Progress, counted, plan_of},
     streams::Folded,
 };
 
 impl Engine {
-    pub(crate) async fn attempt(self: &Arc<Self>, ground: &Ground, id: &PlanId, n: u16, target: &Target) -> Result<Progress, Failure> {
+    pub(crate) async fn attempt(
+        self: &Arc<Self>,
+        ground: &Ground,
+        desk: &mut Desk,
+        id: &PlanId,
+        n: u16,
+        target: &Target,
+    ) -> Result<Progress, Failure> {
         let state = plan_of(ground, id)?;
         let step = state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{id}`")))?;
         let Some(connector) = self.ports.connectors.get(&step.plane.connector).cloned() else {
-            return self.hand_over(ground, id, n, &format!("`{}` has no connector any more", step.plane.connector)).await;
+            return self.hand_over(ground, desk, id, n, &format!("`{}` has no connector any more", step.plane.connector)).await;
         };
         if connector.endpoint() != step.plane.endpoint || connector.config_digest() != step.plane.config_digest {
             let because = format!("`{}` was configured differently since the plan was approved", step.plane.connector);
-            return self.hand_over(ground, id, n, &because).await;
+            return self.hand_over(ground, desk, id, n, &because).await;
         }
 
         // The target as it is now; the first hold keeps it as the before-state.
         let wait = seconds(step.attempt_seconds);
         let (reading, secrets) = match tokio::time::timeout(wait, connector.read(target)).await {
             Ok(Ok(read)) => read,
-            Ok(Err(error)) => return self.plane_failed(ground, id, n, &error.to_string()).await,
-            Err(_) => return self.plane_failed(ground, id, n, "it did not answer in time").await,
+            Ok(Err(error)) => return self.plane_failed(ground, desk, id, n, &error.to_string()).await,
+            Err(_) => return self.plane_failed(ground, desk, id, n, "it did not answer in time").await,
         };
 
         let now = self.ports.clock.now();
         let held = ground.target(&target.id);
-        let clearance = match self.clearance(ground, state, step, target, &held, now).await? {
+        let clearance = match self.clearance(ground, desk, state, step, target, &held, now).await? {
             Ok(clearance) => clearance,
             Err(NotCleared::Busy { .. }) => return Ok(Progress::Later(after_millis(now, 200))),
-            Err(refusal) => return self.hand_over(ground, id, n, &refusal.to_string()).await,
+            Err(refusal) => return self.hand_over(ground, desk, id, n, &refusal.to_string()).await,
         };
 
         let mut writing = Writing::because(id.as_str());
@@ -89,13 +96,15 @@ impl Engine {
         // A denial, an exclusion or a pause that came meanwhile wins.
         writing.rests_on(StreamId::plan(id)).rests_on(StreamId::case(&ground.case.id)).rests_on(StreamId::policy());
         writing.job(format!("case/{}", ground.case.id), after(now, step.attempt_seconds + 1));
-        self.append(writing, now).await?;
+        // Everything the desk gathered goes with the intent, or nothing does.
+        self.post(desk, writing).await?;
+        self.commit(desk).await?;
 
         let before = sealed_before.or(held.before.clone());
         let attempt = self.attempt_for(clearance.attempt(), step, target, before, new_secret).await?;
         let attempt_id = clearance.attempt().clone();
         let outcome = self.act(&*connector, clearance, &attempt, wait).await;
-        self.conclude(ground, &target.id, &attempt_id, outcome, false).await?;
+        self.conclude(ground, desk, &target.id, &attempt_id, outcome, false).await?;
         Ok(Progress::Changed)
     }
 
@@ -103,6 +112,7 @@ impl Engine {
     async fn clearance(
         &self,
         ground: &Ground,
+        desk: &mut Desk,
         state: &PlanState,
         step: &Step,
         target: &Target,
@@ -126,7 +136,7 @@ impl Engine {
         // A person's order is not automation; nor is what people approved.
         let budget = if automatic && approvals.is_empty() && state.plan.kind != PlanKind::Undo {
             let scope = "automation";
-            let spent = match self.streams.load(&*self.ports.store, &StreamId::budget(scope, hour_of(now))).await?.map(|k| k.folded) {
+            let spent = match self.known(desk, &StreamId::budget(scope, hour_of(now))).await? {
                 Some(Folded::Budget(spent)) => spent,
                 _ => 0,
             };
@@ -256,6 +266,7 @@ impl Engine {
     async fn conclude(
         self: &Arc<Self>,
         ground: &Ground,
+        desk: &mut Desk,
         target: &TargetId,
         attempt: &AttemptId,
         outcome: Outcome,
@@ -269,20 +280,14 @@ impl Engine {
         };
         let ended =
             AttemptEnded { attempt: attempt.clone(), case: ground.case.id.clone(), outcome: word.to_owned(), reason, changed, read_back };
-        // What happened is a fact whoever else wrote meanwhile: try until it is recorded.
-        for _ in 0..crate::intake::RETRIES {
-            let mut writing = Writing::because(attempt.as_str());
-            writing.event(StreamId::target(target), &By::Automation, ended.clone());
-            match self.append(writing, self.ports.clock.now()).await {
-                Err(Failure::Stale) => {}
-                other => return other.map(|_| ()),
-            }
-        }
-        Err(Failure::Stale)
+        // What happened is a fact whoever else wrote meanwhile.
+        let mut writing = Writing::because(attempt.as_str());
+        writing.event(StreamId::target(target), &By::Automation, ended);
+        self.post_fact(desk, writing).await
     }
 
     /// An intent whose outcome nobody knows: read, never repeated blindly.
-    pub(crate) async fn read_outcome(self: &Arc<Self>, ground: &Ground, id: &TargetId) -> Result<Progress, Failure> {
+    pub(crate) async fn read_outcome(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, id: &TargetId) -> Result<Progress, Failure> {
         let held = ground.target(id);
         let Some((open, target)) = held.unsettled_attempt().cloned().zip(held.target.clone()) else { return Ok(Progress::Changed) };
         let state = plan_of(ground, &open.cleared.plan)?;
@@ -292,7 +297,7 @@ impl Engine {
             .ok_or_else(|| Failure::Damaged(format!("an attempt of a step that is not in plan `{}`", open.cleared.plan)))?;
         let reads = held.attempts.iter().filter(|a| a.cleared.attempt == open.cleared.attempt).count();
         let Some(connector) = self.ports.connectors.get(&step.plane.connector).cloned() else {
-            return self.hand_over(ground, &open.cleared.plan, step.n, "its plane has no connector any more").await;
+            return self.hand_over(ground, desk, &open.cleared.plan, step.n, "its plane has no connector any more").await;
         };
         let attempt = self.attempt_again(&open, step, &target, &held).await?;
         let outcome = match tokio::time::timeout(seconds(step.attempt_seconds), connector.read_outcome(&attempt)).await {
@@ -308,19 +313,19 @@ impl Engine {
                 let closes = state.started.as_ref().map_or(now, |s| s.closes_at);
                 if now > closes || quell_core::time::seconds_between(open.at, now) > 120 {
                     let ended = Outcome::Refused { reason: format!("nobody could find out what became of it: {reason}") };
-                    self.conclude(ground, id, &open.cleared.attempt, ended, true).await?;
+                    self.conclude(ground, desk, id, &open.cleared.attempt, ended, true).await?;
                     return Ok(Progress::Changed);
                 }
                 Ok(Progress::Later(after(now, 1)))
             }
             // It did not happen: trying again is safe, and is a new attempt.
             Outcome::Refused { reason } => {
-                self.conclude(ground, id, &open.cleared.attempt, Outcome::Throttled { retry_after_ms: 0 }, true).await?;
+                self.conclude(ground, desk, id, &open.cleared.attempt, Outcome::Throttled { retry_after_ms: 0 }, true).await?;
                 tracing::info!(target = %id, reason, "the attempt had not happened");
                 Ok(Progress::Changed)
             }
             other => {
-                self.conclude(ground, id, &open.cleared.attempt, other, true).await?;
+                self.conclude(ground, desk, id, &open.cleared.attempt, other, true).await?;
                 Ok(Progress::Changed)
             }
         }

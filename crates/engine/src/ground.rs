@@ -19,7 +19,7 @@ use quell_core::{
     target::{Enumeration, Found, Target, TargetKind},
 };
 
-use crate::{Engine, Failure, intake::credential_kind, lookup, streams::Folded};
+use crate::{Engine, Failure, intake::credential_kind, lookup, record::Desk, streams::Folded};
 
 /// A case and everything linked to it.
 #[derive(Clone, Debug)]
@@ -56,15 +56,19 @@ impl Ground {
 impl Engine {
     /// Loads a case and everything linked to it.
     pub async fn ground(&self, id: &CaseId) -> Result<Option<Ground>, Failure> {
-        let Some(case) = self.case(id).await? else { return Ok(None) };
-        let store = &*self.ports.store;
+        self.ground_on(id, &mut Desk::default()).await
+    }
+
+    /// The same with what a desk has gathered.
+    pub(crate) async fn ground_on(&self, id: &CaseId, desk: &mut Desk) -> Result<Option<Ground>, Failure> {
+        let Some(Folded::Case(case)) = self.known(desk, &StreamId::case(id)).await? else { return Ok(None) };
         let mut plans = BTreeMap::new();
         let mut approvals = BTreeMap::new();
         for (plan, _) in &case.plans {
-            if let Some(Folded::Plan(state)) = self.streams.load(store, &StreamId::plan(plan)).await?.map(|k| k.folded) {
+            if let Some(Folded::Plan(state)) = self.known(desk, &StreamId::plan(plan)).await? {
                 plans.insert(plan.clone(), *state);
             }
-            let given = self.approvals(plan).await?;
+            let given = self.approvals(plan, desk).await?;
             if !given.is_empty() {
                 approvals.insert(plan.clone(), given);
             }
@@ -87,29 +91,33 @@ impl Engine {
         }
         let mut targets = BTreeMap::new();
         for target in wanted {
-            if let Some(Folded::Target(state)) = self.streams.load(store, &StreamId::target(&target)).await?.map(|k| k.folded) {
+            if let Some(Folded::Target(state)) = self.known(desk, &StreamId::target(&target)).await? {
                 targets.insert(target, *state);
             }
         }
+        let installation = match self.known(desk, &StreamId::policy()).await? {
+            Some(Folded::Installation(installation)) => *installation,
+            _ => Installation::default(),
+        };
         Ok(Some(Ground {
-            case,
+            case: *case,
             plans,
             targets,
             approvals,
-            installation: self.installation().await?,
+            installation,
             limits: self.settings.limits.clone(),
             planes: self.ports.connectors.iter().map(|c| c.name().to_owned()).collect(),
         }))
     }
 
     /// The approvals given to a plan.
-    pub async fn approvals(&self, plan: &PlanId) -> Result<Vec<Approval>, Failure> {
+    async fn approvals(&self, plan: &PlanId, desk: &mut Desk) -> Result<Vec<Approval>, Failure> {
         let rows = self.ports.store.lookup_range(lookup::APPROVAL, &format!("{plan}/"), None, 1_000).await?;
         let mut given = Vec::with_capacity(rows.len());
         for (key, _) in rows {
             let Some((_, person)) = key.split_once('/') else { continue };
             let stream = StreamId::approval(plan, &PersonId::new(person));
-            if let Some(Folded::Approval(approval)) = self.streams.load(&*self.ports.store, &stream).await?.map(|k| k.folded) {
+            if let Some(Folded::Approval(approval)) = self.known(desk, &stream).await? {
                 given.push(*approval);
             }
         }

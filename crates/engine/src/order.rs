@@ -30,7 +30,7 @@ use crate::{
     Engine, Failure,
     ground::Ground,
     intake::RETRIES,
-    record::Writing,
+    record::{Desk, Writing},
     respond::{counted, plan_of},
 };
 
@@ -93,8 +93,8 @@ impl Engine {
         Err(Failure::Refused(format!("`{}` is not permitted: {hint}", verb.name())))
     }
 
-    async fn loaded(&self, id: &CaseId) -> Result<Ground, Failure> {
-        self.ground(id).await?.ok_or_else(|| Failure::Unknown(format!("case `{id}`")))
+    async fn loaded_on(&self, id: &CaseId, desk: &mut Desk) -> Result<Ground, Failure> {
+        self.ground_on(id, desk).await?.ok_or_else(|| Failure::Unknown(format!("case `{id}`")))
     }
 
     /// The plan of a case with this digest; the error names the current ones.
@@ -124,7 +124,8 @@ impl Engine {
     ) -> Result<(), Failure> {
         self.may(caller, Verb::Approve, Some(id), &[]).await?;
         for _ in 0..RETRIES {
-            let ground = self.loaded(id).await?;
+            let mut desk = Desk::default();
+            let ground = self.loaded_on(id, &mut desk).await?;
             let state = self.plan_with(&ground, digest)?;
             let now = self.ports.clock.now();
             let refuse = |e: approval::NotEligible| Failure::Refused(e.to_string());
@@ -167,13 +168,10 @@ impl Engine {
             // Two yeses at once are fine; a yes beside a denial is not.
             writing.rests_on(StreamId::plan(&state.plan.id));
             self.after_order(&mut writing, id, now);
-            match self.append(writing, now).await {
+            self.post(&mut desk, writing).await?;
+            match self.commit(&mut desk).await {
                 Err(Failure::Stale) => {}
-                other => {
-                    other?;
-                    self.wake();
-                    return Ok(());
-                }
+                other => return other,
             }
         }
         Err(Failure::Stale)
@@ -233,7 +231,7 @@ impl Engine {
     /// What [`Engine::run_plan`] would answer, without ordering or recording anything.
     pub async fn could_run(&self, caller: &Caller, id: &CaseId, digest: &str, with_reason: bool) -> Result<(), Failure> {
         self.may(caller, Verb::RunPlan, Some(id), &[]).await?;
-        let ground = self.loaded(id).await?;
+        let ground = self.loaded_on(id, &mut Desk::default()).await?;
         let state = self.plan_with(&ground, digest)?;
         if state.started.is_some() {
             return Ok(());
@@ -406,7 +404,8 @@ impl Engine {
         mut decide: impl AsyncFnMut(&Arc<Self>, &Ground, &mut Writing) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         for _ in 0..RETRIES {
-            let ground = self.loaded(id).await?;
+            let mut desk = Desk::default();
+            let ground = self.loaded_on(id, &mut desk).await?;
             let now = self.ports.clock.now();
             let mut writing = Writing::because(id.as_str());
             match decide(self, &ground, &mut writing).await {
@@ -417,13 +416,10 @@ impl Engine {
                 other => other?,
             }
             self.after_order(&mut writing, id, now);
-            match self.append(writing, now).await {
+            self.post(&mut desk, writing).await?;
+            match self.commit(&mut desk).await {
                 Err(Failure::Stale) => {}
-                other => {
-                    other?;
-                    self.wake();
-                    return Ok(());
-                }
+                other => return other,
             }
         }
         Err(Failure::Stale)

@@ -21,7 +21,7 @@ use crate::{
     execute::{before_label, seconds, secret_label},
     ground::Ground,
     port::ProbeRequest,
-    record::Writing,
+    record::{Desk, Writing},
     respond::Progress,
 };
 
@@ -29,6 +29,7 @@ impl Engine {
     pub(crate) async fn probe(
         self: &Arc<Self>,
         ground: &Ground,
+        desk: &mut Desk,
         plan: Option<&PlanId>,
         n: Option<u16>,
         target: &Target,
@@ -38,7 +39,7 @@ impl Engine {
         let step = state.zip(n).and_then(|(s, n)| s.plan.step(n));
         let Some(connector) = self.ports.connectors.get(&target.plane).cloned() else {
             return match plan.zip(n) {
-                Some((plan, n)) => self.hand_over(ground, plan, n, "its plane has no connector any more").await,
+                Some((plan, n)) => self.hand_over(ground, desk, plan, n, "its plane has no connector any more").await,
                 None => Ok(Progress::Unchanged),
             };
         };
@@ -153,7 +154,7 @@ impl Engine {
         }
         let was_live = round.proved.liveness == Liveness::Live;
         writing.event(StreamId::target(&target.id), &By::Automation, TargetProbed { round, blobs: Vec::new() });
-        self.append(writing, at).await?;
+        self.post(desk, writing).await?;
 
         // A control that fails after an act is collateral until shown otherwise:
         // reversible steps that did not run yet wait for the lead.
@@ -176,7 +177,7 @@ impl Engine {
             } else {
                 pausing.event(StreamId::plan(plan), &By::Automation, quell_core::event::PlanPaused { because });
             }
-            self.append(pausing, self.ports.clock.now()).await?;
+            self.post(desk, pausing).await?;
         }
         Ok(Progress::Changed)
     }

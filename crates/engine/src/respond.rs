@@ -19,7 +19,13 @@ use quell_core::{
     time::{Timestamp, after},
 };
 
-use crate::{Engine, Failure, ground::Ground, intake::RETRIES, port::Message, record::Writing};
+use crate::{
+    Engine, Failure,
+    ground::Ground,
+    intake::RETRIES,
+    port::Message,
+    record::{Desk, Writing},
+};
 
 impl Engine {
     /// Does everything that is due in one case, and sets the job for what is
@@ -27,87 +33,80 @@ impl Engine {
     pub async fn work(self: &Arc<Self>, case: &CaseId) -> Result<(), Failure> {
         let turn = self.turn_of(case).await;
         let _turn = turn.lock().await;
+        let key = format!("case/{case}");
         let mut stale = 0;
+        let mut desk = Desk::default();
         loop {
-            let Some(ground) = self.ground(case).await? else { return Ok(()) };
+            let Some(ground) = self.ground_on(case, &mut desk).await? else { return Ok(()) };
             let now = self.ports.clock.now();
             let next = respond::next(&ground.situation(), now);
-            if next.moves.is_empty() {
-                let mut writing = Writing::because(format!("case/{case}"));
-                match next.wake_at {
-                    Some(at) => writing.job(format!("case/{case}"), at),
-                    None => writing.done(format!("case/{case}")),
-                };
-                self.append(writing, now).await?;
-                self.wake();
-                return Ok(());
-            }
-            for step in next.moves {
-                match self.carry_out(&ground, &step).await {
-                    Ok(Progress::Changed) => {
-                        stale = 0;
-                        // The situation is another one now.
-                        break;
-                    }
-                    Ok(Progress::Unchanged) => {}
-                    Ok(Progress::Later(at)) => {
-                        let mut writing = Writing::because(format!("case/{case}"));
-                        writing.job(format!("case/{case}"), at);
-                        self.append(writing, self.ports.clock.now()).await?;
-                        self.wake();
-                        return Ok(());
-                    }
-                    Err(Failure::Stale) if stale < RETRIES => {
-                        stale += 1;
-                        break;
-                    }
-                    Err(failure) => {
-                        tracing::error!(%case, error = %failure, "a case could not go on");
-                        let mut writing = Writing::because(format!("case/{case}"));
-                        writing.job(format!("case/{case}"), after(self.ports.clock.now(), 2));
-                        self.append(writing, self.ports.clock.now()).await?;
-                        self.wake();
-                        return Err(failure);
-                    }
+            let wake_at = next.wake_at;
+            let mut outcome = Ok(Progress::Unchanged);
+            for step in &next.moves {
+                outcome = self.carry_out(&ground, &mut desk, step).await;
+                // The situation is another one after the first change.
+                if !matches!(outcome, Ok(Progress::Unchanged)) {
+                    break;
                 }
+            }
+            let later = match outcome {
+                Ok(Progress::Changed) => {
+                    stale = 0;
+                    continue;
+                }
+                Ok(Progress::Unchanged) => wake_at,
+                Ok(Progress::Later(at)) => Some(at),
+                Err(Failure::Stale) if stale < RETRIES => {
+                    stale += 1;
+                    desk = Desk::default();
+                    continue;
+                }
+                Err(failure) => {
+                    tracing::error!(%case, error = %failure, "a case could not go on");
+                    let mut writing = Writing::because(key.clone());
+                    writing.job(key.clone(), after(self.ports.clock.now(), 2));
+                    self.append(writing, self.ports.clock.now()).await?;
+                    self.wake();
+                    return Err(failure);
+                }
+            };
+            let mut writing = Writing::because(key.clone());
+            match later {
+                Some(at) => writing.job(key.clone(), at),
+                None => writing.done(key.clone()),
+            };
+            self.post(&mut desk, writing).await?;
+            match self.commit(&mut desk).await {
+                Err(Failure::Stale) if stale < RETRIES => stale += 1,
+                other => return other,
             }
         }
     }
 
-    async fn carry_out(self: &Arc<Self>, ground: &Ground, step: &Move) -> Result<Progress, Failure> {
+    async fn carry_out(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, step: &Move) -> Result<Progress, Failure> {
         match step {
-            Move::ReadOutcome { target } => self.read_outcome(ground, target).await,
-            Move::Enrich { identity, again } => self.look_at(ground, identity, *again).await,
-            Move::Draft { identity, kind, parent } => self.draft(ground, identity, *kind, parent.as_ref()).await,
-            Move::Decide { plan } => self.decide_plan(ground, plan).await,
-            Move::AskPeople { plan, escalation } => self.ask_people(ground, plan, *escalation).await,
+            Move::ReadOutcome { target } => self.read_outcome(ground, desk, target).await,
+            Move::Enrich { identity, again } => self.look_at(ground, desk, identity, *again).await,
+            Move::Draft { identity, kind, parent } => self.draft(ground, desk, identity, *kind, parent.as_ref()).await,
+            Move::Decide { plan } => self.decide_plan(ground, desk, plan).await,
+            Move::AskPeople { plan, escalation } => self.ask_people(ground, desk, plan, *escalation).await,
             Move::Start { plan, approvals } => {
-                let state = plan_of(ground, plan)?;
                 let mut writing = Writing::because(plan.as_str());
                 self.start_plan(&mut writing, ground, plan, &By::Automation, approvals, None);
-                writing.rests_on(StreamId::case(&state.plan.case));
-                self.append(writing, self.ports.clock.now()).await?;
+                writing.rests_on(StreamId::case(&ground.case.id));
+                self.post(desk, writing).await?;
                 Ok(Progress::Changed)
             }
-            Move::Enumerate { plan, step } => self.enumerate_step(ground, plan, *step).await,
-            Move::Attempt { plan, step, target } => self.attempt(ground, plan, *step, target).await,
-            Move::Probe { plan, step, target, before_act } => self.probe(ground, plan.as_ref(), *step, target, *before_act).await,
+            Move::Enumerate { plan, step } => self.enumerate_step(ground, desk, plan, *step).await,
+            Move::Attempt { plan, step, target } => self.attempt(ground, desk, plan, *step, target).await,
+            Move::Probe { plan, step, target, before_act } => self.probe(ground, desk, plan.as_ref(), *step, target, *before_act).await,
             Move::EndStep { plan, step, ended, because } => {
-                let mut writing = Writing::because(plan.as_str());
-                writing.event(
-                    StreamId::plan(plan),
-                    &By::Automation,
-                    StepEnded { step: *step, ended: (*ended).to_owned(), because: because.clone() },
-                );
-                self.append(writing, self.ports.clock.now()).await?;
-                Ok(Progress::Changed)
+                let event = StepEnded { step: *step, ended: (*ended).to_owned(), because: because.clone() };
+                self.note(desk, plan.as_str(), StreamId::plan(plan), event).await
             }
-            Move::HandOver { plan, step, because } => self.hand_over(ground, plan, *step, because).await,
+            Move::HandOver { plan, step, because } => self.hand_over(ground, desk, plan, *step, because).await,
             Move::Pause { plan, because } => {
-                let mut writing = Writing::because(plan.as_str());
-                writing.event(StreamId::plan(plan), &By::Automation, PlanPaused { because: because.clone() });
-                self.append(writing, self.ports.clock.now()).await?;
-                Ok(Progress::Changed)
+                self.note(desk, plan.as_str(), StreamId::plan(plan), PlanPaused { because: because.clone() }).await
             }
             Move::EndPlan { plan, ended, because } => {
                 let mut writing = Writing::because(plan.as_str());
@@ -122,30 +121,37 @@ impl Engine {
                         format!("plan {plan} ended as {ended}: {because}"),
                     );
                 }
-                self.append(writing, self.ports.clock.now()).await?;
+                self.post(desk, writing).await?;
                 Ok(Progress::Changed)
             }
             Move::Advance { stage } => {
-                let mut writing = Writing::because(ground.case.id.as_str());
-                writing.event(StreamId::case(&ground.case.id), &By::Automation, CaseAdvanced { stage: *stage });
-                self.append(writing, self.ports.clock.now()).await?;
-                Ok(Progress::Changed)
+                self.note(desk, ground.case.id.as_str(), StreamId::case(&ground.case.id), CaseAdvanced { stage: *stage }).await
             }
             Move::Reopen { because } => {
-                let mut writing = Writing::because(ground.case.id.as_str());
-                writing.event(StreamId::case(&ground.case.id), &By::Automation, CaseReopened { because: because.clone() });
-                self.append(writing, self.ports.clock.now()).await?;
-                Ok(Progress::Changed)
+                self.note(desk, ground.case.id.as_str(), StreamId::case(&ground.case.id), CaseReopened { because: because.clone() }).await
             }
             // Paging changes nothing in the record; the moves that follow it do.
             Move::Page { target } => {
-                self.page(ground, target).await;
+                self.page(ground, desk, target);
                 Ok(Progress::Unchanged)
             }
         }
     }
 
-    async fn look_at(self: &Arc<Self>, ground: &Ground, identity: &Target, again: bool) -> Result<Progress, Failure> {
+    async fn note(
+        &self,
+        desk: &mut Desk,
+        cause: &str,
+        stream: StreamId,
+        event: impl Into<quell_core::event::Event>,
+    ) -> Result<Progress, Failure> {
+        let mut writing = Writing::because(cause);
+        writing.event(stream, &By::Automation, event);
+        self.post(desk, writing).await?;
+        Ok(Progress::Changed)
+    }
+
+    async fn look_at(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, identity: &Target, again: bool) -> Result<Progress, Failure> {
         let (enriched, _) = self.enrich(identity, &ground.case, again).await?;
         let now = self.ports.clock.now();
         let mut writing = Writing::because(ground.case.id.as_str());
@@ -184,20 +190,21 @@ impl Engine {
             }
         }
         writing.event(case, &By::Automation, enriched);
-        self.append(writing, now).await?;
+        self.post(desk, writing).await?;
         Ok(Progress::Changed)
     }
 
     async fn draft(
         self: &Arc<Self>,
         ground: &Ground,
+        desk: &mut Desk,
         identity: &TargetId,
         kind: PlanKind,
         parent: Option<&PlanId>,
     ) -> Result<Progress, Failure> {
         let mut writing = Writing::because(ground.case.id.as_str());
         self.draft_into(&mut writing, ground, identity, kind, parent, &By::Automation).await?;
-        self.append(writing, self.ports.clock.now()).await?;
+        self.post(desk, writing).await?;
         Ok(Progress::Changed)
     }
 
@@ -279,7 +286,7 @@ impl Engine {
         (id, digest)
     }
 
-    async fn decide_plan(self: &Arc<Self>, ground: &Ground, id: &PlanId) -> Result<Progress, Failure> {
+    async fn decide_plan(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, id: &PlanId) -> Result<Progress, Failure> {
         let state = plan_of(ground, id)?;
         let now = self.ports.clock.now();
         let situation = ground.situation();
@@ -331,11 +338,11 @@ impl Engine {
                 format!("policy lets nobody run step {list}; decide by hand, or change the policy"),
             );
         }
-        self.append(writing, now).await?;
+        self.post(desk, writing).await?;
         Ok(Progress::Changed)
     }
 
-    async fn ask_people(self: &Arc<Self>, ground: &Ground, id: &PlanId, escalation: u32) -> Result<Progress, Failure> {
+    async fn ask_people(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, id: &PlanId, escalation: u32) -> Result<Progress, Failure> {
         let state = plan_of(ground, id)?;
         let Some(decided) = &state.decided else { return Ok(Progress::Changed) };
         let now = self.ports.clock.now();
@@ -377,22 +384,21 @@ impl Engine {
                 format!("nobody who may approve is left; the last resort is {names}"),
             );
         }
-        self.append(writing, now).await?;
+        self.post(desk, writing).await?;
         let headline = quell_core::view::headline(&ground.situation(), now);
         for person in &people {
             let message =
                 Message { id: format!("ask/{id}/{escalation}/{person}"), to: person.to_string(), headline: headline.clone(), pages: true };
-            self.tell(&message).await;
+            desk.tell(message);
         }
         if people.is_empty() {
             for name in &self.settings.last_resort {
-                self.tell(&Message {
+                desk.tell(Message {
                     id: format!("ask/{id}/{escalation}/{name}"),
                     to: name.clone(),
                     headline: headline.clone(),
                     pages: true,
-                })
-                .await;
+                });
             }
         }
         Ok(Progress::Changed)
@@ -465,18 +471,18 @@ impl Engine {
         writing.event(StreamId::plan(id), by, PlanStarted { approvals: approvals.to_vec(), ordered, gaps_accepted, closes_at });
     }
 
-    async fn enumerate_step(self: &Arc<Self>, ground: &Ground, id: &PlanId, n: u16) -> Result<Progress, Failure> {
+    async fn enumerate_step(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, id: &PlanId, n: u16) -> Result<Progress, Failure> {
         let state = plan_of(ground, id)?;
         let step = state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{id}`")))?;
         let Selector::Every { kind, identity } = &step.selector else { return Ok(Progress::Changed) };
         let Some(connector) = self.ports.connectors.get(&step.plane.connector) else {
-            return self.hand_over(ground, id, n, &format!("`{}` has no connector any more", step.plane.connector)).await;
+            return self.hand_over(ground, desk, id, n, &format!("`{}` has no connector any more", step.plane.connector)).await;
         };
         let wait = std::time::Duration::from_secs(u64::try_from(step.attempt_seconds).unwrap_or(10));
         let enumeration = match tokio::time::timeout(wait, connector.enumerate(identity.native.shown())).await {
             Ok(Ok(enumeration)) => enumeration,
-            Ok(Err(error)) => return self.plane_failed(ground, id, n, &error.to_string()).await,
-            Err(_) => return self.plane_failed(ground, id, n, "it did not answer in time").await,
+            Ok(Err(error)) => return self.plane_failed(ground, desk, id, n, &error.to_string()).await,
+            Err(_) => return self.plane_failed(ground, desk, id, n, "it did not answer in time").await,
         };
         let now = self.ports.clock.now();
         let salter = Salter::new(self.ports.chance.seed());
@@ -519,25 +525,39 @@ impl Engine {
             new.push(target);
         }
         writing.event(StreamId::plan(id), &By::Automation, TargetsFound { step: n, new, listed, outside });
-        self.append(writing, now).await?;
+        self.post(desk, writing).await?;
         Ok(Progress::Changed)
     }
 
     /// A plane that does not answer is asked again, until the plan's window closes.
-    pub(crate) async fn plane_failed(self: &Arc<Self>, ground: &Ground, id: &PlanId, n: u16, why: &str) -> Result<Progress, Failure> {
+    pub(crate) async fn plane_failed(
+        self: &Arc<Self>,
+        ground: &Ground,
+        desk: &mut Desk,
+        id: &PlanId,
+        n: u16,
+        why: &str,
+    ) -> Result<Progress, Failure> {
         let state = plan_of(ground, id)?;
         let now = self.ports.clock.now();
         let closes = state.started.as_ref().map_or(now, |s| s.closes_at);
         let began = state.started.as_ref().map_or(now, |s| s.at);
         if quell_core::time::seconds_between(began, now) > 120 || now > closes {
-            return self.hand_over(ground, id, n, why).await;
+            return self.hand_over(ground, desk, id, n, why).await;
         }
         tracing::warn!(plan = %id, step = n, why, "the plane did not answer; asked again in a second");
         Ok(Progress::Later(after(now, 1)))
     }
 
     /// A person gets the step; what they say is done is probed where it can be.
-    pub(crate) async fn hand_over(self: &Arc<Self>, ground: &Ground, id: &PlanId, n: u16, because: &str) -> Result<Progress, Failure> {
+    pub(crate) async fn hand_over(
+        self: &Arc<Self>,
+        ground: &Ground,
+        desk: &mut Desk,
+        id: &PlanId,
+        n: u16,
+        because: &str,
+    ) -> Result<Progress, Failure> {
         let state = plan_of(ground, id)?;
         let step = state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{id}`")))?;
         let mut writing = Writing::because(id.as_str());
@@ -547,9 +567,9 @@ impl Engine {
             StepEnded { step: n, ended: "handed_over".to_owned(), because: because.to_owned() },
         );
         self.task_for(&mut writing, ground, id, Some(n), step.fallback.owner, format!("{} ({because})", step.fallback.task));
-        self.append(writing, self.ports.clock.now()).await?;
+        self.post(desk, writing).await?;
         let headline = quell_core::view::headline(&ground.situation(), self.ports.clock.now());
-        self.tell(&Message { id: format!("handover/{id}/{n}"), to: step.fallback.owner.name().to_owned(), headline, pages: true }).await;
+        desk.tell(Message { id: format!("handover/{id}/{n}"), to: step.fallback.owner.name().to_owned(), headline, pages: true });
         Ok(Progress::Changed)
     }
 
@@ -559,12 +579,12 @@ impl Engine {
         writing.event(StreamId::case(&ground.case.id), &By::Automation, added);
     }
 
-    async fn page(&self, ground: &Ground, target: &TargetId) {
+    fn page(&self, ground: &Ground, desk: &mut Desk, target: &TargetId) {
         let now = self.ports.clock.now();
         let rounds = ground.targets.get(target).map_or(0, |t| t.rounds.len());
         let headline = quell_core::view::headline(&ground.situation(), now);
         let to = ground.case.lead.as_ref().map_or_else(|| Role::ResponseOwner.name().to_owned(), ToString::to_string);
-        self.tell(&Message { id: format!("reverted/{target}/{rounds}"), to, headline, pages: true }).await;
+        desk.tell(Message { id: format!("reverted/{target}/{rounds}"), to, headline, pages: true });
     }
 
     pub(crate) async fn tell(&self, message: &Message) {
