@@ -139,11 +139,13 @@ pub enum Verb {
     CreateToken,
     ChangePolicyFiles,
     OperateLedger,
+    /// Unseal a leaked secret for one probe round. Quell itself, where policy permits it.
+    ProbeWithSecret,
 }
 
 impl Verb {
     /// All verbs; the Cedar schema is checked against it.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Read,
         Self::OpenCase,
         Self::PlanCase,
@@ -169,6 +171,7 @@ impl Verb {
         Self::CreateToken,
         Self::ChangePolicyFiles,
         Self::OperateLedger,
+        Self::ProbeWithSecret,
     ];
 
     /// The id in Cedar: the snake_case of its name.
@@ -199,6 +202,7 @@ impl Verb {
             Self::CreateToken => "create_token",
             Self::ChangePolicyFiles => "change_policy_files",
             Self::OperateLedger => "operate_ledger",
+            Self::ProbeWithSecret => "probe_with_secret",
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use quell_core::{
+    decision::{Principal, Verb, VerbQuestion},
     event::{By, HoldPlaced, SecretUsed, TargetLinked, TargetProbed},
     hold::Round,
     id::{PlanId, StreamId},
@@ -53,7 +54,9 @@ impl Engine {
         let wait = seconds(step.map_or(10, |s| s.attempt_seconds));
         let mut writing = Writing::because(plan.map_or_else(|| format!("watch/{}", ground.case.id), ToString::to_string));
         let leaked = match target.kind {
-            TargetKind::Credential if may_login && own.is_none() => self.leaked_secret(&ground.case, target).await?,
+            TargetKind::Credential if may_login && own.is_none() && self.may_try_leaked() => {
+                self.leaked_secret(&ground.case, target).await?
+            }
             _ => None,
         };
         if let Some((alert, _)) = &leaked {
@@ -180,6 +183,20 @@ impl Engine {
             self.post(desk, pausing).await?;
         }
         Ok(Progress::Changed)
+    }
+
+    /// Policy permits that a leaked secret is unsealed for one probe round.
+    fn may_try_leaked(&self) -> bool {
+        let question = VerbQuestion {
+            principal: Principal::Automation,
+            verb: Verb::ProbeWithSecret,
+            signed_in: false,
+            entangled: false,
+            contested: false,
+            scopes: Vec::new(),
+            gives_roles: Vec::new(),
+        };
+        self.ports.policy.permits(&question).allowed
     }
 
     /// The secret that Quell itself made for a re-issued or reinstated

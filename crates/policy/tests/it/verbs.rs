@@ -37,6 +37,8 @@ fn roles(verb: Verb) -> &'static [Role] {
         Verb::CreateSource | Verb::CreateUser | Verb::CreateToken => &[Admin],
         Verb::ChangePolicyFiles => &[PolicyAuthor],
         Verb::OperateLedger => &[Admin, Auditor],
+        // Quell itself, and no person in any role.
+        Verb::ProbeWithSecret => &[],
     }
 }
 
