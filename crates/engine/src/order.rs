@@ -181,7 +181,7 @@ impl Engine {
     pub async fn deny(self: &Arc<Self>, caller: &Caller, id: &CaseId, digest: &str, reason: String) -> Result<(), Failure> {
         self.may(caller, Verb::Deny, Some(id), &[]).await?;
         let salter = Salter::new(self.ports.chance.seed());
-        self.retry(id, async |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
             let state = engine.plan_with(ground, digest)?;
             if !state.is_open() {
                 return Err(Failure::Refused(format!("plan `{}` is over", state.plan.id)));
@@ -195,7 +195,7 @@ impl Engine {
     /// Takes targets out of a plan; approvals stay.
     pub async fn exclude(self: &Arc<Self>, caller: &Caller, id: &CaseId, digest: &str, targets: Vec<TargetId>) -> Result<(), Failure> {
         self.may(caller, Verb::PlanCase, Some(id), &[]).await?;
-        self.retry(id, async |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
             let state = engine.plan_with(ground, digest)?;
             writing.event(StreamId::plan(&state.plan.id), &caller.by(), PlanExcluded { targets: targets.clone(), reason: None });
             Ok(())
@@ -207,7 +207,7 @@ impl Engine {
     pub async fn run_plan(self: &Arc<Self>, caller: &Caller, id: &CaseId, digest: &str, gaps: Option<String>) -> Result<(), Failure> {
         self.may(caller, Verb::RunPlan, Some(id), &[]).await?;
         let salter = Salter::new(self.ports.chance.seed());
-        self.retry(id, async |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
             let state = engine.plan_with(ground, digest)?;
             if state.started.is_some() {
                 return Ok(());
@@ -281,7 +281,7 @@ impl Engine {
     /// Drafts a new containment by a person's order; open ones it replaces are superseded.
     pub async fn plan_case(self: &Arc<Self>, caller: &Caller, id: &CaseId) -> Result<(), Failure> {
         self.may(caller, Verb::PlanCase, Some(id), &[]).await?;
-        self.retry(id, async |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
             if ground.case.subjects.is_empty() {
                 return Err(Failure::Refused(format!("case `{id}` names nobody on our planes, so there is nothing to plan")));
             }
@@ -290,7 +290,7 @@ impl Engine {
                 writing.event(StreamId::plan(&state.plan.id), &caller.by(), ended);
             }
             for identity in ground.case.subjects.keys() {
-                engine.draft_into(writing, ground, identity, PlanKind::Contain, None, &caller.by()).await?;
+                engine.draft_into(writing, ground, identity, PlanKind::Contain, None, &caller.by())?;
             }
             Ok(())
         })
@@ -302,7 +302,7 @@ impl Engine {
     pub async fn undo(self: &Arc<Self>, caller: &Caller, id: &CaseId, mode: UndoMode) -> Result<PlanId, Failure> {
         self.may(caller, Verb::Undo, Some(id), &[]).await?;
         let mut made = None;
-        self.retry(id, async |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
             let contained = ground
                 .plans
                 .values()
@@ -372,7 +372,7 @@ impl Engine {
     /// A command on the case itself.
     pub async fn command(self: &Arc<Self>, caller: &Caller, id: &CaseId, verb: Verb, command: Command) -> Result<(), Failure> {
         self.may(caller, verb, Some(id), &[]).await?;
-        self.retry(id, async |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
             let open = ground.plans.values().filter(|p| p.is_open()).count();
             let events = case::decide(&ground.case, &ground.targets, open, command.clone(), engine.ports.clock.now())
                 .map_err(|e| Failure::Refused(e.to_string()))?;
@@ -401,14 +401,14 @@ impl Engine {
     async fn retry(
         self: &Arc<Self>,
         id: &CaseId,
-        mut decide: impl AsyncFnMut(&Arc<Self>, &Ground, &mut Writing) -> Result<(), Failure>,
+        mut decide: impl FnMut(&Arc<Self>, &Ground, &mut Writing) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         for _ in 0..RETRIES {
             let mut desk = Desk::default();
             let ground = self.loaded_on(id, &mut desk).await?;
             let now = self.ports.clock.now();
             let mut writing = Writing::because(id.as_str());
-            match decide(self, &ground, &mut writing).await {
+            match decide(self, &ground, &mut writing) {
                 Err(Failure::Stale) => {
                     tokio::task::yield_now().await;
                     continue;

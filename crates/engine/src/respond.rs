@@ -203,13 +203,13 @@ impl Engine {
         parent: Option<&PlanId>,
     ) -> Result<Progress, Failure> {
         let mut writing = Writing::because(ground.case.id.as_str());
-        self.draft_into(&mut writing, ground, identity, kind, parent, &By::Automation).await?;
+        self.draft_into(&mut writing, ground, identity, kind, parent, &By::Automation)?;
         self.post(desk, writing).await?;
         Ok(Progress::Changed)
     }
 
     /// Drafts a containment of one subject into `writing`; answers its id.
-    pub(crate) async fn draft_into(
+    pub(crate) fn draft_into(
         &self,
         writing: &mut Writing,
         ground: &Ground,
