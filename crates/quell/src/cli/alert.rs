@@ -1,0 +1,182 @@
+//! `quell alert`: what a detector said, read here or sent to a server.
+
+use std::{
+    io::{BufWriter, Read, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use hmac::{Hmac, Mac};
+use quell_core::{
+    secret::{FingerprintKey, hex, unhex},
+    signal::{Readout, fingerprint},
+};
+use quell_detectors::{AUTO, Builtin, REGISTRY};
+use quell_engine::port::{Chance, Clock, Detectors};
+use quell_store::{OsChance, SystemClock};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{
+    Context, asking,
+    fault::{Done, Fault, REFUSED},
+    local, moment, terminal,
+};
+use crate::client::part;
+
+/// Read detector messages, or send them
+#[derive(Subcommand)]
+pub enum Alert {
+    Normalise(Normalise),
+    Send(Send),
+}
+
+/// Read a detector's message and print its signals, one JSON object a line, without a server
+///
+/// A record that cannot be read prints its own line, and the exit is 1 after
+/// the rest. Secrets leave as keyed fingerprints only.
+#[derive(Args)]
+#[command(after_help = "Example: quell alert normalise --source gitleaks report.json")]
+pub struct Normalise {
+    /// The detector, or `auto` to recognise it
+    #[arg(long, value_name = "NAME", value_parser = names())]
+    source: String,
+    /// The key that secrets are fingerprinted with; without one the fingerprint is null
+    #[arg(long, value_name = "FILE", env = "QUELL_FINGERPRINT_KEY_FILE")]
+    fingerprint_key_file: Option<PathBuf>,
+    /// The message; `-` or nothing reads stdin
+    file: Option<PathBuf>,
+}
+
+/// Send a detector's message to the server as one of its sources
+///
+/// QUELL_TOKEN is that source's token; a source that signs gives its key
+/// instead.
+#[derive(Args)]
+#[command(after_help = "Example: quell alert send --source ci report.json --wait 60s")]
+pub struct Send {
+    /// The source's name, as in `quell source list`
+    #[arg(long, value_name = "NAME")]
+    source: String,
+    /// Wait at most this long, and at most 60s, until every subject is proved or waits for a person
+    #[arg(long, value_name = "TIME", value_parser = moment::duration)]
+    wait: Option<Duration>,
+    /// The source's HMAC key, as `quell source create --hmac` gave it
+    #[arg(long, value_name = "FILE")]
+    hmac_key_file: Option<PathBuf>,
+    /// The message; `-` or nothing reads stdin
+    file: Option<PathBuf>,
+}
+
+fn names() -> clap::builder::PossibleValuesParser {
+    let mut names: Vec<&'static str> = REGISTRY.iter().map(|d| d.name).collect();
+    names.push(AUTO);
+    names.into()
+}
+
+impl Alert {
+    pub fn run(self, context: &Context) -> Done {
+        match self {
+            Self::Normalise(verb) => verb.run(context),
+            Self::Send(verb) => asking(verb.run(context)),
+        }
+    }
+}
+
+impl Normalise {
+    fn run(self, context: &Context) -> Done {
+        let key = context.local.fingerprint_key(self.fingerprint_key_file.as_deref())?;
+        let bytes = read(self.file.as_deref())?;
+        let readout = Builtin.read(&self.source, &bytes);
+        drop(bytes);
+        let exit = if readout.unreadable.is_empty() { 0 } else { REFUSED };
+        match write_lines(&self.source, readout, key.as_ref(), std::io::stdout().lock()) {
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Fault::outside(format!("cannot write to stdout: {e}"))),
+            _ => Ok(exit),
+        }
+    }
+}
+
+/// Signals in input order, then what could not be read.
+fn write_lines(source: &str, readout: Readout, key: Option<&FingerprintKey>, out: impl Write) -> std::io::Result<()> {
+    let mut out = BufWriter::new(out);
+    for mut detected in readout.signals {
+        fingerprint(&mut detected, key);
+        writeln!(out, "{}", terminal::json(&detected.signal))?;
+    }
+    for unreadable in readout.unreadable {
+        writeln!(out, "{}", terminal::json(&json!({ "source": source, "unreadable": unreadable })))?;
+    }
+    out.flush()
+}
+
+impl Send {
+    async fn run(self, context: &Context) -> Done {
+        let bytes = read(self.file.as_deref())?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        let wait = self.wait.unwrap_or_default().as_secs().min(60);
+        if wait > 0 {
+            headers.insert(HeaderName::from_static("prefer"), HeaderValue::from(format_wait(wait)?));
+        }
+        if let Some(file) = &self.hmac_key_file {
+            headers.insert(HeaderName::from_static("quell-signature"), signature(&local::secret_file(file)?, &bytes)?);
+        }
+        // A signature stands for the source, so no token is needed beside it.
+        let client = if self.hmac_key_file.is_some() { context.stranger()? } else { context.client()? };
+        let path = format!("alerts/{}", part(&self.source));
+        let (status, answer) = client.post_bytes(&path, headers, bytes.to_vec(), Duration::from_secs(wait)).await?;
+        context.print(&answer, |answer| told(answer, status == 200))?;
+        Ok(0)
+    }
+}
+
+fn format_wait(seconds: u64) -> Result<HeaderValue, Fault> {
+    HeaderValue::from_str(&format!("wait={seconds}")).map_err(|e| Fault::usage(e.to_string()))
+}
+
+/// `t=UNIX,n=NONCE,v1=HEX` over `T.NONCE.` and the body.
+fn signature(key: &Zeroizing<String>, body: &[u8]) -> Result<HeaderValue, Fault> {
+    let at = SystemClock::new().now().as_second();
+    let mut chance = [0; 16];
+    OsChance.fill(&mut chance);
+    let nonce = hex(&chance);
+    let key =
+        Zeroizing::new(unhex(key).ok_or_else(|| Fault::refused("the HMAC key is not hex; give it as `quell source create` printed it"))?);
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&key).map_err(|_| Fault::refused("the HMAC key cannot be used"))?;
+    mac.update(format!("{at}.{nonce}.").as_bytes());
+    mac.update(body);
+    let v1 = hex(&mac.finalize().into_bytes());
+    HeaderValue::from_str(&format!("t={at},n={nonce},v1={v1}")).map_err(|e| Fault::usage(e.to_string()))
+}
+
+fn told(answer: &Value, settled: bool) -> String {
+    let id = terminal::cell(answer.get("alert_id").or_else(|| answer.get("id")).unwrap_or(&Value::Null));
+    let mut lines = vec![format!("stored as {id}")];
+    for case in answer["cases"].as_array().into_iter().flatten() {
+        // In full where the server waited, by id where it did not.
+        match case["headline"].as_str() {
+            Some(headline) => lines.push(format!("{}  {}", terminal::cell(&case["id"]), terminal::safe(headline))),
+            None => lines.push(terminal::cell(case)),
+        }
+    }
+    if !settled {
+        lines.push("next: `quell case list`".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// A file's bytes, or those of stdin. They may hold secrets.
+pub fn read(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    match file.filter(|f| *f != Path::new("-")) {
+        Some(file) => std::fs::read(file).map(Zeroizing::new).map_err(|e| Fault::file("read", file, &e)),
+        None => {
+            let mut bytes = Zeroizing::new(Vec::new());
+            std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Fault::file("read", Path::new("-"), &e))?;
+            Ok(bytes)
+        }
+    }
+}

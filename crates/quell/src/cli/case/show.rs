@@ -1,0 +1,253 @@
+//! A case as a person on call reads it.
+//!
+//! The headline first, then what is usable and what is proved, then what is
+//! planned and awaited, then what was not looked at; what outsiders wrote
+//! stands last, quoted.
+
+use serde_json::Value;
+
+use crate::cli::terminal::{cell, safe, table};
+
+/// The whole case.
+pub fn case(case: &Value) -> String {
+    let mut out = vec![cell(&case["headline"])];
+    let mut facts = format!("{}  {}  opened {}", cell(&case["id"]), cell(&case["state"]), cell(&case["opened_at"]));
+    if !case["closed_at"].is_null() {
+        facts.push_str(&format!("  closed {}", cell(&case["closed_at"])));
+    }
+    facts.push_str(&format!("  confidence {}", cell(&case["confidence"])));
+    out.push(facts);
+    if !case["why_routed"].is_null() {
+        out.push(format!("routed: {}", cell(&case["why_routed"])));
+    }
+    section(&mut out, "CREDENTIALS AND SESSIONS", holdings(case));
+    for plan in items(&case["plans"]) {
+        self::plan(&mut out, plan);
+    }
+    lines(&mut out, "WAITING FOR", items(&case["waiting_for"]).map(waiting));
+    lines(&mut out, "TASKS", items(&case["tasks"]).map(task));
+    lines(&mut out, "OWNERS", items(&case["owners"]).map(owner));
+    lines(
+        &mut out,
+        "VERDICTS",
+        items(&case["verdicts"]).map(|v| format!("{}: {} at {}", cell(&v["role"]), cell(&v["verdict"]), cell(&v["at"]))),
+    );
+    lines(&mut out, "NOT LOOKED AT", items(&case["not_looked_at"]).map(cell));
+    lines(&mut out, "FINDINGS (titles are the senders' words)", items(&case["findings"]).map(finding));
+    lines(&mut out, "NOTES", items(&case["notes"]).map(|n| format!("{} \"{}\"", cell(&n["at"]), cell(&n["untrusted"]))));
+    out.push(format!("\nwhy: `quell case why {}`", cell(&case["id"])));
+    out.join("\n")
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn section(out: &mut Vec<String>, title: &str, body: Option<String>) {
+    if let Some(body) = body {
+        out.push(format!("\n{title}"));
+        out.push(body);
+    }
+}
+
+fn lines(out: &mut Vec<String>, title: &str, lines: impl Iterator<Item = String>) {
+    let lines: Vec<String> = lines.map(|l| format!(" {l}")).collect();
+    section(out, title, (!lines.is_empty()).then(|| lines.join("\n")));
+}
+
+/// What is usable, and what a probe said of it.
+fn holdings(case: &Value) -> Option<String> {
+    let rows: Vec<Vec<String>> =
+        ["credentials", "sessions", "entitlements"].into_iter().flat_map(|k| items(&case[k])).map(holding).collect();
+    (!rows.is_empty()).then(|| table(["what", "state", "since", "proof", "exposed, at most until"], rows))
+}
+
+fn holding(row: &Value) -> Vec<String> {
+    let state = match (cell(&row["state"]), &row["residual_until"]) {
+        (state, Value::Null) => state,
+        (state, until) => format!("{state} until {}", cell(until)),
+    };
+    let state = if row["never_seen_live"] == true { format!("{state} (never seen live)") } else { state };
+    let proof = match &row["proof"] {
+        Value::Null => "none".to_owned(),
+        proof => {
+            let control = if proof.pointer("/control/alive") == Some(&Value::Bool(true)) { "control alive" } else { "no live control" };
+            format!("{} {} by {}, {control}", cell(&proof["liveness"]), cell(&proof["strength"]), cell(&proof["probe"]))
+        }
+    };
+    let exposure = match &row["exposure"] {
+        Value::Null => "-".to_owned(),
+        exposure if exposure["running"] == true => format!("from {}, running", cell(&exposure["from"])),
+        exposure => format!("{} to {}", cell(&exposure["from"]), cell(&exposure["at_most_until"])),
+    };
+    let mut what = cell(&row["id"]);
+    if row["issued_by_quell"] == true {
+        what.push_str(" (new, issued by Quell)");
+    }
+    vec![what, state, cell(&row["since"]), proof, exposure]
+}
+
+fn plan(out: &mut Vec<String>, plan: &Value) {
+    out.push(format!("\nPLAN {}  {}  {}  tier {}", cell(&plan["id"]), cell(&plan["kind"]), cell(&plan["state"]), cell(&plan["tier"])));
+    out.push(format!(" digest {}", cell(&plan["digest"])));
+    for gap in items(&plan["incomplete"]) {
+        out.push(format!(" INCOMPLETE: {}", sentence(gap)));
+    }
+    if !plan["because"].is_null() {
+        out.push(format!(" {}", cell(&plan["because"])));
+    }
+    out.push(table(
+        ["step", "state", "reversible", "effect", "approved by", "policy"],
+        items(&plan["steps"]).map(|s| {
+            let policy = match s["allowed_now"].as_bool() {
+                Some(true) => "permits".to_owned(),
+                Some(false) => format!("asks ({})", cell(&s["policies"])),
+                None => "-".to_owned(),
+            };
+            vec![
+                format!("{} {}", cell(&s["n"]), cell(&s["sentence"])),
+                cell(&s["state"]),
+                cell(&s["reversible"]),
+                cell(&s["effective"]),
+                cell(&s["approved_by"]),
+                policy,
+            ]
+        }),
+    ));
+    for step in items(&plan["steps"]) {
+        for (title, list) in [("breaks", &step["dependents"]), ("survives it", &step["survives"])] {
+            if items(list).next().is_some() {
+                out.push(format!(" step {}: {title}: {}", cell(&step["n"]), cell(list)));
+            }
+        }
+    }
+}
+
+/// A gap may be a sentence or an object that holds one.
+fn sentence(value: &Value) -> String {
+    ["sentence", "what", "why"].iter().find_map(|k| value[*k].as_str()).map_or_else(|| cell(value), safe)
+}
+
+/// `the identity team approves plan p-1 (iam: mara) by 03:10, else the plan ends undone`.
+pub fn waiting(wait: &Value) -> String {
+    let people = if items(&wait["people"]).next().is_some() { format!(": {}", cell(&wait["people"])) } else { String::new() };
+    let until = if wait["deadline"].is_null() { String::new() } else { format!(" by {}", cell(&wait["deadline"])) };
+    format!("{} ({}{people}){until}; then {}", cell(&wait["what"]), cell(&wait["role"]), cell(&wait["at_timeout"]))
+}
+
+fn task(task: &Value) -> String {
+    let ended = if task["ended_at"].is_null() { "open".to_owned() } else { format!("ended {}", cell(&task["ended_at"])) };
+    format!("{} {}: {} ({ended})", cell(&task["id"]), cell(&task["owner"]), cell(&task["what"]))
+}
+
+fn owner(owner: &Value) -> String {
+    format!("{} {}: {}, confirmed {}", cell(&owner["of"]), cell(&owner["role"]), cell(&owner["person"]), cell(&owner["confirmed_at"]))
+}
+
+fn finding(finding: &Value) -> String {
+    let title = finding.pointer("/untrusted/title").unwrap_or(&Value::Null);
+    let outcome = if finding["outcome"].is_null() { String::new() } else { format!(", ended as {}", cell(&finding["outcome"])) };
+    let kind = cell(&finding["kind"]);
+    format!("{} {kind} x{}{outcome}: \"{}\"", cell(&finding["id"]), cell(&finding["count"]), cell(title))
+}
+
+/// What was done, what was not and why, who is awaited, what then, what next.
+pub fn why(why: &Value) -> String {
+    let mut out = vec![cell(&why["headline"])];
+    lines(&mut out, "DONE", items(&why["done"]).map(cell));
+    lines(
+        &mut out,
+        "NOT DONE",
+        items(&why["not_done"]).map(|n| {
+            let policies = if items(&n["policies"]).next().is_some() { format!(" [{}]", cell(&n["policies"])) } else { String::new() };
+            format!("{}: {}{policies}", cell(&n["what"]), cell(&n["because"]))
+        }),
+    );
+    lines(
+        &mut out,
+        "AWAITED",
+        items(&why["awaited"]).map(|a| {
+            let until = if a["until"].is_null() { String::new() } else { format!(" until {}", cell(&a["until"])) };
+            format!("{}{until}; then {}", cell(&a["who"]), cell(&a["then"]))
+        }),
+    );
+    if !why["next"].is_null() {
+        out.push(format!("\nnext: `{}`", cell(&why["next"])));
+    }
+    out.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const EVIL: &str = "\u{1b}]0;own\u{7}\u{1b}[2J\u{202e}\u{9b}31m\0x\r\n\u{200b}";
+
+    /// Every string of the value becomes hostile, also those of our own words.
+    fn poison(value: &mut Value) {
+        match value {
+            Value::String(text) => text.push_str(EVIL),
+            Value::Array(items) => items.iter_mut().for_each(poison),
+            Value::Object(map) => map.values_mut().for_each(poison),
+            _ => {}
+        }
+    }
+
+    fn full() -> Value {
+        json!({
+            "id": "C-1", "state": "acted", "headline": "pg-main/app: STILL USABLE. Next: the lead decides.", "opened_at": "2026-11-23T09:00:00Z",
+            "closed_at": "2026-11-24T09:00:00Z", "confidence": 95, "why_routed": "owner of pg-main/app",
+            "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected"}],
+            "owners": [{"of": "pg-main/app", "role": "iam", "person": "mara", "confirmed_at": "2026-10-01"}],
+            "credentials": [{"id": "pg-main/app#password", "state": "DYING", "since": "2026-11-23T09:00:00Z", "residual_until": "2026-11-23T10:00:00Z",
+                "never_seen_live": true, "issued_by_quell": true, "exposure": {"from": "2026-11-23T08:00:00Z", "at_most_until": null, "running": true},
+                "proof": {"liveness": "dead", "strength": "enforced", "probe": "read", "control": {"what": "q", "alive": true}}}],
+            "sessions": [], "entitlements": [], "not_looked_at": ["delegations"],
+            "waiting_for": [{"role": "iam", "people": ["mara"], "deadline": "2026-11-23T10:00:00Z", "at_timeout": "the plan ends undone", "what": "approves"}],
+            "plans": [{"id": "p-1", "kind": "contain", "state": "waiting", "digest": "ab", "tier": "contain", "incomplete": ["tokens"], "because": "x",
+                "steps": [{"n": 1, "sentence": "suspend", "state": "waiting", "reversible": "exact", "effective": "now", "approved_by": ["u-1"],
+                    "policies": ["iam.x"], "allowed_now": false, "dependents": ["job"], "survives": ["open sessions"]}]}],
+            "tasks": [{"id": "task-1", "owner": "lead", "what": "call", "ended_at": null}],
+            "verdicts": [{"role": "iam", "verdict": "entitled", "at": "2026-11-23T09:00:00Z"}],
+            "notes": [{"untrusted": "hello", "at": "2026-11-23T09:00:00Z"}],
+        })
+    }
+
+    fn full_why() -> Value {
+        json!({ "headline": "h", "done": ["d"], "not_done": [{"what": "w", "because": "b", "policies": ["p"]}],
+            "awaited": [{"who": "mara", "until": "2026-11-23T10:00:00Z", "then": "t"}], "next": "quell case approve C-1 --digest ab" })
+    }
+
+    #[test]
+    fn no_text_of_a_case_reaches_the_terminal_unescaped() {
+        for (mut value, render) in [(full(), case as fn(&Value) -> String), (full_why(), why)] {
+            poison(&mut value);
+            let out = render(&value);
+            assert!(out.contains("\\u{202e}"), "the hostile text was not shown at all");
+            let bad = out.chars().find(|c| *c != '\n' && safe(&c.to_string()) != c.to_string());
+            assert_eq!(bad, None, "{out}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_is_the_headline_and_every_part_is_there() {
+        let out = case(&full());
+        assert!(out.starts_with("pg-main/app: STILL USABLE. Next: the lead decides.\n"), "{out}");
+        for wanted in [
+            "DYING until 2026-11-23T10:00:00Z",
+            "control alive",
+            "INCOMPLETE",
+            "asks (iam.x)",
+            "then the plan ends undone",
+            "delegations",
+            "\"key in repo\"",
+        ] {
+            // The table may wrap inside a cell; words are what counts.
+            let flat = out.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(wanted) || wanted.split(' ').all(|w| flat.contains(w)), "{wanted}: {out}");
+        }
+        assert!(why(&full_why()).ends_with("next: `quell case approve C-1 --digest ab`"));
+    }
+}

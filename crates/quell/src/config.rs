@@ -1,0 +1,355 @@
+//! What an operator says: flags over environment over `quell.toml`.
+//!
+//! The file is read whole and strictly: a key that nobody knows is refused by
+//! name, because a misspelt limit that is silently ignored is no limit. Nothing
+//! is opened or dialled here.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use quell_core::people::Limits;
+use serde::Deserialize;
+
+use crate::duration;
+
+/// What the command line and the environment say; each outweighs the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub config: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub fingerprint_key_file: Option<PathBuf>,
+}
+
+/// Why the configuration is not usable: the command ends with exit code 2.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadConfig(pub String);
+
+/// The configuration in force.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub public_url: Option<String>,
+    /// The most bytes of one alert.
+    pub max_body: usize,
+    /// Where the key is; `None` for the file beside the data directory.
+    pub fingerprint_key_file: Option<PathBuf>,
+    pub policy_dir: Option<PathBuf>,
+    pub origin: Option<String>,
+    pub last_resort: Vec<String>,
+    pub limits: Limits,
+    pub intake: Intake,
+    pub connectors: Vec<ConnectorConfig>,
+    pub sinks: Vec<SinkConfig>,
+}
+
+/// How fast one source may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Intake {
+    /// Alerts a second, in the long run.
+    pub per_second: u32,
+    /// Alerts at once.
+    pub burst: u32,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self { per_second: 200, burst: 1_000 }
+    }
+}
+
+/// One plane.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectorConfig {
+    pub name: String,
+    pub kind: String,
+    /// `postgresql://HOST:PORT/DATABASE`, with `?host=DIR` for a Unix socket.
+    pub url: String,
+    pub ca_file: Option<PathBuf>,
+    pub username: Option<String>,
+    pub secret_file: PathBuf,
+    /// Such as `250ms`.
+    pub settle: Option<String>,
+    #[serde(default)]
+    pub protected: Vec<String>,
+    /// The user id of the server, where the socket's directory is open to everybody.
+    pub socket_owner: Option<u32>,
+    pub control: ControlConfig,
+}
+
+/// The identity that must stay alive.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlConfig {
+    pub identity: String,
+    pub secret_file: PathBuf,
+}
+
+/// Where a consumer reads its login from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkConfig {
+    pub name: String,
+    pub kind: String,
+    pub path: PathBuf,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    public_url: Option<String>,
+    max_body: Option<usize>,
+    fingerprint_key_file: Option<PathBuf>,
+    policy_dir: Option<PathBuf>,
+    origin: Option<String>,
+    #[serde(default)]
+    last_resort: Vec<String>,
+    tls: Option<Tls>,
+    #[serde(default)]
+    automation: Automation,
+    #[serde(default)]
+    intake: Intake,
+    #[serde(default, rename = "connector")]
+    connectors: Vec<ConnectorConfig>,
+    #[serde(default, rename = "sink")]
+    sinks: Vec<SinkConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    #[serde(rename = "cert_file")]
+    _cert_file: Option<PathBuf>,
+    #[serde(rename = "key_file")]
+    _key_file: Option<PathBuf>,
+}
+
+/// What automation may spend; lengths of time such as `10m`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Automation {
+    per_hour: Option<u32>,
+    reserve: Option<u32>,
+    reach: Option<u32>,
+    ask: Option<String>,
+    plan: Option<String>,
+    watch: Option<String>,
+    watch_every: Option<String>,
+    enrich: Option<String>,
+}
+
+/// The most bytes of one alert where nothing else is said: 16 MiB.
+pub const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// Where the server listens where nothing else is said.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8710);
+
+impl Overrides {
+    /// Fills what the command line left open from the environment.
+    pub fn or_environment(self, read: impl Fn(&str) -> Option<OsString>) -> Result<Self, BadConfig> {
+        let path = |name| read(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let listen = match read("QUELL_LISTEN").filter(|v| !v.is_empty()) {
+            Some(text) => Some(
+                text.to_str()
+                    .and_then(|t| t.parse().ok())
+                    .ok_or_else(|| BadConfig(format!("QUELL_LISTEN: expected ADDRESS:PORT, found `{}`", text.to_string_lossy())))?,
+            ),
+            None => None,
+        };
+        Ok(Self {
+            config: self.config.or_else(|| path("QUELL_CONFIG")),
+            data_dir: self.data_dir.or_else(|| path("QUELL_DATA_DIR")),
+            listen: self.listen.or(listen),
+            fingerprint_key_file: self.fingerprint_key_file.or_else(|| path("QUELL_FINGERPRINT_KEY_FILE")),
+        })
+    }
+}
+
+impl Config {
+    /// Reads the file that `overrides` or the environment name, or
+    /// `quell.toml` of the working directory where there is one.
+    pub fn load(overrides: Overrides) -> Result<Self, BadConfig> {
+        let overrides = overrides.or_environment(|name| std::env::var_os(name))?;
+        let usual = Path::new("quell.toml");
+        let path = overrides.config.clone().or_else(|| usual.exists().then(|| usual.to_owned()));
+        let Some(path) = path else { return Self::of("", Path::new("."), overrides) };
+        let text = std::fs::read_to_string(&path).map_err(|e| BadConfig(format!("cannot read `{}`: {e}", path.display())))?;
+        let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        Self::of(&text, &base, overrides).map_err(|e| BadConfig(format!("`{}`: {e}", path.display())))
+    }
+
+    /// Takes the file's text; relative paths in it start at `base`.
+    pub fn of(text: &str, base: &Path, overrides: Overrides) -> Result<Self, BadConfig> {
+        let file: File = toml::from_str(text).map_err(|e| BadConfig(said(text, &e)))?;
+        if file.tls.is_some() {
+            return Err(BadConfig(
+                "`tls`: this version does not terminate TLS; let a proxy on the same host do it and remove the section".to_owned(),
+            ));
+        }
+        let at = |path: PathBuf| if path.is_absolute() { path } else { base.join(path) };
+        let connectors: Vec<ConnectorConfig> = file
+            .connectors
+            .into_iter()
+            .map(|mut c| {
+                c.ca_file = c.ca_file.map(at);
+                c.secret_file = at(c.secret_file);
+                c.control.secret_file = at(c.control.secret_file);
+                c
+            })
+            .collect();
+        let sinks: Vec<SinkConfig> = file.sinks.into_iter().map(|s| SinkConfig { path: at(s.path), ..s }).collect();
+        check_names(&connectors, &sinks)?;
+        Ok(Self {
+            data_dir: overrides.data_dir.or(file.data_dir.map(at)).unwrap_or_else(|| PathBuf::from("quell-data")),
+            listen: overrides.listen.or(file.listen).unwrap_or(LISTEN),
+            public_url: file.public_url,
+            max_body: file.max_body.unwrap_or(MAX_BODY),
+            fingerprint_key_file: overrides.fingerprint_key_file.or(file.fingerprint_key_file.map(at)),
+            policy_dir: file.policy_dir.map(at),
+            origin: file.origin,
+            last_resort: file.last_resort,
+            limits: file.automation.limits()?,
+            intake: file.intake,
+            connectors,
+            sinks,
+        })
+    }
+
+    /// The key file: what was named, or the one beside the data directory.
+    pub fn key_file(&self) -> PathBuf {
+        self.fingerprint_key_file.clone().unwrap_or_else(|| {
+            let mut beside = self.data_dir.clone().into_os_string();
+            beside.push(".key");
+            PathBuf::from(beside)
+        })
+    }
+}
+
+impl Automation {
+    fn limits(self) -> Result<Limits, BadConfig> {
+        let usual = Limits::default();
+        let seconds = |key: &str, text: Option<String>, usual: i64| match text {
+            Some(text) => match duration::parse(&text) {
+                Ok(length) if length.as_secs() > 0 => Ok(length.as_secs()),
+                Ok(_) => Err(BadConfig(format!("`automation.{key}`: expected at least `1s`, found `{text}`"))),
+                Err(e) => Err(BadConfig(format!("`automation.{key}`: {e}"))),
+            },
+            None => Ok(usual),
+        };
+        Ok(Limits {
+            per_hour: self.per_hour.unwrap_or(usual.per_hour),
+            reserve: self.reserve.unwrap_or(usual.reserve),
+            reach: self.reach.unwrap_or(usual.reach),
+            ask_seconds: seconds("ask", self.ask, usual.ask_seconds)?,
+            plan_seconds: seconds("plan", self.plan, usual.plan_seconds)?,
+            watch_seconds: seconds("watch", self.watch, usual.watch_seconds)?,
+            watch_every_seconds: seconds("watch_every", self.watch_every, usual.watch_every_seconds)?,
+            enrich_seconds: seconds("enrich", self.enrich, usual.enrich_seconds)?,
+        })
+    }
+}
+
+fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(), BadConfig> {
+    let mut seen = BTreeSet::new();
+    for (what, name) in connectors.iter().map(|c| ("connector", &c.name)).chain(sinks.iter().map(|s| ("sink", &s.name))) {
+        // The name of a plane is the part before the first `/` of every reference.
+        if what == "connector" && (name.is_empty() || name.contains('/')) {
+            return Err(BadConfig(format!("`connector.name`: expected a name without `/`, found `{name}`")));
+        }
+        if !seen.insert((what, name)) {
+            return Err(BadConfig(format!("two {what}s are named `{name}`")));
+        }
+    }
+    if let Some(c) = connectors.iter().find(|c| c.kind != "postgresql") {
+        return Err(BadConfig(format!("connector `{}`: expected the kind `postgresql`, found `{}`", c.name, c.kind)));
+    }
+    if let Some(s) = sinks.iter().find(|s| s.kind != "file") {
+        return Err(BadConfig(format!("sink `{}`: expected the kind `file`, found `{}`", s.name, s.kind)));
+    }
+    Ok(())
+}
+
+/// The parser's message without the file's text, which may hold a secret put
+/// into the wrong key.
+fn said(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| text.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count() + 1);
+    let message = error.message().trim().replace('\n', " ");
+    match line {
+        Some(line) => format!("line {line}: {message}"),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, BadConfig> {
+        Config::of(text, Path::new("/etc/quell"), Overrides::default())
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_wherever_it_stands() {
+        for (text, key) in [
+            ("data_dri = \"x\"", "data_dri"),
+            ("[automation]\nper_hours = 3", "per_hours"),
+            ("[intake]\nrate = 3", "rate"),
+            ("[[connector]]\nname=\"a\"\nkind=\"postgresql\"\nurl=\"u\"\nsecret_file=\"s\"\npasword=\"x\"", "pasword"),
+            ("[[sink]]\nname=\"a\"\nkind=\"file\"\npath=\"p\"\nmode=\"x\"", "mode"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.0.contains(key), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused_with_the_key() {
+        let connector =
+            "[[connector]]\nname=\"a\"\nkind=\"postgresql\"\nurl=\"u\"\nsecret_file=\"s\"\ncontrol={identity=\"c\",secret_file=\"s\"}\n";
+        for (text, wanted) in [
+            (format!("{connector}{connector}"), "two connectors are named `a`"),
+            (connector.replace("\"a\"", "\"a/b\""), "without `/`"),
+            (connector.replace("postgresql", "oracle"), "found `oracle`"),
+            ("[automation]\nwatch = \"soon\"".to_owned(), "automation.watch"),
+            ("[automation]\nwatch = \"5ms\"".to_owned(), "at least `1s`"),
+            ("[tls]\ncert_file = \"x\"".to_owned(), "`tls`"),
+            ("listen = \"here\"".to_owned(), "line 1"),
+        ] {
+            let error = read(&text).expect_err(&text);
+            assert!(error.0.contains(wanted), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn flags_outweigh_the_environment_and_that_the_file() {
+        let file = "data_dir = \"data\"\nlisten = \"127.0.0.1:1\"\nfingerprint_key_file = \"key\"";
+        let environment = |name: &str| match name {
+            "QUELL_DATA_DIR" => Some(OsString::from("/env/data")),
+            "QUELL_LISTEN" => Some(OsString::from("127.0.0.1:2")),
+            _ => None,
+        };
+        let flags = Overrides { listen: Some(SocketAddr::from(([127, 0, 0, 1], 3))), ..Overrides::default() };
+        let config = Config::of(file, Path::new("/etc/quell"), flags.or_environment(environment).expect("an environment")).expect("a file");
+        assert_eq!(config.data_dir, Path::new("/env/data"));
+        assert_eq!(config.listen.port(), 3);
+        assert_eq!(config.key_file(), Path::new("/etc/quell/key"));
+        assert!(Overrides::default().or_environment(|_| Some(OsString::from("here"))).is_err());
+    }
+
+    #[test]
+    fn without_a_file_everything_has_a_default() {
+        let config = read("").expect("defaults");
+        assert_eq!((config.max_body, config.listen.ip().is_loopback()), (16 * 1024 * 1024, true));
+        assert_eq!(config.key_file(), Path::new("quell-data.key"));
+    }
+}

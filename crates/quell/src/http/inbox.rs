@@ -1,0 +1,51 @@
+//! What waits for the caller: by name, or by a role they hold.
+
+use axum::{Json, extract::State as Shared};
+use quell_core::{decision::Verb, view};
+use serde_json::{Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    State,
+    input::Account,
+    problem::Answer,
+    shown::{self, Which},
+};
+
+pub fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(inbox))
+}
+
+/// Cases that wait for the caller, and what the caller was told.
+#[utoipa::path(get, path = "/inbox", tag = "cases",
+    responses((status = 200, description = "`{cases: [{id, headline, state, waiting_for}], notices: [{id, at, headline, pages}]}`", body = Object)))]
+async fn inbox(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
+    app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
+    let now = app.engine.ports.clock.now();
+    let me = person.caller.id.as_str();
+    let roles: Vec<&str> = person.caller.roles.iter().map(|r| r.name()).collect();
+    let mine = |waiting: &Value| {
+        let people = waiting["people"].as_array().map(Vec::as_slice).unwrap_or_default();
+        // Once people were named, it is theirs and not everybody's of the role.
+        if people.is_empty() { waiting["role"].as_str().is_some_and(|r| roles.contains(&r)) } else { people.iter().any(|p| p == me) }
+    };
+    let mut cases = Vec::new();
+    for id in shown::ids(&app, Which::Open).await? {
+        let Some(ground) = app.engine.ground(&id).await? else { continue };
+        let waiting: Vec<Value> = view::waiting_for(&ground.situation(), now).into_iter().filter(mine).collect();
+        if !waiting.is_empty() {
+            let headline = view::headline(&ground.situation(), now);
+            cases.push(json!({ "id": id, "headline": headline, "state": ground.case.stage(), "waiting_for": waiting }));
+        }
+    }
+    let name = app.engine.person(&person.caller.id).await?.map(|p| p.name.shown().to_owned()).unwrap_or_default();
+    let names: Vec<&str> = roles.iter().copied().chain([me, name.as_str()]).collect();
+    let notices: Vec<Value> = app
+        .notices
+        .to(&names)
+        .into_iter()
+        .take(50)
+        .map(|(at, m)| json!({ "id": m.id, "at": at, "headline": m.headline, "pages": m.pages }))
+        .collect();
+    Ok(Json(json!({ "cases": cases, "notices": notices })))
+}
