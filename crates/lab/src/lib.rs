@@ -53,11 +53,13 @@
 pub mod actor;
 pub mod ca;
 pub mod clock;
+pub mod demo;
 pub mod dial;
 pub mod estate;
 pub mod journal;
 pub mod keeper;
 pub mod postgres;
+pub mod private;
 pub mod process;
 pub mod secret;
 pub mod sink;

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# `make demo`: says what it will do, asks, builds, and tells the story.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-target/demo}
+sabotage=${2:-}
+
+. /etc/os-release 2>/dev/null || true
+case " ${ID:-} ${ID_LIKE:-} " in
+  *" debian "* | *" ubuntu "*) ;;
+  *) echo "demo: this is neither Debian nor Ubuntu; nothing was installed. Install PostgreSQL 15 or newer and Rust, then run target/demo/quell-lab-demo by hand" >&2; exit 2 ;;
+esac
+case "$sabotage" in "" | lying-plane | false-proof) ;; *) echo "demo: expected SABOTAGE=lying-plane or SABOTAGE=false-proof, found \`$sabotage\`" >&2; exit 2 ;; esac
+
+installed="nothing: PostgreSQL is here"
+{ ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; } || installed="the Debian package postgresql (no cluster of its own; remove it with: apt-get remove postgresql)"
+cat <<TXT
+Quell's demo: a leaked database password, from a scanner's report to a proven death.
+
+  installs   $installed
+  builds     this workspace into ./target (several minutes the first time; remove it with: cargo clean)
+  starts     a private PostgreSQL, quell, a billing job and an intruder, on 127.0.0.1 and free ports, with temporary data
+  leaves     $out (report.json, intruder.jsonl, job.jsonl, case.json, bundle.zip, server.log)
+  takes      under a minute after the build; everything it started ends with it
+TXT
+if [ "${YES:-}" != 1 ]; then
+  if [ ! -t 0 ]; then
+    echo "demo: nobody is there to answer; run it with YES=1" >&2
+    exit 2
+  fi
+  read -r -p "Go on? [y/N] " answer
+  case "$answer" in y | Y | yes) ;; *) echo "Nothing was done."; exit 2 ;; esac
+fi
+tools/setup.sh demo
+echo "building (progress below)"
+cargo build --profile demo -p quell -p quell-lab --bins
+echo
+exec "${CARGO_TARGET_DIR:-target}/demo/quell-lab-demo" --out "$out" --sabotage "$sabotage"
