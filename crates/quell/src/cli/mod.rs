@@ -145,7 +145,6 @@ fn run(globals: Globals, verb: Verb) -> Done {
 /// Runs a command that waits for others.
 fn asking<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| Fault::outside(format!("cannot start: {e}")))?

@@ -3,12 +3,17 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
+use quell_store::{BadKeyFile, KeyringError, OpenError};
+use tracing_subscriber::EnvFilter;
 
 use super::{
-    Context,
+    Context, asking,
     fault::{Done, Fault},
 };
-use crate::{config::Overrides, serve};
+use crate::{
+    config::{BadConfig, Overrides},
+    serve::{self, Options},
+};
 
 /// Run the server; a new installation observes and changes nothing until a person arms a plane
 ///
@@ -37,10 +42,28 @@ impl Serve {
             ..Overrides::default()
         };
         let config = context.local.load(overrides)?;
-        let options = serve::Options { config, json: context.json };
-        // A worker for each core; the thread that waits here is none of them.
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| Fault::outside(e.to_string()))?;
-        runtime.block_on(serve::run(options)).map_err(|e| Fault::outside(format!("{e:#}")))?;
+        log(context.json);
+        let options = Options { config, json: context.json };
+        asking(async { serve::run(options).await.map_err(|e| failed(&e)) })?;
         Ok(0)
     }
+}
+
+/// What the operator said wrongly is usage; that another process holds the
+/// data, or that a key does not fit, is a refusal; the rest is the outside.
+fn failed(error: &anyhow::Error) -> Fault {
+    if let Some(bad) = error.downcast_ref::<BadConfig>() {
+        return Fault::usage(bad.to_string());
+    }
+    let refused = error.downcast_ref::<OpenError>().is_some_and(|e| matches!(e, OpenError::Locked { .. }))
+        || error.downcast_ref::<KeyringError>().is_some()
+        || error.downcast_ref::<BadKeyFile>().is_some();
+    if refused { Fault::refused(format!("{error:#}")) } else { Fault::outside(format!("{error:#}")) }
+}
+
+/// The log goes to stderr; QUELL_LOG filters it, as in `quell=debug`.
+fn log(json: bool) {
+    let filter = EnvFilter::try_from_env("QUELL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    if json { lines.json().init() } else { lines.init() }
 }
