@@ -308,3 +308,33 @@ fn refused(code: &str, message: &str) -> String {
         _ => format!("refused with `{code}`: {message}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_parameter_shows_nothing_in_the_drivers_log() {
+        let verifier = "SCRAM-SHA-256$4096:c2FsdA==$a:b";
+        let params: [Param<'_>; 2] = [&Sealed(verifier), &Some(Sealed(verifier))];
+        assert!(!format!("{params:?} {params:#?}").contains("SCRAM"));
+    }
+
+    #[test]
+    fn silence_is_never_a_refusal_and_a_refusal_names_its_code() {
+        let why = || "x".to_owned();
+        for silent in [Failure::NotReached { why: why() }, Failure::Lost { why: why() }] {
+            assert!(matches!(silent.clone().outcome(), Outcome::Unknown { .. }));
+            assert!(matches!(silent.plane_error("pg"), PlaneError::Unreachable { .. }));
+        }
+        for code in ["53300", "57P03", "40001", "55P03"] {
+            let later = Failure::Answered { code: code.to_owned(), message: why() };
+            assert!(matches!(later.clone().outcome(), Outcome::Throttled { .. }), "{code}");
+            assert!(matches!(later.plane_error("pg"), PlaneError::Throttled { .. }), "{code}");
+        }
+        for code in ["42501", "28P01", "42883", "22023", "25006"] {
+            let refused = Failure::Answered { code: code.to_owned(), message: why() };
+            assert!(matches!(refused.outcome(), Outcome::Refused { reason } if reason.contains(code)), "{code}");
+        }
+    }
+}

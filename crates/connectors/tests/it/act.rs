@@ -70,6 +70,22 @@ async fn sessions_under_load_are_ended_too() {
 }
 
 #[tokio::test]
+async fn what_is_said_to_be_ended_is_not_listed_any_more() {
+    let plane = Plane::start().await;
+    for _ in 0..5 {
+        let mut clients = Vec::new();
+        for _ in 0..6 {
+            clients.push(plane.intruder().await);
+        }
+        let open = sessions(&plane).await;
+        done(plane.act(Action::TerminateSessions, &session(&open[0])).await);
+        assert!(!sessions(&plane).await.contains(&open[0]));
+        done(plane.act(Action::TerminateSessions, &identity(APP)).await);
+        assert_eq!(sessions(&plane).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
 async fn every_action_twice_is_the_action_once() {
     let plane = Plane::start().await;
     plane.sql("CREATE ROLE deploy LOGIN; GRANT billing_app TO deploy WITH ADMIN OPTION").await;
