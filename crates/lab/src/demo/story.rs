@@ -67,7 +67,7 @@ impl Scene {
 /// When something of the demo itself fails.
 pub async fn run(options: Options) -> Result<bool> {
     fs::create_dir_all(&options.out).context("make the output folder")?;
-    for old in ["report.json", "intruder.jsonl", "job.jsonl", "case.json", "bundle.zip", "server.log"] {
+    for old in LEFT {
         let _ = fs::remove_file(options.out.join(old));
     }
     let began = Instant::now();
@@ -453,16 +453,20 @@ async fn works(scene: &Scene) -> bool {
     }
 }
 
+/// What the demo leaves behind.
+const LEFT: [&str; 6] = ["report.json", "intruder.jsonl", "job.jsonl", "case.json", "bundle.zip", "server.log"];
+
 /// The lab's marked secrets may lie in the sink and in the intruder's own file,
 /// and nowhere that Quell writes.
 fn leaks(scene: &Scene) -> Result<Vec<String>> {
+    let mut searched: Vec<PathBuf> = LEFT.iter().map(|name| scene.out.join(name)).collect();
+    for entry in fs::read_dir(scene.work.path().join("data"))? {
+        searched.push(entry?.path());
+    }
     let mut found = Vec::new();
-    for folder in [scene.out.clone(), scene.work.path().join("data")] {
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.is_file() && fs::read(&path)?.windows(MARK.len()).any(|w| w == MARK.as_bytes()) {
-                found.push(format!("a secret of the lab lies in `{}`", path.display()));
-            }
+    for path in searched.iter().filter(|p| p.is_file()) {
+        if fs::read(path)?.windows(MARK.len()).any(|w| w == MARK.as_bytes()) {
+            found.push(format!("a secret of the lab lies in `{}`", path.display()));
         }
     }
     Ok(found)
