@@ -5,12 +5,14 @@
 //! writer. `schedule` wakes cases. Nothing here decides: rules live in the core
 //! and in policy.
 
+mod ask;
 pub mod correlate;
 pub mod execute;
 pub mod export;
 pub mod ground;
 pub mod intake;
 pub mod lookup;
+mod onward;
 pub mod order;
 pub mod port;
 pub mod prove;
@@ -102,8 +104,15 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads what is remembered in memory.
-    pub async fn start(ports: Ports, settings: Settings) -> Result<Arc<Self>, Failure> {
+    /// Loads what is remembered in memory. Its clock goes on from the newest
+    /// event, whatever the wall says: no deadline is further away after a start
+    /// than before it (invariant 17).
+    pub async fn start(mut ports: Ports, settings: Settings) -> Result<Arc<Self>, Failure> {
+        let wall = ports.clock.now();
+        let newest = streams::newest_at(&*ports.store).await?;
+        if let Some(newest) = newest {
+            ports.clock = Arc::new(onward::Onward::after(newest, ports.clock));
+        }
         let (told, _) = broadcast::channel(4096);
         let engine = Self {
             ports,
@@ -115,7 +124,11 @@ impl Engine {
             wakeup: Wakeup::new(),
         };
         engine.load_inventory().await?;
-        Ok(Arc::new(engine))
+        let engine = Arc::new(engine);
+        if let Some(newest) = newest.filter(|newest| newest.duration_since(wall) > onward::STEP) {
+            engine.clock_stepped(newest, wall).await?;
+        }
+        Ok(engine)
     }
 
     /// What is known of identities now.

@@ -161,6 +161,17 @@ pub async fn decode_all(store: &dyn Store, stored: &[StoredEvent]) -> Result<Vec
     stored.iter().map(|e| event::decode(&e.leaf.bytes, &known).map_err(|e| Failure::Damaged(e.to_string()))).collect()
 }
 
+/// How many of the last leaves are looked at for the newest: what one append
+/// holds was not all recorded at the same moment.
+const NEWEST: u32 = 64;
+
+/// When the newest event was recorded; none where there is no event.
+pub async fn newest_at(store: &dyn Store) -> Result<Option<quell_core::time::Timestamp>, Failure> {
+    let from = store.size().await?.saturating_sub(u64::from(NEWEST));
+    let leaves = store.leaves(from, NEWEST).await?;
+    Ok(decode_all(store, &leaves).await?.iter().map(|r| r.at).max())
+}
+
 async fn fold(store: &dyn Store, stored: &[StoredEvent]) -> Result<Option<Known>, Failure> {
     let mut folded = None;
     for recorded in decode_all(store, stored).await? {
