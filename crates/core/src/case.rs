@@ -420,9 +420,11 @@ pub fn stage_of(case: &Case, decided: bool, acted: bool, proven: bool, restored:
     } else {
         Stage::Detected
     };
-    // One stage at a time, so that each entry time is kept.
+    // One stage at a time, so that each entry time is kept; but what was given
+    // back without ever being proved never counts as proven.
     const ORDER: [Stage; 6] = [Stage::Detected, Stage::Triaged, Stage::Decided, Stage::Acted, Stage::Proven, Stage::Restored];
-    ORDER.into_iter().find(|next| *next > case.stage() && *next <= stage).map(|stage| CaseAdvanced { stage })
+    let reached = |next: &Stage| *next > case.stage() && *next <= stage && (proven || *next != Stage::Proven);
+    ORDER.into_iter().find(reached).map(|stage| CaseAdvanced { stage })
 }
 
 /// A closed case wakes up when what it held comes back.
