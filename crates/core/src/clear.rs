@@ -14,7 +14,7 @@ use crate::{
     approval::{self, Approval},
     decision::Decision,
     hold::TargetState,
-    id::{ApprovalId, AttemptId, PlanId, TargetId},
+    id::{ApprovalId, AttemptId, CaseId, PlanId, TargetId},
     plan::{Plan, Step},
     target::Target,
     time::Timestamp,
@@ -102,6 +102,8 @@ pub enum NotCleared {
     WindowClosed { closed_at: Timestamp },
     #[error("a secret of it was reported exposed, so it is never restored; use `--mode reinstate`")]
     ExposedSecret,
+    #[error("case `{other}` holds it contained, too; undo there, or close that case first")]
+    HeldByAnother { other: CaseId },
 }
 
 /// What an attempt is tried under.
@@ -161,6 +163,13 @@ pub fn clear(grounds: Grounds<'_>, attempt: AttemptId, now: Timestamp) -> Result
     // A leaked secret is never made to work again (invariant 7).
     if step.action == Action::Restore && grounds.secret_exposed {
         return Err(NotCleared::ExposedSecret);
+    }
+
+    // Containment belongs to the target: access comes back with the last hold (invariant 9).
+    if step.action.gives_access()
+        && let Some(other) = state.holds.iter().find(|case| **case != plan.case)
+    {
+        return Err(NotCleared::HeldByAnother { other: other.clone() });
     }
 
     // Policy answered for this attempt, not for the draft: people, owners and
