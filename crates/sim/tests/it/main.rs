@@ -1,3 +1,4 @@
-//! What the simulator's own parts promise.
+//! What the simulator's own parts promise, and what the engine keeps in it.
 
 mod memory;
+mod seeds;
