@@ -86,18 +86,20 @@ pub fn eligible_role(
     if candidate.proposer {
         return Err(NotEligible::Proposer);
     }
-    let held_in_time = |role: &Role| candidate.since.get(role).is_none_or(|since| *since <= earliest_sign);
+    let held_in_time = |role: &Role| candidate.since.get(role).is_some_and(|since| *since <= earliest_sign);
     let role = match as_role {
-        Some(role) if !candidate.roles.contains(&role) => {
+        Some(role) if !candidate.roles.contains(&role) || !Role::APPROVERS.contains(&role) => {
             let held: Vec<&str> = candidate.roles.iter().map(|r| r.name()).collect();
             return Err(NotEligible::NoSuchRole(role.name(), held.join(", ")));
         }
         Some(role) => role,
-        // The wanted role they hold, else any approver role of theirs.
+        // The wanted role they hold, else an approver role of theirs that counts,
+        // else one that does not, so that they hear why.
         None => *candidate
             .roles
             .iter()
             .find(|r| wanted.contains_key(r) && held_in_time(r))
+            .or_else(|| candidate.roles.iter().find(|r| Role::APPROVERS.contains(r) && held_in_time(r)))
             .or_else(|| candidate.roles.iter().find(|r| Role::APPROVERS.contains(r)))
             .ok_or_else(|| {
                 NotEligible::NoSuchRole("approver", candidate.roles.iter().map(|r| r.name().to_string()).collect::<Vec<_>>().join(", "))
@@ -109,21 +111,24 @@ pub fn eligible_role(
     Ok(role)
 }
 
-/// Counts distinct people per role for one digest at one moment. Approvals of
-/// another digest, ended ones and ones used by another plan do not count;
-/// contested people count only when one uncontested person does.
-pub fn count<'a>(approvals: impl IntoIterator<Item = &'a Approval>, plan: &PlanId, digest: &str, now: Timestamp) -> Approvals {
+/// The approvals that count for one digest at one moment, one a person. Those of
+/// another plan or digest, ended ones and ones used by another plan do not;
+/// contested people count only beside one who is not.
+pub fn counted<'a>(approvals: impl IntoIterator<Item = &'a Approval>, plan: &PlanId, digest: &str, now: Timestamp) -> Vec<&'a Approval> {
     let valid: Vec<&Approval> = approvals
         .into_iter()
         .filter(|a| a.plan == *plan && a.digest == digest && now <= a.until && a.used_by.as_ref().is_none_or(|p| p == plan))
         .collect();
     let uncontested = valid.iter().any(|a| !a.contested);
     let mut people = BTreeSet::new();
+    valid.into_iter().filter(|a| (uncontested || !a.contested) && people.insert(&a.by)).collect()
+}
+
+/// How many distinct people [`counted`] holds, per role.
+pub fn count<'a>(approvals: impl IntoIterator<Item = &'a Approval>, plan: &PlanId, digest: &str, now: Timestamp) -> Approvals {
     let mut counts = Approvals::new();
-    for approval in valid {
-        if (uncontested || !approval.contested) && people.insert(&approval.by) {
-            *counts.entry(approval.role).or_default() += 1;
-        }
+    for approval in counted(approvals, plan, digest, now) {
+        *counts.entry(approval.role).or_default() += 1;
     }
     counts
 }

@@ -15,12 +15,18 @@ use serde_json::{Map, Number, Value};
 /// The greatest magnitude of an integer that every JSON reader keeps.
 pub const INTEGER_MAX: i64 = 9_007_199_254_740_991;
 
+/// The most levels of arrays and objects: what serde_json reads without a stack of its own.
+pub const DEPTH_MAX: usize = 127;
+
 /// Why a value has no canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotCanonical {
     /// A float, or an integer that some reader would round.
     #[error("the number `{0}` is not an integer of magnitude up to 2^53-1")]
     Number(String),
+    /// Deeper than the reader goes, so it could be written and never read again.
+    #[error("the value is nested deeper than {DEPTH_MAX} levels")]
+    TooDeep,
     /// The bytes are not JSON.
     #[error("not JSON: {0}")]
     NotJson(String),
@@ -32,7 +38,7 @@ pub enum NotCanonical {
 /// Writes `value` in its one canonical form.
 pub fn write(value: &Value) -> Result<Vec<u8>, NotCanonical> {
     let mut out = Vec::with_capacity(512);
-    write_value(value, &mut out)?;
+    write_value(value, 0, &mut out)?;
     Ok(out)
 }
 
@@ -42,7 +48,10 @@ pub fn read(bytes: &[u8]) -> Result<Value, NotCanonical> {
     if write(&value)? == bytes { Ok(value) } else { Err(NotCanonical::Differs) }
 }
 
-fn write_value(value: &Value, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
+fn write_value(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
+    if depth == DEPTH_MAX && matches!(value, Value::Array(_) | Value::Object(_)) {
+        return Err(NotCanonical::TooDeep);
+    }
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -55,11 +64,11 @@ fn write_value(value: &Value, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
                 if n > 0 {
                     out.push(b',');
                 }
-                write_value(item, out)?;
+                write_value(item, depth + 1, out)?;
             }
             out.push(b']');
         }
-        Value::Object(map) => write_object(map, out)?,
+        Value::Object(map) => write_object(map, depth, out)?,
     }
     Ok(())
 }
@@ -79,7 +88,7 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(quoted.as_bytes());
 }
 
-fn write_object(map: &Map<String, Value>, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
+fn write_object(map: &Map<String, Value>, depth: usize, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
     let mut entries: Vec<(&String, &Value)> = map.iter().collect();
     entries.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
     out.push(b'{');
@@ -89,7 +98,7 @@ fn write_object(map: &Map<String, Value>, out: &mut Vec<u8>) -> Result<(), NotCa
         }
         write_string(key, out);
         out.push(b':');
-        write_value(value, out)?;
+        write_value(value, depth + 1, out)?;
     }
     out.push(b'}');
     Ok(())

@@ -80,6 +80,8 @@ pub struct Budget {
 pub enum NotCleared {
     #[error("step {step} is not in plan `{plan}`")]
     NoSuchStep { plan: PlanId, step: u16 },
+    #[error("the digest is not that of plan `{plan}`; read the plan again with `quell case show`")]
+    AnotherDigest { plan: PlanId },
     #[error("the target lies outside what was approved for step {step}; an amendment is drafted")]
     OutOfBounds { step: u16 },
     #[error("step {step} may touch {limit} targets, and they are used up; an amendment is drafted")]
@@ -94,7 +96,7 @@ pub enum NotCleared {
     Denied { policies: String },
     #[error("automation has spent {spent} of {limit} for `{scope}` this hour; a person can run the plan")]
     BudgetSpent { scope: String, spent: u32, limit: u32 },
-    #[error("another attempt on this target is open since {since}")]
+    #[error("another attempt on this target is open or unread since {since}")]
     Busy { since: Timestamp },
     #[error("the approval ended or was for another plan")]
     NoApproval,
@@ -138,6 +140,9 @@ pub fn clear(grounds: Grounds<'_>, attempt: AttemptId, now: Timestamp) -> Result
     if plan.step(step.n) != Some(step) {
         return Err(NotCleared::NoSuchStep { plan: plan.id.clone(), step: step.n });
     }
+    if plan.digest() != digest {
+        return Err(NotCleared::AnotherDigest { plan: plan.id.clone() });
+    }
     if now > grounds.closes_at {
         return Err(NotCleared::WindowClosed { closed_at: grounds.closes_at });
     }
@@ -155,8 +160,9 @@ pub fn clear(grounds: Grounds<'_>, attempt: AttemptId, now: Timestamp) -> Result
         return Err(NotCleared::Incomplete { gaps: plan.gaps.join("; ") });
     }
 
-    // One attempt at a time, whoever asks (invariant 9).
-    if let Some(open) = state.open_attempt() {
+    // One attempt at a time, whoever asks; one whose outcome nobody knows is not
+    // over (invariants 6 and 9).
+    if let Some(open) = state.open_attempt().or_else(|| state.unsettled_attempt()) {
         return Err(NotCleared::Busy { since: open.at });
     }
 
@@ -182,13 +188,7 @@ pub fn clear(grounds: Grounds<'_>, attempt: AttemptId, now: Timestamp) -> Result
     }
 
     // The approvals are those of distinct people for this very digest.
-    let counts = approval::count(grounds.approvals, &plan.id, digest, now);
-    let counted: Vec<ApprovalId> = grounds
-        .approvals
-        .iter()
-        .filter(|a| counts.contains_key(&a.role) && a.digest == digest && now <= a.until)
-        .map(|a| a.id.clone())
-        .collect();
+    let counted: Vec<ApprovalId> = approval::counted(grounds.approvals, &plan.id, digest, now).into_iter().map(|a| a.id.clone()).collect();
     if !grounds.approvals.is_empty() && counted.is_empty() {
         return Err(NotCleared::NoApproval);
     }

@@ -144,7 +144,9 @@ impl PlanState {
             Event::TargetsFound(e) => {
                 let course = self.courses.entry(e.step).or_default();
                 course.found.extend(e.new.iter().cloned());
-                course.outside.extend(e.outside.iter().filter(|t| !course.outside.contains(t)).cloned().collect::<Vec<_>>());
+                // By id: commitments of one thing differ from round to round.
+                let known: BTreeSet<TargetId> = course.outside.iter().map(|t| t.id.clone()).collect();
+                course.outside.extend(e.outside.iter().filter(|t| !known.contains(&t.id)).cloned());
                 course.clean = if e.listed.is_empty() { course.clean + 1 } else { 0 };
                 course.listed = e.listed.iter().cloned().collect();
                 course.rounds += 1;

@@ -25,6 +25,7 @@ use crate::{
     personal::Salter,
     plan::{Bounds, Edge, Fallback, OnTimeout, Parent, Pin, Plan, PlanKind, Proves, Selector, Step, Tier, UndoMode, Until},
     secret::FingerprintKey,
+    signal::CredentialKind,
     target::{Target, TargetKind},
 };
 
@@ -222,7 +223,7 @@ impl Steps<'_, '_> {
             .subject
             .credentials
             .iter()
-            .filter(|(_, kind)| matches!(kind, Some(crate::signal::CredentialKind::Password) | None))
+            .filter(|(_, kind)| matches!(kind, Some(CredentialKind::Password) | None))
             .map(|(t, _)| t.clone())
             .collect();
         let mut last = None;
@@ -336,6 +337,18 @@ pub fn left_out(steps: &[Step], subject: &CaseEnriched) -> Vec<String> {
     }
     if suspends && !subject.delegations.is_empty() && !has(Action::RemoveEntitlement) {
         gaps.push(format!("{} other identities may still act as `{who}`", subject.delegations.len()));
+    }
+    let named = |credential: &Target| {
+        steps.iter().any(|s| {
+            matches!(s.action, Action::RotateCredential | Action::RevokeCredential)
+                && matches!(&s.selector, Selector::Exactly { target } if target.id == credential.id)
+        })
+    };
+    for (credential, kind) in &subject.credentials {
+        let password = matches!(kind, Some(CredentialKind::Password) | None);
+        if (suspends || replaces) && !password && !named(credential) {
+            gaps.push(format!("`{}` is neither replaced nor revoked", credential.reference()));
+        }
     }
     if suspends && subject.credentials.is_empty() {
         gaps.push(format!("no credential of `{who}` was found, so none is proved dead"));

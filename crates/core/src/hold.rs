@@ -108,6 +108,11 @@ impl TargetState {
         self.attempts.iter().filter(|a| a.outcome.as_deref() == Some("done")).filter_map(|a| a.ended_at).max()
     }
 
+    /// The newest act that took, unless it gave access back.
+    fn acts_stand(&self) -> Option<&AttemptState> {
+        self.attempts.iter().rev().find(|a| a.outcome.as_deref() == Some("done")).filter(|a| !a.cleared.action.gives_access())
+    }
+
     /// Dead, or dying with a date.
     pub fn is_contained(&self) -> bool {
         matches!(self.life, Some(Life::Dead | Life::Dying))
@@ -115,12 +120,29 @@ impl TargetState {
 
     /// A case claims it.
     pub fn hold(&mut self, case: &CaseId, before: Option<Reading>, seen_live_at: Option<Timestamp>, at: Timestamp) {
+        // A death that nobody watched since is an old claim: the first case that
+        // holds it again has it probed anew.
+        if self.holds.is_empty() && self.is_contained() {
+            self.dead_since = None;
+            self.residual_until = None;
+            self.become_(Life::Unknown, at);
+        }
+        // What was given back since begins anew: the state before an incident that
+        // is over is not the one to give back after the next.
+        if self.holds.is_empty() && self.acts_stand().is_none() {
+            self.before = None;
+        }
         if self.before.is_none() {
             self.before = before;
         }
-        if seen_live_at.is_some() {
+        if let Some(seen) = seen_live_at {
             self.was_ever_live = true;
             self.last_live_at = self.last_live_at.max(seen_live_at);
+            // The plane lists it open after it was proved dead: the clock starts again.
+            if self.dead_since.is_some_and(|dead| dead < seen) {
+                self.dead_since = None;
+                self.become_(Life::Live, at);
+            }
         }
         self.holds.insert(case.clone());
         if self.life.is_none() {

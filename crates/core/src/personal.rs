@@ -21,6 +21,9 @@ use sha2::{Digest, Sha256};
 
 use crate::secret::hex;
 
+/// How long every salt is.
+pub const SALT_BYTES: usize = 16;
+
 /// The JSON key that marks a commitment.
 pub const MARK: &str = "personal";
 
@@ -33,7 +36,7 @@ pub struct Personal {
 }
 
 /// What a bundle or the side table discloses for one commitment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disclosure {
     /// Hex SHA-256 over salt and value.
     pub commitment: String,
@@ -41,6 +44,12 @@ pub struct Disclosure {
     pub salt: String,
     /// The text itself.
     pub value: String,
+}
+
+impl fmt::Debug for Disclosure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Disclosure({}..)", self.commitment.get(..8).unwrap_or_default())
+    }
 }
 
 /// Gives each value a salt that is new in every command and equal for equal
@@ -59,7 +68,7 @@ impl Salter {
         let value = value.into();
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(value.as_bytes());
-        let salt = hex(&mac.finalize().into_bytes()[..16]);
+        let salt = hex(&mac.finalize().into_bytes()[..SALT_BYTES]);
         Personal { commitment: commitment(&salt, &value), known: Some((salt, value)) }
     }
 }
@@ -83,7 +92,7 @@ impl Personal {
 
 impl fmt::Debug for Personal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Personal({}..)", &self.commitment[..8.min(self.commitment.len())])
+        write!(f, "Personal({}..)", self.commitment.get(..8).unwrap_or_default())
     }
 }
 
@@ -107,10 +116,14 @@ impl TryFrom<Wire> for Personal {
     type Error = String;
     fn try_from(w: Wire) -> Result<Self, String> {
         let known = w.salt.zip(w.value);
-        if let Some((salt, value)) = &known
-            && commitment(salt, value) != w.personal
-        {
-            return Err(format!("the value disclosed for commitment `{}` is another one", w.personal));
+        if let Some((salt, value)) = &known {
+            // A shorter salt would let its last bytes be told as the value's first.
+            if salt.len() != 2 * SALT_BYTES || crate::secret::unhex(salt).is_none() {
+                return Err(format!("the salt disclosed for commitment `{}` is not {SALT_BYTES} bytes of hex", w.personal));
+            }
+            if commitment(salt, value) != w.personal {
+                return Err(format!("the value disclosed for commitment `{}` is another one", w.personal));
+            }
         }
         Ok(Self { commitment: w.personal, known })
     }

@@ -162,43 +162,51 @@ pub fn judge(seen: &Observation, acted_at: Option<Timestamp>, settle_ms: i64) ->
         }
         Answer::ValidUntil { until, leeway_seconds } => {
             let dead_at = after(*until, *leeway_seconds);
-            match seen.plane_clock {
-                Some(clock) if clock > dead_at => (Strength::Enforced, "it expired by the plane's clock".to_owned()),
-                _ => return Proved { residual_until: Some(dead_at), ..Proved::unknown("it is valid until it expires") },
+            match (seen.plane_clock, falls_short(seen)) {
+                (Some(clock), _) if clock > dead_at => (Strength::Enforced, "it expired by the plane's clock".to_owned()),
+                // A date from somebody who may not be the plane is no residual.
+                (_, Some(why)) => return Proved::unknown(why),
+                (_, None) => return Proved { residual_until: Some(dead_at), ..Proved::unknown("it is valid until it expires") },
             }
         }
         Answer::Refused { code } => (Strength::Exercised, format!("it was tried and refused with `{code}`")),
         Answer::Enforced { by } => (Strength::Enforced, by.clone()),
     };
 
-    if seen.class == ProbeClass::Record {
-        return Proved::unknown("a record is not a probe");
-    }
     if let Some(acted_at) = acted_at
         && seen.started_at < after_millis(acted_at, settle_ms)
     {
         return Proved::unknown(format!("asked before the settle time of {settle_ms} ms was over"));
     }
+    match falls_short(seen) {
+        Some(why) => Proved::unknown(why),
+        None => Proved { liveness: Liveness::Dead, strength: Some(strength), residual_until: None, reason },
+    }
+}
+
+/// What an answer lacks to count at all: the plane itself must have given it,
+/// on a path on which something alive was seen alive in the same round.
+fn falls_short(seen: &Observation) -> Option<String> {
+    if seen.class == ProbeClass::Record {
+        return Some("a record is not a probe".to_owned());
+    }
     if seen.channel == Channel::Unauthenticated {
-        return Proved::unknown(
-            "the channel does not prove who answered: it is neither TLS with the pinned CA nor the server's Unix socket",
-        );
+        let why = "the channel does not prove who answered: it is neither TLS with the pinned CA nor the server's Unix socket";
+        return Some(why.to_owned());
     }
     if !seen.authoritative {
-        return Proved::unknown("the system that answered is not the one that enforces");
+        return Some("the system that answered is not the one that enforces".to_owned());
     }
     match &seen.control {
-        None => return Proved::unknown("there was no control"),
-        Some(control) if control.class != seen.class => return Proved::unknown("the control was not of the probe's class"),
-        Some(control) if !control.alive => return Proved::unknown(format!("the control was not alive: {}", control.what)),
-        // Of the same round: no earlier than the probe's own start less one settle
-        // time, no later than a minute after it.
+        None => Some("there was no control".to_owned()),
+        Some(control) if control.class != seen.class => Some("the control was not of the probe's class".to_owned()),
+        Some(control) if !control.alive => Some(format!("the control was not alive: {}", control.what)),
+        // Of the same round: within a minute on either side of the probe.
         Some(control) if control.started_at > after(seen.ended_at, 60) || after(control.started_at, 60) < seen.started_at => {
-            return Proved::unknown("the control was not of the same round");
+            Some("the control was not of the same round".to_owned())
         }
-        Some(_) => {}
+        Some(_) => None,
     }
-    Proved { liveness: Liveness::Dead, strength: Some(strength), residual_until: None, reason }
 }
 
 /// What a round of observations proves together: one accepted use is life; else

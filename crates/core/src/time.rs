@@ -5,14 +5,19 @@
 
 pub use jiff::{SignedDuration, Timestamp};
 
-/// `at + seconds`, saturating at the end of time.
+/// `at + seconds`, saturating at both ends of time.
 pub fn after(at: Timestamp, seconds: i64) -> Timestamp {
-    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+    moved(at, SignedDuration::from_secs(seconds))
 }
 
-/// `at + millis`, saturating at the end of time.
+/// `at + millis`, saturating at both ends of time.
 pub fn after_millis(at: Timestamp, millis: i64) -> Timestamp {
-    at.checked_add(SignedDuration::from_millis(millis)).unwrap_or(Timestamp::MAX)
+    moved(at, SignedDuration::from_millis(millis))
+}
+
+fn moved(at: Timestamp, by: SignedDuration) -> Timestamp {
+    let end = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+    at.checked_add(by).unwrap_or(end)
 }
 
 /// Seconds from `from` to `to`, never negative: a clock set back does not give

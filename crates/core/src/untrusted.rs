@@ -92,9 +92,10 @@ fn escape(c: char) -> String {
 
 /// Characters that change how their neighbours are read, or cannot be seen:
 /// controls, bidirectional marks and overrides (Unicode UAX #9), zero widths,
-/// line separators, tags, the byte order mark.
+/// line separators, tags, the byte order mark, fillers, variation selectors.
 fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(u32::from(c),
-            0x00AD | 0x061C | 0x180E | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x2069 | 0xFEFF | 0xFFF9..=0xFFFB | 0xE0000..=0xE007F)
+            0x00AD | 0x061C | 0x180E | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x2069 | 0xFEFF | 0xFFF9..=0xFFFB | 0xE0000..=0xE007F
+            | 0x034F | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x3164 | 0xFFA0 | 0xFE00..=0xFE0F | 0xE0100..=0xE01EF)
 }

@@ -30,7 +30,9 @@ pub fn headline(s: &Situation<'_>, now: Timestamp) -> String {
     let who = who(s.case);
     let state = standing(s);
     let next = whats_next(s, now);
-    let line = format!("{who}: {state}. {next}");
+    // A native id or a plane's own name may hold anything; what it would do to a
+    // terminal is shown, not done.
+    let line = crate::untrusted::Untrusted::new(format!("{who}: {state}. {next}")).terminal();
     shorten(&line, 100)
 }
 
@@ -54,7 +56,8 @@ fn who(case: &Case) -> String {
     };
     let name = case.subjects.get(&root.id).and_then(|s| s.name.as_ref()).and_then(|n| n.value().map(ToString::to_string));
     let name = name.unwrap_or_else(|| root.reference());
-    crate::untrusted::Untrusted::new(name).shortened(40).terminal()
+    // Escapes are longer than what they stand for, so they are counted.
+    shorten(&crate::untrusted::Untrusted::new(name).terminal(), 40)
 }
 
 /// `STILL USABLE, last seen used 02:58`.
@@ -101,7 +104,12 @@ fn whats_next(s: &Situation<'_>, now: Timestamp) -> String {
     if let Some(first) = waiting.first() {
         let until =
             first["deadline"].as_str().and_then(|d| d.parse::<Timestamp>().ok()).map_or_else(String::new, |d| format!(" by {}", clock(d)));
-        return format!("Next: {}{until}.", first["what"].as_str().unwrap_or("a person decides"));
+        // A task's text may quote a plane; the first line says only who has it.
+        let what = match first.get("task") {
+            Some(_) => format!("{} has a task", first["role"].as_str().unwrap_or("a person").replace('_', " ")),
+            None => first["what"].as_str().unwrap_or("a person decides").to_string(),
+        };
+        return format!("Next: {what}{until}.");
     }
     if s.plans.values().any(|p| p.is_open() && p.started.is_some()) {
         return "Quell is acting and probing.".to_string();
@@ -133,7 +141,7 @@ pub fn waiting_for(s: &Situation<'_>, now: Timestamp) -> Vec<Value> {
             continue;
         }
         let counts = crate::approval::count(s.approvals.get(id).map(Vec::as_slice).unwrap_or_default(), id, &state.digest, now);
-        let asked = s.case.asked.as_ref().filter(|(a, _)| a.plan == *id).map(|(a, _)| a);
+        let asked = s.case.asked.get(id);
         let mut missing = false;
         for (role, n) in &decided.wanted {
             let have = counts.get(role).copied().unwrap_or(0);
@@ -214,7 +222,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "not_looked_at": case.not_looked_at(), "waiting_for": waiting_for(s, now), "plans": plans,
         "chain": [], "notes": case.notes.iter().map(|(text, by, at)| json!({ "untrusted": text.shown(), "by": by, "at": at })).collect::<Vec<_>>(),
         "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
-        "passed_over": case.asked.as_ref().map(|(a, _)| a.passed_over.iter().map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>()).unwrap_or_default(),
+        "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
 }
 

@@ -85,6 +85,29 @@ async fn what_is_said_to_be_ended_is_not_listed_any_more() {
     }
 }
 
+/// Stops or continues one process of the server.
+fn send(signal: &str, pid: i32) {
+    let sent = std::process::Command::new("kill").args([signal, &pid.to_string()]).status().expect("`kill` runs");
+    assert!(sent.success());
+}
+
+#[tokio::test]
+async fn a_session_that_was_told_to_end_and_is_still_there_is_unknown() {
+    let plane = Plane::start().await;
+    let _client = plane.intruder().await;
+    let open = sessions(&plane).await;
+    let pid: i32 = open[0].trim_start_matches("pid:").split('@').next().and_then(|n| n.parse().ok()).expect("a process");
+    // Frozen, it takes the signal and does not go: the server's yes is not the end.
+    send("-STOP", pid);
+    for target in [session(&open[0]), identity(APP)] {
+        let outcome = plane.act(Action::TerminateSessions, &target).await;
+        assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
+    }
+    send("-CONT", pid);
+    done(plane.act(Action::TerminateSessions, &identity(APP)).await);
+    assert_eq!(sessions(&plane).await, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn every_action_twice_is_the_action_once() {
     let plane = Plane::start().await;

@@ -183,17 +183,32 @@ fn subjects(s: &Situation<'_>, next: &mut Next) {
         if !s.planes.contains(&identity.plane) || draft::tier_for(s.case.corroboration()) == Tier::Observe {
             continue;
         }
-        let wants = s.case.findings.iter().any(|f| {
+        let calls = s.case.findings.iter().filter(|f| {
             f.outcome.is_none()
                 && !f.containment_evidence
                 && f.resolved.as_ref().is_some_and(|r| r.identity.id == identity.id)
                 && calls_for_containment(f.kind)
         });
-        let planned = s.plans.values().any(|p| p.plan.kind == PlanKind::Contain && p.plan.identities().contains(&identity.id));
-        if wants && !planned {
+        let received: Vec<Timestamp> = calls.map(|f| s.case.received.get(&f.id).copied().unwrap_or(s.case.opened_at)).collect();
+        let answered = |at: &Timestamp| {
+            s.plans.values().any(|p| {
+                p.plan.kind == PlanKind::Contain && p.plan.identities().contains(&identity.id) && !undone_before(s, &p.plan.id, *at)
+            })
+        };
+        if !received.iter().all(answered) {
             next.moves.push(Move::Draft { identity: identity.id, kind: PlanKind::Contain, parent: None });
         }
     }
+}
+
+/// A proved undo took this plan back before `at`: what came in later is news.
+fn undone_before(s: &Situation<'_>, plan: &PlanId, at: Timestamp) -> bool {
+    s.plans.values().any(|p| {
+        p.plan.kind == PlanKind::Undo
+            && p.stage == PlanStage::Proved
+            && p.plan.parent.as_ref().is_some_and(|x| x.plan == *plan)
+            && p.ended.as_ref().is_some_and(|(ended, _)| *ended < at)
+    })
 }
 
 /// Which kinds of signals ask for a plan; the others are shown.

@@ -52,20 +52,20 @@ fn waiting(s: &Situation<'_>, state: &PlanState, decided: &Decided, now: Timesta
     let armed = state.plan.steps.iter().all(|step| s.installation.is_armed(&step.plane.connector, step.action, now));
     let automation_waits = decided.wanted.is_empty() && s.installation.is_paused(now);
     if decided.never.is_empty() && enough && armed && state.plan.gaps.is_empty() && !automation_waits {
-        let approvals = given
-            .iter()
-            .filter(|a| a.digest == state.digest && now <= a.until && counts.contains_key(&a.role))
-            .map(|a| a.id.clone())
-            .collect();
+        let approvals = approval::counted(given, &state.plan.id, &state.digest, now).into_iter().map(|a| a.id.clone()).collect();
         next.moves.push(Move::Start { plan: id(), approvals });
         return;
+    }
+    // A pause ends by itself, and no event says so.
+    if let Some(paused) = s.installation.paused.as_ref().filter(|_| automation_waits) {
+        next.wake(after(paused.until, 1));
     }
     if enough {
         return;
     }
-    match s.case.asked.as_ref().filter(|(asked, _)| asked.plan == state.plan.id && asked.wanted == decided.wanted) {
+    match s.case.asked.get(&state.plan.id).filter(|asked| asked.wanted == decided.wanted) {
         None => next.moves.push(Move::AskPeople { plan: id(), escalation: 0 }),
-        Some((asked, _)) if asked.escalation < 3 => {
+        Some(asked) if asked.escalation < 3 => {
             next.when(asked.deadline, now, || Move::AskPeople { plan: id(), escalation: asked.escalation + 1 })
         }
         Some(_) => {}

@@ -108,6 +108,7 @@ pub fn proof_targets(s: &Situation<'_>, state: &PlanState, step: &Step) -> Vec<T
                     .iter()
                     .map(|(t, _)| t)
                     .filter(|t| t.kind == *kind && t.identity == identity.id && !is_successor(state, t))
+                    .filter(|t| !state.excluded.contains(&t.id))
                     .cloned()
                     .collect();
                 for found in act_targets(state, step).into_iter().filter(|t| t.kind == *kind) {

@@ -15,7 +15,7 @@ use crate::{
 /// The question policy is asked for one step now.
 pub fn question(s: &Situation<'_>, state: &PlanState, step: &Step, principal: Principal, now: Timestamp) -> Option<AttemptQuestion> {
     let subject = s.case.subjects.get(step.selector.identity()).or_else(|| s.case.subjects.values().next())?;
-    let corroboration = s.case.corroboration();
+    let corroboration = s.case.corroboration_about(step.selector.identity());
     let given = s.approvals.get(&state.plan.id).map(Vec::as_slice).unwrap_or_default();
     Some(AttemptQuestion {
         principal,

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     action::Reversible,
     course::PlanState,
-    hold::TargetState,
     plan::{Edge, PlanKind, Selector, Step, Until},
     target::Target,
     time::{Timestamp, after_millis},
@@ -36,6 +35,11 @@ pub(super) fn moves(s: &Situation<'_>, state: &PlanState, step: &Step, now: Time
     }
     let course = state.course(step.n);
     let acts_on = act_targets(state, step);
+    if acts_on.is_empty() && matches!(step.selector, Selector::Exactly { .. }) {
+        let because = "its target was taken out of the plan".to_string();
+        next.moves.push(Move::EndStep { plan: plan(), step: step.n, ended: "skipped", because });
+        return;
+    }
     if state.paused.is_some() && step.reversible != Reversible::No && acts_on.iter().all(|t| tries(s, state, step, t) == 0) {
         return;
     }
@@ -57,8 +61,8 @@ pub(super) fn moves(s: &Situation<'_>, state: &PlanState, step: &Step, now: Time
         let last = held.and_then(|t| t.last_attempt(&state.plan.id, step.n));
         match last.map(|a| (a.outcome.as_deref(), a)) {
             None => {
-                if let Some(open) = held.and_then(TargetState::open_attempt) {
-                    next.wake(after_millis(open.at, 100));
+                if let Some(open) = held.and_then(|h| h.open_attempt().or_else(|| h.unsettled_attempt())) {
+                    next.wake(after_millis(open.at.max(now), 100));
                     busy = true;
                 } else if let Some(first) = unseen_proof(s, state, step) {
                     next.moves.push(Move::Probe { plan: Some(plan()), step: Some(step.n), target: first, before_act: true });

@@ -4,9 +4,9 @@ use alloc::string::ToString;
 
 use super::{Move, Next, Situation, prove::is_successor};
 use crate::{
+    course::PlanStage,
     hold::TargetState,
-    id::TargetId,
-    plan::PlanKind,
+    plan::{PlanKind, UndoMode},
     proof::Life,
     target::{Target, TargetKind},
     time::{Timestamp, after},
@@ -23,8 +23,9 @@ pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
         if in_a_plan {
             continue;
         }
-        // It came back: page, and contain it again.
-        if held.life == Some(Life::Live) && !is_ours(s, target) && !waits_for_people(s, &target.identity) {
+        // It came back: page, and contain it again. What a plan could not cut, or
+        // people did not want cut, is theirs; another plan would only repeat it.
+        if held.life == Some(Life::Live) && !is_ours(s, target) && came_back(s, target, held) {
             next.moves.push(Move::Page { target: id.clone() });
             if s.case.is_open() {
                 next.moves.push(Move::Draft { identity: target.identity.clone(), kind: PlanKind::Sweep, parent: None });
@@ -42,14 +43,19 @@ pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
     }
 }
 
-/// A plan for it is already drafted and waits.
-fn waits_for_people(s: &Situation<'_>, identity: &TargetId) -> bool {
-    s.plans.values().any(|p| p.is_open() && p.plan.identities().contains(identity))
+/// It lives since the last plan about its identity ended, and none is open.
+fn came_back(s: &Situation<'_>, target: &Target, held: &TargetState) -> bool {
+    s.plans.values().filter(|p| p.plan.identities().contains(&target.identity)).all(|p| match &p.ended {
+        None => false,
+        Some((ended, _)) => held.since.is_some_and(|since| since > *ended),
+    })
 }
 
-/// Issued by a plan of this case, so its life is wanted.
+/// Issued or restored by a plan of this case, so its life is wanted.
 fn is_ours(s: &Situation<'_>, target: &Target) -> bool {
-    s.plans.values().any(|p| is_successor(p, target))
+    let proved = s.plans.values().filter(|p| p.stage == PlanStage::Proved && p.plan.identities().contains(&target.identity));
+    let last = proved.max_by_key(|p| p.ended.as_ref().map(|(at, _)| *at));
+    s.plans.values().any(|p| is_successor(p, target)) || last.is_some_and(|p| p.plan.undo == Some(UndoMode::Restore))
 }
 
 impl TargetState {

@@ -23,9 +23,11 @@ fn every_fixture_reads_as_its_golden_file_says() {
                 fs::write(&golden, &got).unwrap();
             }
             let wanted = fs::read_to_string(&golden).unwrap_or_else(|e| panic!("{}: {e}", golden.display()));
-            let different = got.lines().zip(wanted.lines()).find(|(g, w)| g != w);
+            // Compared as values: a build that links Cedar keeps keys in another order.
+            let value = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("a line is JSON");
+            let different = got.lines().zip(wanted.lines()).find(|(g, w)| value(g) != value(w));
             assert!(
-                got == wanted,
+                different.is_none() && got.lines().count() == wanted.lines().count(),
                 "{}: {} lines, wanted {}; first difference {different:#?}",
                 file.display(),
                 got.lines().count(),

@@ -1,0 +1,94 @@
+//! Confidence is computed, never copied (invariant 12).
+
+use proptest::prelude::*;
+use quell_core::{
+    finding::{Corroboration, Finding, fold_key},
+    id::SourceId,
+    secret::Fingerprint,
+    signal::SignalKind,
+};
+
+use crate::world::{finding, identity, key, target};
+
+/// `sender`, then flags: `p` possession, `s` sample, `e` containment evidence, `u` unreadable, `i` identifier alone.
+fn of(text: &str) -> Finding {
+    let (sender, flags) = text.split_once(' ').unwrap_or((text, ""));
+    let mut f = finding(&format!("f-{text}"), sender);
+    f.resolved.as_mut().unwrap().possession = flags.contains('p');
+    f.sample = flags.contains('s');
+    f.containment_evidence = flags.contains('e');
+    f.unreadable = flags.contains('u');
+    if flags.contains('i') {
+        f.kind = SignalKind::AnomalousUse;
+    }
+    f
+}
+
+fn check(findings: &[&str], confidence: u8, corroborated: bool) {
+    let findings: Vec<Finding> = findings.iter().map(|t| of(t)).collect();
+    let sum = Corroboration::of(&findings);
+    assert_eq!(
+        (sum.confidence(), sum.is_corroborated()),
+        (confidence, corroborated),
+        "{:?}",
+        findings.iter().map(|f| f.id.as_str()).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn possession_outweighs_two_senders_and_two_outweigh_one() {
+    check(&["a p"], 95, true);
+    check(&["a p", "b"], 99, true);
+    check(&["a i"], 40, false);
+    check(&["a i", "a i2"], 40, false);
+    check(&["a", "b"], 80, true);
+    check(&["a", "b", "c"], 90, true);
+    check(&["a ps"], 0, false);
+    check(&["a ps", "b s"], 0, false);
+    check(&["a", "b s"], 40, false);
+    check(&["a", "b e"], 40, false);
+    check(&["a", "b u"], 40, false);
+    check(&["a u"], 0, false);
+    check(&[], 0, false);
+}
+
+#[test]
+fn what_is_said_of_another_subject_corroborates_nothing() {
+    let mut case = quell_core::case::Case::opened(&crate::world::opened(of("a i")), crate::world::at(0));
+    let mut other = of("b p");
+    let stranger = target(quell_core::target::TargetKind::Identity, "payroll", "payroll");
+    other.resolved.as_mut().unwrap().identity = stranger.clone();
+    case.findings.push(other);
+    assert!(case.corroboration().is_corroborated(), "the case as a whole is");
+    assert!(!case.corroboration_about(&identity().id).is_corroborated(), "one sender names this subject");
+    assert!(case.corroboration_about(&stranger.id).possession);
+}
+
+#[test]
+fn findings_fold_by_what_they_are_about() {
+    let resolved = finding("f", "a").resolved;
+    let print = Fingerprint("hmac-sha256:aa".into());
+    let leak = |r, p, d: &str| fold_key(&key(), SignalKind::LeakedSecret, r, p, d);
+    assert_eq!(leak(resolved.as_ref(), None, "commit 1"), leak(resolved.as_ref(), Some(&print), "commit 2"), "one credential");
+    assert_eq!(leak(None, Some(&print), "commit 1"), leak(None, Some(&print), "commit 2"), "one secret in two commits");
+    assert_ne!(leak(None, None, "commit 1"), leak(None, None, "commit 2"), "nothing in common");
+    assert_ne!(leak(None, Some(&print), "d"), fold_key(&key(), SignalKind::AnomalousUse, None, Some(&print), "d"), "another kind");
+}
+
+proptest! {
+    #[test]
+    fn one_sender_alone_never_corroborates_without_possession(count in 1_usize..10, flags in "[eui]{0,3}") {
+        let findings: Vec<Finding> = (0..count).map(|n| { let mut f = of(&format!("a {flags}")); f.id = quell_core::id::FindingId::new(format!("f{n}")); f }).collect();
+        prop_assert!(!Corroboration::of(&findings).is_corroborated());
+        prop_assert!(Corroboration::of(&findings).confidence() <= 40);
+    }
+
+    #[test]
+    fn a_sample_never_adds_anything(senders in prop::collection::vec("[a-d]", 1..5)) {
+        let real: Vec<Finding> = senders.iter().map(|s| of(s)).collect();
+        let mut mixed = real.clone();
+        mixed.push(of("z ps"));
+        prop_assert_eq!(Corroboration::of(&real).confidence(), Corroboration::of(&mixed).confidence());
+        prop_assert!(!mixed.iter().any(|f| f.senders.contains(&SourceId::new("nobody"))));
+    }
+}

@@ -1,0 +1,23 @@
+//! The rules of the core, one module a room, tables through one door each.
+
+mod action;
+mod approval;
+mod canonical;
+mod case;
+mod clear;
+mod draft;
+mod event_golden;
+mod finding;
+mod hold;
+mod house;
+mod inventory;
+mod personal;
+mod plan;
+mod proof;
+mod reach;
+mod respond;
+mod secret;
+mod time;
+mod untrusted;
+mod view;
+mod world;

@@ -1,0 +1,269 @@
+//! Orders about plans: approve, deny, exclude, run, draft anew, undo.
+
+use std::sync::Arc;
+
+use quell_core::{
+    action::Action,
+    approval::{self, Approval, Candidate},
+    decision::{Role, Verb},
+    draft,
+    event::{ApprovalGiven, PlanDenied, PlanEnded, PlanExcluded},
+    id::{ApprovalId, CaseId, PlanId, StreamId, TargetId},
+    personal::Salter,
+    plan::{PlanKind, UndoMode},
+    target::TargetKind,
+    time::{Timestamp, after},
+};
+
+use super::Caller;
+use crate::{
+    Engine, Failure,
+    ground::Ground,
+    intake::RETRIES,
+    record::{Desk, Writing},
+    respond::counted,
+};
+impl Engine {
+    /// Records a yes to one digest.
+    pub async fn approve(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: &CaseId,
+        digest: &str,
+        as_role: Option<Role>,
+        comment: Option<String>,
+    ) -> Result<(), Failure> {
+        self.may(caller, Verb::Approve, Some(id), &[]).await?;
+        for _ in 0..RETRIES {
+            let mut desk = Desk::default();
+            let ground = self.loaded_on(id, &mut desk).await?;
+            let state = self.plan_with(&ground, digest)?;
+            let now = self.ports.clock.now();
+            let refuse = |e: approval::NotEligible| Failure::Refused(e.to_string());
+            if !state.is_open() || state.started.is_some() {
+                let stage = serde_json::to_value(state.stage).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+                return Err(refuse(approval::NotEligible::NotWaiting(stage)));
+            }
+            let person = self.person(&caller.id).await?.ok_or_else(|| Failure::Unknown("such account".to_owned()))?;
+            let candidate = Candidate {
+                id: caller.id.clone(),
+                roles: person.roles.clone(),
+                since: person.since.clone(),
+                entangled: ground.case.entangled().contains(&caller.id),
+                contested: false,
+                proposer: state.drafted_by == caller.by(),
+                is_person: person.human && caller.signed_in,
+            };
+            // Authority counts from the time of receipt: a forged alert with an old
+            // date must not empty the bench (invariants 13 and 17).
+            let wanted = state.decided.as_ref().map(|d| d.wanted.clone()).unwrap_or_default();
+            let role = approval::eligible_role(&candidate, as_role, &wanted, ground.case.opened_at).map_err(refuse)?;
+            if ground.approvals.get(&state.plan.id).into_iter().flatten().any(|a| a.by == caller.id) {
+                return Err(refuse(approval::NotEligible::AlreadyCounted));
+            }
+            let salter = Salter::new(self.ports.chance.seed());
+            let approval = Approval {
+                id: ApprovalId::from_chance(self.ports.chance.id()),
+                plan: state.plan.id.clone(),
+                digest: digest.to_owned(),
+                by: caller.id.clone(),
+                role,
+                at: now,
+                until: after(now, state.plan.valid_seconds),
+                contested: false,
+                used_by: None,
+            };
+            let mut writing = Writing::because(id.as_str());
+            let event = ApprovalGiven { approval, comment: comment.as_ref().map(|c| salter.commit(c.clone())) };
+            writing.event(StreamId::approval(&state.plan.id, &caller.id), &caller.by(), event);
+            // Two yeses at once are fine; a yes beside a denial is not.
+            writing.rests_on(StreamId::plan(&state.plan.id));
+            self.after_order(&mut writing, id, now);
+            self.post(&mut desk, writing).await?;
+            match self.commit(&mut desk).await {
+                Err(Failure::Stale) => {}
+                other => return other,
+            }
+        }
+        Err(Failure::Stale)
+    }
+
+    /// Ends a plan that waits, or stops one that runs from doing more.
+    pub async fn deny(self: &Arc<Self>, caller: &Caller, id: &CaseId, digest: &str, reason: String) -> Result<(), Failure> {
+        self.may(caller, Verb::Deny, Some(id), &[]).await?;
+        let salter = Salter::new(self.ports.chance.seed());
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+            let state = engine.plan_with(ground, digest)?;
+            if !state.is_open() {
+                return Err(Failure::Refused(format!("plan `{}` is over", state.plan.id)));
+            }
+            writing.event(StreamId::plan(&state.plan.id), &caller.by(), PlanDenied { reason: salter.commit(reason.clone()) });
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes targets out of a plan; approvals stay.
+    pub async fn exclude(self: &Arc<Self>, caller: &Caller, id: &CaseId, digest: &str, targets: Vec<TargetId>) -> Result<(), Failure> {
+        self.may(caller, Verb::PlanCase, Some(id), &[]).await?;
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+            let state = engine.plan_with(ground, digest)?;
+            writing.event(StreamId::plan(&state.plan.id), &caller.by(), PlanExcluded { targets: targets.clone(), reason: None });
+            Ok(())
+        })
+        .await
+    }
+
+    /// Orders a plan to run now. Policy is still asked for every attempt.
+    pub async fn run_plan(self: &Arc<Self>, caller: &Caller, id: &CaseId, digest: &str, gaps: Option<String>) -> Result<(), Failure> {
+        self.may(caller, Verb::RunPlan, Some(id), &[]).await?;
+        let salter = Salter::new(self.ports.chance.seed());
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+            let state = engine.plan_with(ground, digest)?;
+            if state.started.is_some() {
+                return Ok(());
+            }
+            let now = engine.ports.clock.now();
+            engine.startable(ground, state, gaps.is_some(), now)?;
+            let approvals: Vec<ApprovalId> = counted(ground, &state.plan.id, now).into_iter().map(|a| a.id).collect();
+            engine.start_plan(
+                writing,
+                ground,
+                &state.plan.id.clone(),
+                &caller.by(),
+                &approvals,
+                gaps.as_ref().map(|g| salter.commit(g.clone())),
+            );
+            Ok(())
+        })
+        .await
+    }
+
+    /// What [`Engine::run_plan`] would answer, without ordering or recording anything.
+    pub async fn could_run(&self, caller: &Caller, id: &CaseId, digest: &str, with_reason: bool) -> Result<(), Failure> {
+        self.may(caller, Verb::RunPlan, Some(id), &[]).await?;
+        let ground = self.loaded_on(id, &mut Desk::default()).await?;
+        let state = self.plan_with(&ground, digest)?;
+        if state.started.is_some() {
+            return Ok(());
+        }
+        self.startable(&ground, state, with_reason, self.ports.clock.now())
+    }
+
+    /// What keeps a plan from starting by a person's order.
+    fn startable(&self, ground: &Ground, state: &quell_core::course::PlanState, with_reason: bool, now: Timestamp) -> Result<(), Failure> {
+        let id = &ground.case.id;
+        if !state.is_open() {
+            return Err(Failure::Refused(format!("plan `{}` is over; `quell case plan {id}` drafts a new one", state.plan.id)));
+        }
+        if !state.plan.gaps.is_empty() && !with_reason {
+            return Err(Failure::Refused(format!("the plan is INCOMPLETE ({}); run it with `--reason`", state.plan.gaps.join("; "))));
+        }
+        let Some(decided) = &state.decided else { return Err(Failure::Stale) };
+        if !decided.never.is_empty() {
+            return Err(Failure::Refused(format!("policy lets nobody run step {:?}; `quell policy explain` says why", decided.never)));
+        }
+        let counts = approval::count(ground.approvals.get(&state.plan.id).into_iter().flatten(), &state.plan.id, &state.digest, now);
+        let missing: Vec<&str> =
+            decided.wanted.iter().filter(|(r, n)| counts.get(r).copied().unwrap_or(0) < **n).map(|(r, _)| r.name()).collect();
+        if !missing.is_empty() {
+            return Err(Failure::Refused(format!(
+                "the plan waits for approval by {}; `quell case why {id}` says who is asked until when",
+                missing.join(", ")
+            )));
+        }
+        let unarmed: Vec<&str> = state
+            .plan
+            .steps
+            .iter()
+            .filter(|s| !ground.installation.is_armed(&s.plane.connector, s.action, now))
+            .map(|s| s.action.name())
+            .collect();
+        if let Some(first) = state.plan.steps.first().filter(|_| !unarmed.is_empty()) {
+            let plane = &first.plane.connector;
+            return Err(Failure::Refused(format!(
+                "`{plane}` only observes; `quell connector arm {plane} --action {} --until TIME` lets it act",
+                unarmed.join(" --action ")
+            )));
+        }
+        Ok(())
+    }
+
+    /// Drafts a new containment by a person's order; open ones it replaces are superseded.
+    pub async fn plan_case(self: &Arc<Self>, caller: &Caller, id: &CaseId) -> Result<(), Failure> {
+        self.may(caller, Verb::PlanCase, Some(id), &[]).await?;
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+            if ground.case.subjects.is_empty() {
+                return Err(Failure::Refused(format!("case `{id}` names nobody on our planes, so there is nothing to plan")));
+            }
+            for state in ground.plans.values().filter(|p| p.is_open() && p.started.is_none()) {
+                let ended = PlanEnded { ended: "superseded".to_owned(), because: "a person drafted another plan".to_owned() };
+                writing.event(StreamId::plan(&state.plan.id), &caller.by(), ended);
+            }
+            for identity in ground.case.subjects.keys() {
+                engine.draft_into(writing, ground, identity, PlanKind::Contain, None, &caller.by())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Drafts the way back. It is decided, approved and run like any plan, with
+    /// no less authority than what it reverses (invariant 7).
+    pub async fn undo(self: &Arc<Self>, caller: &Caller, id: &CaseId, mode: UndoMode) -> Result<PlanId, Failure> {
+        self.may(caller, Verb::Undo, Some(id), &[]).await?;
+        let mut made = None;
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+            let contained = ground
+                .plans
+                .values()
+                .filter(|p| p.plan.kind != PlanKind::Undo && p.started.is_some())
+                .max_by_key(|p| (p.plan.kind == PlanKind::Contain, p.drafted_at));
+            let Some(contained) = contained else {
+                return Err(Failure::Refused(format!("nothing was contained in case `{id}`, so there is nothing to undo")));
+            };
+            if contained.is_open() {
+                return Err(Failure::Refused(format!(
+                    "plan `{}` still runs; deny it first, or wait until it is proved",
+                    contained.plan.id
+                )));
+            }
+            if ground.plans.values().any(|p| p.plan.kind == PlanKind::Undo && p.is_open()) {
+                return Err(Failure::Refused(format!("an undo of case `{id}` is already drafted; `quell case show {id}`")));
+            }
+            let identity = contained.plan.roots.iter().find(|r| r.kind == TargetKind::Identity).map(|r| r.id.clone());
+            let identity = identity.ok_or_else(|| Failure::Damaged("a plan without an identity".to_owned()))?;
+            // Containment belongs to the target: access comes back with the last hold (invariant 9).
+            if let Some(other) = ground.target(&identity).holds.iter().find(|case| *case != id) {
+                return Err(Failure::Refused(format!("case `{other}` holds it contained, too; close that case first, or undo there")));
+            }
+            if mode == UndoMode::Restore {
+                if ground.case.corroboration().secret_exposed {
+                    return Err(Failure::Refused(
+                        "a secret of it was reported exposed, so it is never restored; use `--mode reinstate`".to_owned(),
+                    ));
+                }
+                if !ground.case.is_not_malicious() {
+                    return Err(Failure::Refused(
+                        "restoring needs a recorded verdict `not_malicious` of security operations first".to_owned(),
+                    ));
+                }
+            }
+            let salter = Salter::new(engine.ports.chance.seed());
+            let drafting = engine.drafting(ground, &identity, PlanKind::Undo, Some(&contained.plan.id), &salter)?;
+            let removed: Vec<_> = contained
+                .plan
+                .steps
+                .iter()
+                .filter(|step| step.action == Action::RemoveEntitlement)
+                .flat_map(|step| quell_core::respond::act_targets(contained, step))
+                .collect();
+            let plan = draft::undo(&drafting, mode, &contained.plan, &removed);
+            let (plan, _) = engine.link_plan(writing, ground, plan, &caller.by());
+            made = Some(plan);
+            Ok(())
+        })
+        .await?;
+        made.ok_or(Failure::Stale)
+    }
+}
