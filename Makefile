@@ -32,5 +32,8 @@ audit:
 setup:
 	@tools/setup.sh tests
 
+seeds:
+	@QUELL_SEEDS=$${QUELL_SEEDS:-2000} cargo nextest run -p quell-sim --no-capture -E "test(seeds)"
+
 fmt:
 	@cargo fmt --all

@@ -2,6 +2,8 @@
 # Every test, stage by stage; each stage prints how long it took.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Seeds of the simulator; `make seeds` plays two thousand.
+export QUELL_SEEDS=${QUELL_SEEDS:-150}
 export QUELL_CORPUS=${QUELL_CORPUS:-$PWD/../shared/signals}
 
 stage() {

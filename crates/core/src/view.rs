@@ -221,7 +221,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "credentials": of(TargetKind::Credential), "sessions": of(TargetKind::Session), "entitlements": of(TargetKind::Entitlement),
         "not_looked_at": case.not_looked_at(), "waiting_for": waiting_for(s, now), "plans": plans,
         "chain": [], "notes": case.notes.iter().map(|(text, by, at)| json!({ "untrusted": text.shown(), "by": by, "at": at })).collect::<Vec<_>>(),
-        "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
+        "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
         "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
 }

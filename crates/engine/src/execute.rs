@@ -109,6 +109,7 @@ impl Engine {
     }
 
     /// Asks policy for this very attempt and lets the core clear it.
+    #[expect(clippy::too_many_arguments, reason = "a clearance joins this many things, and only `attempt` asks for it")]
     async fn clearance(
         &self,
         ground: &Ground,

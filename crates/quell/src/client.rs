@@ -130,16 +130,9 @@ impl Client {
             return Ok((status.as_u16(), headers, bytes));
         }
         let reason = status.canonical_reason().unwrap_or("an error").to_lowercase();
-        let mut problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| {
+        let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| {
             Problem::plain(status.as_u16(), &reason, format!("`{}` answered {} ({reason})", self.base, status.as_u16()))
         });
-        if status.as_u16() == 401 {
-            problem = problem.with_next("sign in with `quell login` and set QUELL_TOKEN");
-        }
-        if status.as_u16() == 429 {
-            let wait = headers.get("retry-after").and_then(|v| v.to_str().ok()).unwrap_or("a few");
-            problem = problem.with_next(&format!("try again in {wait} seconds"));
-        }
         Err(Fault::of_server(status.as_u16(), problem))
     }
 

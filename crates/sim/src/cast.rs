@@ -198,7 +198,7 @@ impl Cast {
             let plane = if everywhere || world.chance.percent(40) { None } else { world.chance.pick(&self.planes).cloned() };
             // An act is rare among the calls, so its faults stay open from the start.
             let (from, to, percents): (u64, u64, &[u64]) = if fault.strikes_acts() {
-                (0, until_us, &[20, 50, 90])
+                (0, until_us, &[10, 25, 45])
             } else {
                 let from = world.chance.below(until_us / 2);
                 (from, from + world.chance.between(1_000_000, until_us), &[5, 20, 50])

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Most sessions the intruder keeps on one role.
-const SESSIONS_MAX: usize = 4;
+const SESSIONS_MAX: usize = 3;
 
 /// Everybody beside Quell does what they can right now.
 pub fn act(world: &World) {

@@ -156,10 +156,11 @@ impl Deed {
                 } else {
                     *chance.pick(&["leaked_secret", "anomalous_use"]).unwrap_or(&"leaked_secret")
                 };
-                if with_secret && !sample {
-                    if let Some(role) = hold(&world.truth).role_mut(plane, name) {
-                        role.leaked = true;
-                    }
+                if with_secret
+                    && !sample
+                    && let Some(role) = hold(&world.truth).role_mut(plane, name)
+                {
+                    role.leaked = true;
                 }
                 let bytes = cast.alert(world, plane, name, kind, with_secret.then_some(secret.as_str()), sample);
                 send(world, engine, &cast.sources[source], &bytes).await

@@ -99,6 +99,8 @@ async fn a_session_that_was_told_to_end_and_is_still_there_is_unknown() {
     let pid: i32 = open[0].trim_start_matches("pid:").split('@').next().and_then(|n| n.parse().ok()).expect("a process");
     // Frozen, it takes the signal and does not go: the server's yes is not the end.
     send("-STOP", pid);
+    let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    while !state().contains(") T ") {}
     for target in [session(&open[0]), identity(APP)] {
         let outcome = plane.act(Action::TerminateSessions, &target).await;
         assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");

@@ -107,6 +107,15 @@ macro_rules! events {
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $name),* }
             }
+            /// The event of a type and a body. Straight to the body's own shape: a
+            /// tagged enum would buffer it, and lose numbers that are map keys
+            /// whenever `body` comes before `type`.
+            fn of(name: &str, body: Value) -> Result<Self, serde_json::Error> {
+                match name {
+                    $($name => serde_json::from_value(body).map(Self::$variant),)*
+                    _ => Err(serde::de::Error::custom("an unknown type")),
+                }
+            }
             /// The version of its shape that is written now.
             pub fn version(&self) -> u16 {
                 match self { $(Self::$variant(_) => $version),* }
@@ -247,7 +256,7 @@ pub fn decode(bytes: &[u8], known: &alloc::collections::BTreeMap<String, persona
     let misshapen = |e: serde_json::Error| Undecodable::Misshapen { name: name.clone(), why: e.to_string() };
     let envelope: Envelope = serde_json::from_value(value.clone()).map_err(misshapen)?;
     let body = upcast(&name, version, value.get("body").cloned().unwrap_or_default());
-    let event = serde_json::from_value(json!({ "type": name, "body": body })).map_err(misshapen)?;
+    let event = Event::of(&name, body).map_err(misshapen)?;
     let Envelope { stream, stream_version, prev, at, by, cause } = envelope;
     Ok(Recorded { stream, version: stream_version, prev, at, by, cause, event })
 }

@@ -39,9 +39,15 @@ const CHANGES: &[(&str, Change)] = &[
     ("step plane name", |p| p.steps[0].plane.connector = "pg-other".into()),
     ("step plane settle", |p| p.steps[0].plane.settle_ms = 1),
     ("step selector", |p| p.steps[0].selector = Selector::Every { kind: TargetKind::Identity, identity: identity() }),
-    ("step bounds kinds", |p| drop(p.steps[0].bounds.kinds.insert(TargetKind::Session))),
-    ("step bounds planes", |p| drop(p.steps[0].bounds.planes.insert("pg-other".into()))),
-    ("step bounds identities", |p| drop(p.steps[0].bounds.identities.insert(TargetId::new("t-x")))),
+    ("step bounds kinds", |p| {
+        p.steps[0].bounds.kinds.insert(TargetKind::Session);
+    }),
+    ("step bounds planes", |p| {
+        p.steps[0].bounds.planes.insert("pg-other".into());
+    }),
+    ("step bounds identities", |p| {
+        p.steps[0].bounds.identities.insert(TargetId::new("t-x"));
+    }),
     ("step bounds count", |p| p.steps[0].bounds.count_max += 1),
     ("step bounds reversibility", |p| p.steps[0].bounds.reversible_min = Reversible::No),
     ("step bounds residual", |p| p.steps[0].bounds.residual_seconds_max = 60),

@@ -245,7 +245,3 @@ pub fn decision(allowed: bool) -> Decision {
         deciding: vec!["secops.leaked".into()],
     }
 }
-
-pub fn strings(list: &[(&str, &str)]) -> BTreeMap<String, String> {
-    list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
-}

@@ -222,11 +222,9 @@ impl Engine {
             let Some(contained) = contained else {
                 return Err(Failure::Refused(format!("nothing was contained in case `{id}`, so there is nothing to undo")));
             };
-            if contained.is_open() {
-                return Err(Failure::Refused(format!(
-                    "plan `{}` still runs; deny it first, or wait until it is proved",
-                    contained.plan.id
-                )));
+            // A sweep that waits would cut what is given back.
+            if let Some(open) = ground.plans.values().find(|p| p.plan.kind != PlanKind::Undo && p.is_open()) {
+                return Err(Failure::Refused(format!("plan `{}` is still open; deny it first, or wait until it is proved", open.plan.id)));
             }
             if ground.plans.values().any(|p| p.plan.kind == PlanKind::Undo && p.is_open()) {
                 return Err(Failure::Refused(format!("an undo of case `{id}` is already drafted; `quell case show {id}`")));

@@ -65,6 +65,7 @@ impl Scene {
 /// # Errors
 ///
 /// When something of the demo itself fails.
+#[expect(clippy::disallowed_methods, reason = "the story is told by the machine's clock")]
 pub async fn run(options: Options) -> Result<bool> {
     fs::create_dir_all(&options.out).context("make the output folder")?;
     for old in LEFT {
@@ -222,7 +223,7 @@ async fn play(scene: &Scene, sabotage: Sabotage) -> Result<bool> {
         alerted_at.insert("pg-main/export_job#password".to_owned(), clock::rfc3339(clock::wall()));
         let second = report(scene, &scene.export, "jobs/export.yaml")?;
         scene.tell(&format!("a second report, about export_job, whose plane answers success without effect; case {second}"));
-        let shown = scene.desk.watch(&second, Duration::from_secs(40), |h| scene.tell(&format!("case     {h}")), |c| handed_over(c))?;
+        let shown = scene.desk.watch(&second, Duration::from_secs(40), |h| scene.tell(&format!("case     {h}")), handed_over)?;
         let state = credential(&shown, "pg-main/export_job#password")["state"].as_str().unwrap_or("?").to_owned();
         scene.tell(&format!("the plane said done, the probe said otherwise: {state}, and a person has it"));
         lying = Some(second);
@@ -559,6 +560,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
+#[expect(clippy::disallowed_methods, reason = "the key of a real installation must not be foreseeable")]
 fn fill(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|e| anyhow::anyhow!("no chance: {e}"))
 }

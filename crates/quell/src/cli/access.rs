@@ -57,7 +57,7 @@ pub enum User {
     Create(UserCreate),
 }
 
-/// Make an account
+/// Make an account of a person or of a program
 ///
 /// With --data-dir it works on a stopped server: the way back in, which the
 /// ledger records.

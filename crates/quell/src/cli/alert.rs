@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, Subcommand};
 use hmac::{Hmac, Mac};
 use quell_core::{
-    secret::{FingerprintKey, hex, unhex},
+    secret::{FingerprintKey, hex},
     signal::{Readout, fingerprint},
 };
 use quell_detectors::{AUTO, Builtin, REGISTRY};
@@ -120,7 +120,7 @@ impl Send {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let wait = self.wait.unwrap_or_default().as_secs().min(60);
         if wait > 0 {
-            headers.insert(HeaderName::from_static("prefer"), HeaderValue::from(format_wait(wait)?));
+            headers.insert(HeaderName::from_static("prefer"), format_wait(wait)?);
         }
         if let Some(file) = &self.hmac_key_file {
             headers.insert(HeaderName::from_static("quell-signature"), signature(&local::secret_file(file)?, &bytes)?);
@@ -138,15 +138,14 @@ fn format_wait(seconds: u64) -> Result<HeaderValue, Fault> {
     HeaderValue::from_str(&format!("wait={seconds}")).map_err(|e| Fault::usage(e.to_string()))
 }
 
-/// `t=UNIX,n=NONCE,v1=HEX` over `T.NONCE.` and the body.
+/// `t=UNIX,n=NONCE,v1=HEX` over `T.NONCE.` and the body. The key is used as the
+/// text that it was printed as.
 fn signature(key: &Zeroizing<String>, body: &[u8]) -> Result<HeaderValue, Fault> {
     let at = SystemClock::new().now().as_second();
     let mut chance = [0; 16];
     OsChance.fill(&mut chance);
     let nonce = hex(&chance);
-    let key =
-        Zeroizing::new(unhex(key).ok_or_else(|| Fault::refused("the HMAC key is not hex; give it as `quell source create` printed it"))?);
-    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&key).map_err(|_| Fault::refused("the HMAC key cannot be used"))?;
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key.as_bytes()).map_err(|_| Fault::refused("the HMAC key cannot be used"))?;
     mac.update(format!("{at}.{nonce}.").as_bytes());
     mac.update(body);
     let v1 = hex(&mac.finalize().into_bytes());

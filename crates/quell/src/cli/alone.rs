@@ -46,7 +46,7 @@ impl Alone {
     pub async fn create_user(&self, account: Account<'_>) -> Result<Value, Fault> {
         let roles = account.roles.iter().filter_map(|r| Role::of_name(r)).collect();
         let new = NewUser { name: account.name.to_owned(), email: account.email, roles, human: account.human, password: account.password };
-        let user = self.accounts.create(Some(&By::Automation), new).await.map_err(|e| refused(&e.into()))?;
+        let user = self.accounts.create(Some(&By::Automation), new).await.map_err(|e| refused(&e))?;
         let made = match account.token {
             true => {
                 let (scopes, length) = (USER_SCOPES.map(str::to_owned).to_vec(), SignedDuration::from_hours(24 * TOKEN_DAYS));

@@ -114,13 +114,4 @@ impl Problem {
     pub fn plain(status: u16, title: &str, detail: String) -> Self {
         Self { kind: blank(), title: title.to_owned(), status: Some(status), detail, path: None }
     }
-
-    /// The next move, where the server did not name one.
-    pub fn with_next(mut self, next: &str) -> Self {
-        if !self.detail.contains(next) {
-            let words = if self.detail.is_empty() { &self.title } else { &self.detail };
-            self.detail = format!("{words}; {next}");
-        }
-        self
-    }
 }

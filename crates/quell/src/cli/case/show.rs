@@ -137,7 +137,8 @@ pub fn waiting(wait: &Value) -> String {
 
 fn task(task: &Value) -> String {
     let ended = if task["ended_at"].is_null() { "open".to_owned() } else { format!("ended {}", cell(&task["ended_at"])) };
-    format!("{} {}: {} ({ended})", cell(&task["id"]), cell(&task["owner"]), cell(&task["what"]))
+    let text = if task["untrusted"].is_null() { String::new() } else { format!(": \"{}\"", cell(&task["untrusted"])) };
+    format!("{} {}: {}{text} ({ended})", cell(&task["id"]), cell(&task["owner"]), cell(&task["what"]))
 }
 
 fn owner(owner: &Value) -> String {
@@ -209,7 +210,7 @@ mod tests {
             "plans": [{"id": "p-1", "kind": "contain", "state": "waiting", "digest": "ab", "tier": "contain", "incomplete": ["tokens"], "because": "x",
                 "steps": [{"n": 1, "sentence": "suspend", "state": "waiting", "reversible": "exact", "effective": "now", "approved_by": ["u-1"],
                     "policies": ["iam.x"], "allowed_now": false, "dependents": ["job"], "survives": ["open sessions"]}]}],
-            "tasks": [{"id": "task-1", "owner": "lead", "what": "call", "ended_at": null}],
+            "tasks": [{"id": "task-1", "owner": "lead", "what": "call", "untrusted": "the vendor", "ended_at": null}],
             "verdicts": [{"role": "iam", "verdict": "entitled", "at": "2026-11-23T09:00:00Z"}],
             "notes": [{"untrusted": "hello", "at": "2026-11-23T09:00:00Z"}],
         })

@@ -1,0 +1,121 @@
+//! The description of the API and the API are one.
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::server::Server;
+
+/// Every route that others rest on.
+const ROUTES: &str = "
+POST /setup
+POST /login
+POST /logout
+GET /whoami
+GET /inbox
+GET /users
+POST /users
+POST /tokens
+GET /sources
+POST /sources
+POST /alerts/{source}
+GET /alerts/{id}
+GET /cases
+POST /cases
+GET /cases/{id}
+GET /cases/{id}/why
+GET /cases/{id}/events
+POST /cases/{id}/plan
+POST /cases/{id}/run
+POST /cases/{id}/approve
+POST /cases/{id}/deny
+POST /cases/{id}/exclude
+POST /cases/{id}/verdict
+POST /cases/{id}/note
+POST /cases/{id}/task
+POST /cases/{id}/task/{task}/done
+POST /cases/{id}/lead
+POST /cases/{id}/accept
+POST /cases/{id}/undo
+POST /cases/{id}/close
+POST /cases/{id}/outcome
+POST /cases/{id}/evidence
+GET /connectors
+GET /connectors/check
+POST /connectors/{name}/arm
+POST /connectors/{name}/disarm
+POST /automation/pause
+POST /automation/resume
+POST /inventory
+GET /inventory
+GET /inventory/reach
+GET /policy
+POST /policy/explain
+POST /ledger/checkpoint
+GET /ledger/verify
+GET /stream
+GET /openapi.json";
+
+async fn description(server: &Server) -> Value {
+    let (status, text) = server.page("/api/v1/openapi.json").await;
+    assert_eq!(status, StatusCode::OK);
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[tokio::test]
+async fn the_description_is_the_one_that_was_agreed() {
+    let server = Server::start();
+    let mut description = description(&server).await;
+    assert_eq!(description["openapi"], "3.1.0");
+    // Moves with every release.
+    description["info"]["version"] = "-".into();
+    insta::assert_json_snapshot!("openapi", description);
+}
+
+#[tokio::test]
+async fn every_route_is_described_served_and_shut_to_strangers() {
+    let server = Server::start();
+    let description = description(&server).await;
+    let paths = description["paths"].as_object().expect("paths");
+    for route in ROUTES.trim().lines() {
+        let (method, path) = route.split_once(' ').expect("two words");
+        assert!(paths.get(&format!("/api/v1{path}")).is_some_and(|p| p.get(method.to_lowercase()).is_some()), "{route} is described");
+    }
+    let open = ["/api/v1/setup", "/api/v1/login", "/api/v1/openapi.json", "/healthz", "/readyz", "/metrics"];
+    let mut seen = 0;
+    for (path, methods) in paths {
+        for method in methods.as_object().expect("methods").keys() {
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let known = ROUTES.lines().any(|r| r == format!("{method} {}", path.trim_start_matches("/api/v1")));
+            assert!(known || open.contains(&path.as_str()), "{method} {path} is not in the list of this test");
+            if open.contains(&path.as_str()) {
+                continue;
+            }
+            let filled = path
+                .trim_start_matches("/api/v1")
+                .split('/')
+                .map(|p| if p.starts_with('{') { "x" } else { p })
+                .collect::<Vec<_>>()
+                .join("/");
+            let (status, _) = server.call(method.clone(), &filled, None, None).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+#[tokio::test]
+async fn health_measures_and_wrong_paths_answer() {
+    let server = Server::start();
+    let admin = server.set_up().await;
+    for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/nowhere", 404), ("/api/v1/nowhere", 404)] {
+        assert_eq!(server.page(path).await.0.as_u16(), status, "{path}");
+    }
+    assert_eq!(server.call(Method::DELETE, "/cases", Some(&admin), None).await.0, StatusCode::METHOD_NOT_ALLOWED);
+    let (_, metrics) = server.page("/metrics").await;
+    for wanted in ["quell_http_requests_total", "quell_ledger_events", "quell_events_total{type=\"person_created\"}"] {
+        assert!(metrics.contains(wanted), "{wanted} in {metrics}");
+    }
+    let (status, problem) = server.call(Method::GET, "/cases/C-none", Some(&admin), None).await;
+    assert_eq!((status, problem["type"].as_str()), (StatusCode::NOT_FOUND, Some("about:blank#unknown")));
+}

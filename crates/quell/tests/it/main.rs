@@ -1,0 +1,14 @@
+//! The real binary, driven over its API and its command line.
+
+mod cli_alone;
+mod cli_contained;
+mod cli_run;
+mod cli_server;
+mod http_access;
+mod http_alerts;
+mod http_contained;
+mod http_description;
+mod http_durable;
+mod http_secrets;
+mod http_stream;
+mod server;
