@@ -1,7 +1,7 @@
 //! One small world that the tests share: a plane, an identity with a leaked
 //! password, people, and moments counted in seconds from one morning.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use quell_core::{
     action::{Action, Class},

@@ -149,7 +149,7 @@ async fn a_case_is_opened_judged_and_closed_by_hand() {
     );
     let as_lea = |args: &[&str]| desk.run_as(&lea, args);
     let after = |args: &[&str]| as_lea(&[args, &["--json"]].concat()).ended(0).json();
-    assert_eq!(after(&["case", "lead", id])["lead"].is_string(), true);
+    assert!(after(&["case", "lead", id])["lead"].is_string());
     assert_eq!(after(&["case", "note", id, "called the vendor"])["notes"].as_array().map(Vec::len), Some(1));
     assert_eq!(after(&["case", "verdict", id, "malicious", "--as", "secops"])["verdicts"][0]["verdict"], "malicious");
     let tasks = after(&["case", "task", id, "rotate the copy", "--owner", "iam"])["tasks"].clone();

@@ -17,8 +17,8 @@ POST /users
 POST /tokens
 GET /sources
 POST /sources
-POST /alerts/{source}
-GET /alerts/{id}
+POST /alerts/{name}
+GET /alerts/{name}
 GET /cases
 POST /cases
 GET /cases/{id}

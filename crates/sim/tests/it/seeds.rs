@@ -19,7 +19,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Plays seeds on every core; the first stories of those that failed.
-fn play_all(seeds: std::ops::Range<u64>) -> (Vec<Report>, Vec<Box<Failed>>) {
+fn play_all(seeds: std::ops::Range<u64>) -> (Vec<Report>, Vec<Failed>) {
     let next = AtomicU64::new(seeds.start);
     let (reports, failures) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
@@ -33,7 +33,7 @@ fn play_all(seeds: std::ops::Range<u64>) -> (Vec<Report>, Vec<Box<Failed>>) {
                     }
                     match run_seed(seed) {
                         Ok(report) => reports.lock().expect("no holder panics").push(report),
-                        Err(failed) => failures.lock().expect("no holder panics").push(failed),
+                        Err(failed) => failures.lock().expect("no holder panics").push(*failed),
                     }
                 }
             });
