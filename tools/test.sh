@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Seeds of the simulator; `make seeds` plays two thousand.
-export QUELL_SEEDS=${QUELL_SEEDS:-40}
+export QUELL_SEEDS=${QUELL_SEEDS:-20}
 export QUELL_CORPUS=${QUELL_CORPUS:-$PWD/../shared/signals}
 
 stage() {

@@ -68,13 +68,7 @@ impl Engine {
             _ => None,
         };
         let identity_state = ground.targets.get(&target.identity);
-        // What a plan of ours issued has no past: the identity's former state
-        // speaks of the credential before it.
-        let issued = ground.plans.values().flat_map(|p| &p.plan.steps).any(|step| {
-            matches!(&step.proves, Proves::InUse { credential, .. } | Proves::Reinstated { credential, .. } if credential.id == target.id)
-        });
-        let past = identity_state.filter(|_| !issued).and_then(|t| t.before.clone());
-        let mut before = held.before.clone().or(past);
+        let mut before = held.before.clone().or_else(|| identity_state.and_then(|t| t.before.clone()));
         let before_owner = if held.before.is_some() { &target.id } else { &target.identity };
         let mut before_secrets = BTreeMap::new();
         for (name, blob) in before.iter().flat_map(|b| &b.sealed) {
