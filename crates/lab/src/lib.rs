@@ -51,6 +51,7 @@
 //! of server binaries, `QUELL_LAB_CACHE` another place for the template.
 
 pub mod actor;
+pub mod bench;
 pub mod ca;
 pub mod clock;
 pub mod demo;
