@@ -266,7 +266,7 @@ impl<'a> Driver<'a> {
                 continue;
             }
             let (engine, key) = (self.engine.clone(), job.key.clone());
-            self.running.push(Running { key: job.key, again: None, future: Box::pin(async move { engine.do_job(&key).await }) });
+            self.running.push(Running { key, again: None, future: Box::pin(async move { engine.do_job(&job).await }) });
         }
         if let Ok(Some(next)) = self.world.store.next_due().await {
             let wait = next.duration_since(now).max(SignedDuration::ZERO);

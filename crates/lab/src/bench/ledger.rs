@@ -148,7 +148,8 @@ impl Sides {
             let transaction = self.plain.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut stream = transaction.prepare_cached("INSERT INTO stream (id, name) VALUES (?1, ?2)")?;
-                let mut leaf = transaction.prepare_cached("INSERT INTO leaf (idx, stream, version, hash, bytes) VALUES (?1, ?1, ?2, ?3, ?4)")?;
+                let mut leaf =
+                    transaction.prepare_cached("INSERT INTO leaf (idx, stream, version, hash, bytes) VALUES (?1, ?1, ?2, ?3, ?4)")?;
                 let mut row = transaction.prepare_cached("INSERT INTO lookup (name, key, value) VALUES (?1, ?2, ?3)")?;
                 for one in &batch.leaves {
                     self.plain_next += 1;
@@ -189,7 +190,8 @@ impl Sides {
             rates.push((CALLERS * each) as f64 / watch.elapsed().as_secs_f64());
             raw.1.push(self.raw_rate(CALLERS, each)?);
         }
-        let pair = Pair { value: median(&rates), samples: ROUNDS * CALLERS * each, before: raw.0, after: raw.1, load: (load_before, load()) };
+        let pair =
+            Pair { value: median(&rates), samples: ROUNDS * CALLERS * each, before: raw.0, after: raw.1, load: (load_before, load()) };
         Ok(Row::of("ledger.callers.16", "leaves/s", "append + fdatasync, batch 16", None, Better::Higher, &pair))
     }
 

@@ -163,10 +163,8 @@ fn forget_jobs(append: &mut Append) -> bool {
     // A case that went to rest and waits for its moment: nobody wakes it.
     if append.leaves.is_empty() {
         for job in &mut append.jobs {
-            if let JobChange::Set(set) = job
-                && set.key.starts_with("case/")
-            {
-                *job = JobChange::Done { key: set.key.clone() };
+            if let JobChange::Rest { next, .. } = job {
+                *next = None;
             }
         }
     }
