@@ -6,9 +6,12 @@
 //! goal that is missed is printed and is no failure of the run; a limit program
 //! that does not contain, or a Quell that does not, is.
 
+mod contain;
+mod ingest;
 mod ledger;
 mod measure;
 mod report;
+mod stand;
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -26,7 +29,7 @@ pub struct Options {
 }
 
 /// The names that `ONLY` takes.
-pub const GROUPS: [&str; 1] = ["ledger"];
+pub const GROUPS: [&str; 4] = ["cut", "proved", "ledger", "ingest"];
 
 /// Measures, writes `report.json`, and answers it.
 ///
@@ -39,11 +42,21 @@ pub async fn run(options: Options) -> Result<Report> {
     }
     fs::create_dir_all(&options.out).context("make the output folder")?;
     let wanted = |name: &str| options.only.is_empty() || options.only == name;
-    let mut report = Report { machine: machine(), commit: commit(), rows: Vec::new(), notes: Vec::new(), phases: Vec::new() };
+    let mut report = Report { machine: machine(), commit: commit(), rows: Vec::new(), notes: Vec::new() };
     let work = tempfile::Builder::new().prefix("quell-bench-").tempdir_in(&options.out).context("make a working folder")?;
+    if wanted("cut") {
+        report.rows.extend(contain::run(&options, stand::Proof::Read, work.path()).await?);
+    }
+    if wanted("proved") {
+        report.rows.extend(contain::run(&options, stand::Proof::Login, work.path()).await?);
+    }
+    if wanted("ingest") {
+        report.rows.extend(ingest::run(&options, work.path()).await?);
+    }
     if wanted("ledger") {
         report.rows.extend(ledger::run(work.path()).await?);
     }
+    report.notes.push(format!("containment figures are apart from the declared settle time of {} ms", stand::SETTLE_MS));
     fs::write(options.out.join("report.json"), serde_json::to_vec_pretty(&report)?).context("write report.json")?;
     Ok(report)
 }

@@ -96,16 +96,6 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// What was left out and why; what the figures rest on.
     pub notes: Vec<String>,
-    /// Where the time of one alert goes: medians in milliseconds, in order.
-    pub phases: Vec<Phase>,
-}
-
-/// One stretch of an alert's way.
-#[derive(Clone, Debug, Serialize)]
-pub struct Phase {
-    pub row: &'static str,
-    pub phase: String,
-    pub ms: f64,
 }
 
 impl Report {
@@ -137,12 +127,6 @@ impl Report {
                 "{:<22} {:>11.3} {:<8} {:>11.3}  {:<28} {:>7.3}  {:<9} {:<8} {:.1} -> {:.1}",
                 row.name, row.value, row.unit, row.against_value, row.against, row.ratio, goal, word, row.load_before, row.load_after
             );
-        }
-        if !self.phases.is_empty() {
-            let _ = writeln!(out, "\nwhere an alert's time goes (medians):");
-            for phase in &self.phases {
-                let _ = writeln!(out, "  {:<8} {:>8.3} ms  {}", phase.row, phase.ms, phase.phase);
-            }
         }
         for note in &self.notes {
             let _ = writeln!(out, "note: {note}");
