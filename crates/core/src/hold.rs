@@ -43,6 +43,10 @@ pub struct TargetState {
     /// The last time anybody was seen using it, or a probe did.
     pub last_live_at: Option<Timestamp>,
     pub was_ever_live: bool,
+    /// Events of its stream so far.
+    pub events: u64,
+    /// The version of its stream at which the last probe round stands.
+    pub probed_at: u64,
 }
 
 /// One attempt and what became of it.
@@ -231,6 +235,7 @@ impl TargetState {
     /// The state after one more event of the target's stream.
     pub fn apply(&mut self, event: &crate::event::Event, at: Timestamp) {
         use crate::event::Event;
+        self.events += 1;
         match event {
             Event::HoldPlaced(e) => {
                 self.target.get_or_insert_with(|| e.target.clone());
@@ -243,7 +248,10 @@ impl TargetState {
             }
             Event::AttemptIntended(e) => self.intend(e.cleared.clone(), e.new_secret.clone(), at),
             Event::AttemptEnded(e) => self.conclude(&e.attempt, &e.outcome, e.reason.clone(), at),
-            Event::TargetProbed(e) => self.probed(e.round.clone()),
+            Event::TargetProbed(e) => {
+                self.probed_at = self.events;
+                self.probed(e.round.clone());
+            }
             _ => {}
         }
     }

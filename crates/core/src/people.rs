@@ -174,3 +174,13 @@ impl Default for Limits {
         }
     }
 }
+
+/// The approver role that nobody but these people holds, if there is one: who
+/// could still say yes is protected by that alone (invariant 11).
+pub fn last_approver(all: &[Person], these: &[PersonId]) -> Option<Role> {
+    let holds = |p: &&Person, role: Role| p.human && !p.disabled && p.roles.contains(&role);
+    Role::APPROVERS.into_iter().find(|role| {
+        let mut holders = all.iter().filter(|p| holds(p, *role)).peekable();
+        holders.peek().is_some() && holders.all(|p| these.contains(&p.id))
+    })
+}

@@ -233,7 +233,7 @@ fn holding(s: &Situation<'_>, target: &Target, kind: Option<crate::signal::Crede
         let decisive = round.decisive.and_then(|d| round.observations.get(d as usize));
         json!({ "probe": decisive.map(|o| o.class), "liveness": round.proved.liveness, "strength": round.proved.strength, "vantage": decisive.map(|o| o.vantage.clone()),
             "control": decisive.and_then(|o| o.control.as_ref()).map(|c| json!({ "what": c.what, "alive": c.alive })), "reason": round.proved.reason,
-            "at": decisive.map_or(round.at, |o| o.started_at), "event": Value::Null })
+            "at": decisive.map_or(round.at, |o| o.started_at), "event": format!("target/{}@{}", target.id, held.probed_at) })
     });
     let fingerprint = s
         .case
@@ -270,8 +270,20 @@ fn plan(s: &Situation<'_>, state: &PlanState) -> Value {
         "wanted": state.decided.as_ref().map(|d| d.wanted.iter().map(|(r, n)| json!({ "role": r.name(), "people": n })).collect::<Vec<_>>()),
         "approvals": given.iter().map(|a| json!({ "id": a.id, "by": a.by, "role": a.role.name(), "at": a.at, "until": a.until, "used": a.used_by.is_some() })).collect::<Vec<_>>(),
         "started_at": state.started.as_ref().map(|x| x.at), "ended_at": state.ended.as_ref().map(|(at, _)| at), "because": state.ended.as_ref().map(|(_, why)| why.clone()),
-        "paused": state.paused, "steps": steps,
+        "paused": state.paused, "left_out": left_out(s, state), "steps": steps,
     })
+}
+
+/// What an undo does not give back although the plan it reverses took it away:
+/// permissions that came after the incident had begun (invariant 7).
+fn left_out(s: &Situation<'_>, state: &PlanState) -> Vec<String> {
+    let Some(parent) = state.plan.parent.as_ref().filter(|_| state.plan.undo.is_some()).and_then(|p| s.plans.get(&p.plan)) else {
+        return Vec::new();
+    };
+    let given_back =
+        |t: &Target| state.plan.steps.iter().any(|st| matches!(&st.selector, Selector::Exactly { target } if target.id == t.id));
+    let taken = parent.plan.steps.iter().filter(|st| st.action == crate::action::Action::RemoveEntitlement);
+    taken.flat_map(|st| act_targets(parent, st)).filter(|t| !given_back(t)).map(|t| t.reference()).collect()
 }
 
 fn step(s: &Situation<'_>, state: &PlanState, step: &Step) -> Value {

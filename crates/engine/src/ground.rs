@@ -12,7 +12,7 @@ use quell_core::{
     hold::TargetState,
     id::{CaseId, PersonId, PlanId, StreamId, TargetId},
     inventory::{self, Object, OwnerRole},
-    people::{Installation, Limits, Person},
+    people::{self, Installation, Limits, Person},
     personal::Salter,
     respond::Situation,
     signal::IdentityKind,
@@ -276,6 +276,11 @@ impl Engine {
         let protected = connector
             .and_then(|c| c.protected(&native))
             .or_else(|| known.as_ref().and_then(|i| i.protected).filter(|p| *p).map(|_| "the inventory says it is protected".to_owned()));
+        let protected = match protected {
+            None if !entangled.is_empty() => people::last_approver(&self.people().await?, &entangled)
+                .map(|role| format!("nobody else who may approve as {} is left", role.in_words())),
+            other => other,
+        };
         let facts = IdentityFacts {
             id: identity.id.to_string(),
             plane: identity.plane.clone(),

@@ -159,28 +159,12 @@ impl Engine {
         writing.event(StreamId::target(&target.id), &By::Automation, TargetProbed { round, blobs: Vec::new() });
         self.post(desk, writing).await?;
 
-        // A control that fails after an act is collateral until shown otherwise:
-        // reversible steps that did not run yet wait for the lead.
+        // A control that fails after an act is collateral until shown otherwise.
         if controls_failed
             && !was_live
-            && let Some((plan, state)) = plan.zip(state).filter(|(_, s)| s.paused.is_none())
+            && let Some((plan, _)) = plan.zip(state).filter(|(_, s)| s.paused.is_none())
         {
-            let mut pausing = Writing::because(plan.as_str());
-            let because = "the control identity stopped working after an act".to_owned();
-            let lead_decides = state.plan.tier >= quell_core::plan::Tier::Contain && ground.case.lead.is_some();
-            if lead_decides {
-                self.task_for(
-                    &mut pausing,
-                    ground,
-                    plan,
-                    n,
-                    quell_core::decision::Role::Lead,
-                    format!("{because}; pause or undo the plan"),
-                );
-            } else {
-                pausing.event(StreamId::plan(plan), &By::Automation, quell_core::event::PlanPaused { because });
-            }
-            self.post(desk, pausing).await?;
+            return self.pause_for(ground, desk, plan, n, "the control identity stopped working after an act").await;
         }
         Ok(Progress::Changed)
     }

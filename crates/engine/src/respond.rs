@@ -102,9 +102,7 @@ impl Engine {
                 self.note(desk, plan.as_str(), StreamId::plan(plan), event).await
             }
             Move::HandOver { plan, step, because } => self.hand_over(ground, desk, plan, *step, because).await,
-            Move::Pause { plan, because } => {
-                self.note(desk, plan.as_str(), StreamId::plan(plan), PlanPaused { because: because.clone() }).await
-            }
+            Move::Pause { plan, step, because } => self.pause_for(ground, desk, plan, *step, because).await,
             Move::EndPlan { plan, ended, because } => {
                 let mut writing = Writing::because(plan.as_str());
                 writing.event(StreamId::plan(plan), &By::Automation, PlanEnded { ended: (*ended).to_owned(), because: because.clone() });
@@ -408,6 +406,38 @@ impl Engine {
         let task = TaskId::from_chance(self.ports.chance.id());
         let added = TaskAdded { task, plan: Some(plan.clone()), step, owner, what, text: None };
         writing.event(StreamId::case(&ground.case.id), &By::Automation, added);
+    }
+
+    /// Somebody who must keep working stopped after an act: reversible steps that did
+    /// not run yet wait, or the lead decides whether they do; the lead and the
+    /// business owners are told either way.
+    pub(crate) async fn pause_for(
+        self: &Arc<Self>,
+        ground: &Ground,
+        desk: &mut Desk,
+        plan: &PlanId,
+        step: Option<u16>,
+        because: &str,
+    ) -> Result<Progress, Failure> {
+        let state = plan_of(ground, plan)?;
+        let mut writing = Writing::because(plan.as_str());
+        if respond::pauses_by_itself(&ground.situation(), state) {
+            writing.event(StreamId::plan(plan), &By::Automation, PlanPaused { because: because.to_owned() });
+        } else {
+            self.task_for(&mut writing, ground, plan, step, Role::Lead, format!("{because}; pause or undo the plan"));
+        }
+        self.post(desk, writing).await?;
+        let headline = quell_core::view::headline(&ground.situation(), self.ports.clock.now());
+        let lead = ground.case.lead.as_ref().map_or_else(|| Role::Lead.name().to_owned(), ToString::to_string);
+        for to in [lead, Role::BusinessOwner.name().to_owned()] {
+            desk.tell(Message {
+                id: format!("collateral/{plan}/{}/{to}", step.unwrap_or_default()),
+                to,
+                headline: headline.clone(),
+                pages: true,
+            });
+        }
+        Ok(Progress::Changed)
     }
 
     fn page(&self, ground: &Ground, desk: &mut Desk, target: &TargetId) {

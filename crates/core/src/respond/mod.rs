@@ -5,6 +5,7 @@
 //! intent without an outcome is read before anything is repeated (invariant 6),
 //! and every wait has an end at which a named person gets it (invariant 18).
 
+mod collateral;
 mod plan;
 mod prove;
 mod question;
@@ -17,6 +18,7 @@ use alloc::{
     vec::Vec,
 };
 
+pub use collateral::{CONSUMER_FAILS, pauses_by_itself};
 pub use prove::proof_targets;
 pub use question::{principal_of, question};
 pub use step::act_targets;
@@ -104,8 +106,10 @@ pub enum Move {
         step: u16,
         because: String,
     },
+    /// Somebody who must keep working stopped: what is reversible waits.
     Pause {
         plan: PlanId,
+        step: Option<u16>,
         because: String,
     },
     EndPlan {

@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Move, Next, Situation, step};
+use super::{Move, Next, Situation, collateral, step};
 use crate::{
     approval,
     course::{Decided, PlanState},
@@ -73,6 +73,9 @@ fn waiting(s: &Situation<'_>, state: &PlanState, decided: &Decided, now: Timesta
 }
 
 fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next) {
+    if collateral::moves(s, state, now, next) {
+        return;
+    }
     for step in &state.plan.steps {
         if state.course(step.n).ended.is_none() {
             step::moves(s, state, step, now, next);
@@ -99,7 +102,9 @@ fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next
             }
             let loose = loose_ends(s, &root.id);
             let swept = s.plans.values().any(|p| p.plan.kind == PlanKind::Sweep && p.is_open() && p.plan.identities().contains(&root.id));
-            if !loose.is_empty() && !swept && state.plan.kind != PlanKind::Sweep {
+            // What people took out of a plan is theirs: no sweep puts it back in.
+            let left_out = |t: &&Target| s.plans.values().any(|p| p.excluded.contains(&t.id) || p.excluded.contains(&t.identity));
+            if loose.iter().any(|t| !left_out(t)) && !swept && state.plan.kind != PlanKind::Sweep {
                 next.moves.push(Move::Draft { identity: root.id.clone(), kind: PlanKind::Sweep, parent: Some(state.plan.id.clone()) });
             }
         }

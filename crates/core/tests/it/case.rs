@@ -199,3 +199,52 @@ fn two_plans_of_one_case_ask_their_own_people() {
     assert_eq!(case.asked.len(), 2, "the second question does not unask the first");
     assert_eq!(case.id, case_id());
 }
+
+#[test]
+fn whom_one_sender_alone_names_is_contested_and_whom_two_name_is_a_subject() {
+    let ida = person("ida");
+    for (name, possession, senders, contested) in [
+        ("one sender, an identifier alone", false, &["src-a"][..], true),
+        ("the alert carried the secret", true, &["src-a"], false),
+        ("a second sender says so", false, &["src-a", "src-b"], false),
+    ] {
+        let mut found = finding("f-1", "src-a");
+        found.senders = senders.iter().map(|s| quell_core::id::SourceId::new(*s)).collect();
+        if let Some(resolved) = &mut found.resolved {
+            resolved.possession = possession;
+        }
+        let mut case = Case::opened(&opened(found), at(0));
+        case.apply(
+            &Event::CaseEnriched(quell_core::event::CaseEnriched { entangled: vec![ida.clone()], ..enriched() }),
+            &By::Automation,
+            at(1),
+        );
+        assert_eq!((case.contested().contains(&ida), case.entangled().contains(&ida)), (contested, !contested), "{name}");
+    }
+}
+
+#[test]
+fn whoever_alone_could_still_say_yes_is_protected() {
+    let people = |rows: &[(&str, Role, bool)]| -> Vec<quell_core::people::Person> {
+        let made = |(name, role, disabled): &(&str, Role, bool)| {
+            let created = quell_core::event::PersonCreated {
+                person: person(name),
+                name: salter().commit(*name),
+                email: None,
+                roles: vec![*role],
+                human: true,
+                name_key: (*name).into(),
+                email_key: None,
+                password: None,
+            };
+            quell_core::people::Person { disabled: *disabled, ..quell_core::people::Person::created(&created, at(0)) }
+        };
+        rows.iter().map(made).collect()
+    };
+    let last = |rows: &[(&str, Role, bool)]| quell_core::people::last_approver(&people(rows), &[person("ida")]);
+    assert_eq!(last(&[("ida", Role::Iam, false), ("sam", Role::Secops, false)]), Some(Role::Iam));
+    assert_eq!(last(&[("ida", Role::Iam, false), ("ian", Role::Iam, false)]), None, "another one is left");
+    assert_eq!(last(&[("ida", Role::Iam, false), ("ian", Role::Iam, true)]), Some(Role::Iam), "who is disabled says nothing");
+    assert_eq!(last(&[("ida", Role::Auditor, false)]), None, "an auditor approves nothing");
+    assert_eq!(last(&[("sam", Role::Secops, false)]), None);
+}

@@ -16,7 +16,7 @@ use quell_core::{
     draft,
     event::{
         ApprovalGiven, AttemptEnded, AttemptIntended, By, CaseAdvanced, ConnectorArmed, Event, HoldPlaced, PeopleAsked, PlanDecided,
-        PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanLinked, PlanStarted, Preview, StepEnded, TargetsFound, TaskAdded,
+        PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanLinked, PlanPaused, PlanStarted, Preview, StepEnded, TargetsFound, TaskAdded,
     },
     hold::{Round, TargetState},
     id::{AttemptId, PlanId, StreamId, TargetId, TaskId},
@@ -37,6 +37,8 @@ pub struct Plane {
     /// Sessions that a login in flight adds at the next enumerations.
     pub late: Vec<u32>,
     pub reissued: bool,
+    /// The consumer stops working once the old login is locked.
+    pub consumer_fails: bool,
     /// Answers success and changes nothing.
     pub lies: bool,
     /// Answers nothing that anybody can judge.
@@ -59,7 +61,7 @@ pub struct World {
     pub now: Timestamp,
     /// What was done, in one word each.
     pub told: Vec<String>,
-    asked: BTreeSet<String>,
+    asked: BTreeMap<String, u32>,
     count: u32,
 }
 
@@ -74,12 +76,21 @@ impl World {
             installation: Installation::default(),
             limits: Limits::default(),
             planes: BTreeSet::from([PLANE.to_owned()]),
-            plane: Plane { locked: false, sessions: vec![1], late: vec![], reissued: false, lies: false, mute: false, outcomes: vec![] },
+            plane: Plane {
+                locked: false,
+                sessions: vec![1],
+                late: vec![],
+                reissued: false,
+                consumer_fails: false,
+                lies: false,
+                mute: false,
+                outcomes: vec![],
+            },
             wanted: Approvals::new(),
             drafting: Drafting::default(),
             now: at(0),
             told: vec![],
-            asked: BTreeSet::new(),
+            asked: BTreeMap::new(),
             count: 0,
         };
         world.arm();
@@ -144,7 +155,9 @@ impl World {
                 self.count += 1;
                 assert!(self.count < 400, "no end: {:#?}", self.told);
                 let asked = format!("{due:?}");
-                assert!(self.asked.insert(asked), "asked twice without a wait between: {due:?}\n{:#?}", self.told);
+                let times = self.asked.entry(asked).or_insert(0);
+                *times += 1;
+                assert!(*times < 4, "asked again and again without a wait between: {due:?}\n{:#?}", self.told);
                 self.tell(&due);
                 self.carry_out(due);
                 self.now = after_millis(self.now, 2);
@@ -193,6 +206,7 @@ impl World {
             Move::EndPlan { ended, .. } => format!("plan {ended}"),
             Move::Draft { kind, .. } => format!("draft {kind:?}"),
             Move::AskPeople { escalation, .. } => format!("ask {escalation}"),
+            Move::Pause { .. } => "pause".to_owned(),
             Move::Advance { stage } => format!("{stage:?}"),
             Move::Enumerate { step, .. } => format!("enumerate {step}"),
             Move::Enrich { .. } => "enrich".to_owned(),
@@ -281,6 +295,7 @@ impl World {
             Move::EndStep { plan, step, ended, because } => self.on_plan(&plan, StepEnded { step, ended: ended.into(), because }),
             Move::HandOver { plan, step, because } => self.hand_over(&plan, step, because),
             Move::EndPlan { plan, ended, because } => self.on_plan(&plan, PlanEnded { ended: ended.into(), because }),
+            Move::Pause { plan, because, .. } => self.on_plan(&plan, PlanPaused { because }),
             Move::Advance { stage } => self.on_case(CaseAdvanced { stage }),
             other => panic!("nobody drives {other:?}"),
         }
@@ -443,7 +458,15 @@ impl World {
         if !self.case.linked.iter().any(|(t, _)| t.id == target.id) {
             self.on_case(quell_core::event::TargetLinked { target: target.clone(), credential_kind: None, because: "issued".into() });
         }
-        let round = Round { case: case_id(), plan: None, observations, proved, decisive, in_use: issued.then_some(true), at };
+        let round = Round {
+            case: case_id(),
+            plan: None,
+            observations,
+            proved,
+            decisive,
+            in_use: issued.then_some(!(self.plane.consumer_fails && self.plane.locked)),
+            at,
+        };
         self.on_target(&target.id, quell_core::event::TargetProbed { round, blobs: vec![] });
     }
 }

@@ -38,20 +38,19 @@ fn a_corroborated_leak_goes_from_detected_to_proven() {
             "attempt 1 billing_app",
             "enumerate 2",
             "attempt 2 pid:1@1",
-            "enumerate 2",
-            "enumerate 2",
-            "attempt 3 billing_app#password",
-            "probe billing_app#password",
-            "step 1 proved",
-            "probe pid:1@1",
-            "step 2 proved",
-            "probe billing_app#password",
-            "step 3 proved",
-            "enrich",
-            "plan proved",
             "Triaged",
             "Decided",
             "Acted",
+            "enumerate 2",
+            "enumerate 2",
+            "attempt 3 billing_app#password",
+            "probe pid:1@1",
+            "step 2 proved",
+            "probe billing_app#password",
+            "step 1 proved",
+            "step 3 proved",
+            "enrich",
+            "plan proved",
             "Proven",
         ][..]
             .iter()
@@ -70,7 +69,7 @@ fn a_corroborated_leak_goes_from_detected_to_proven() {
 fn contained(change: impl FnOnce(&mut World)) -> World {
     let mut world = World::new();
     change(&mut world);
-    world.run(120);
+    world.run(400);
     world
 }
 
@@ -111,7 +110,8 @@ fn an_unknown_outcome_is_read_before_anything_is_repeated() {
     for outcome in ["crash", "unknown"] {
         let world = contained(|w| w.plane.outcomes = vec![outcome]);
         let first = world.told.iter().position(|t| t == "attempt 1 billing_app").expect("an attempt");
-        assert_eq!(world.told[first + 1], "read", "{outcome}: {:?}", world.told);
+        let next = world.told[first + 1..].iter().find(|t| !matches!(t.as_str(), "Triaged" | "Decided" | "Acted"));
+        assert_eq!(next.map(String::as_str), Some("read"), "{outcome}: {:?}", world.told);
         assert_eq!(world.says("attempt 1"), 1, "{outcome}: it took, so it is not repeated");
         assert_eq!(world.says("read"), 1);
     }
@@ -120,7 +120,7 @@ fn an_unknown_outcome_is_read_before_anything_is_repeated() {
 #[test]
 fn a_plan_that_lies_is_tried_three_times_and_then_left_to_people() {
     let mut world = contained(|w| w.plane.lies = true);
-    assert_eq!(world.says("attempt 1"), 3);
+    assert_eq!(world.says("attempt 1"), 6, "three times in the plan and three in its sweep");
     let (plans, pages) = (world.plans.len(), world.says("page"));
     world.run(7200);
     assert_eq!((world.plans.len(), world.says("page")), (plans, pages), "no plan after plan: {:#?}", world.told);
@@ -136,7 +136,7 @@ fn people_are_awaited_heard_or_passed_by() {
         world
     };
     let mut world = asking();
-    check("asked once", &mut world, 60, &["enrich", "draft Contain", "decide", "Triaged", "ask 0"][..].to_vec().as_slice());
+    check("asked once", &mut world, 60, &["enrich", "draft Contain", "decide", "ask 0", "Triaged"][..].to_vec().as_slice());
     world.approve("ada", Role::Iam);
     world.run(60);
     assert_eq!(world.says("start"), 0, "one of two");
@@ -198,6 +198,29 @@ fn the_consumer_moves_before_the_old_credential_is_cut() {
     let position = |word: &str| world.told.iter().position(|t| t.starts_with(word)).unwrap_or_else(|| panic!("{word}: {:?}", world.told));
     assert!(position("attempt 1") < position("step 1 proved") && position("step 1 proved") < position("attempt 2"));
     assert_eq!(world.only_plan().stage, PlanStage::Proved);
+}
+
+#[test]
+fn a_consumer_that_fails_after_an_act_pauses_what_is_reversible() {
+    let moved = |fails: bool| {
+        let mut world = World::new();
+        world.drafting.subject.rotation = failover();
+        world.drafting.subject.consumers = vec![Consumer { name: salter().commit("job"), criticality: None, reads_from: None }];
+        world.plane.consumer_fails = fails;
+        world.run(20);
+        world
+    };
+    let fine = moved(false);
+    assert_eq!((fine.says("pause"), fine.only_plan().paused.as_deref()), (0, None), "{:?}", fine.told);
+
+    let world = moved(true);
+    assert_eq!(world.only_plan().paused.as_deref(), Some(quell_core::respond::CONSUMER_FAILS), "{:?}", world.told);
+    // The lock came before it was noticed; the reversible rest waits.
+    let (lock, pause) =
+        (world.told.iter().position(|t| t.starts_with("attempt 2")), world.told.iter().position(|t| t.starts_with("pause")));
+    assert!(lock.is_some() && lock < pause, "{:?}", world.told);
+    assert_eq!(world.says("attempt 4"), 0, "{:?}", world.told);
+    assert!(world.case.lead.is_none() && quell_core::respond::pauses_by_itself(&world.situation(), world.only_plan()));
 }
 
 #[test]

@@ -46,12 +46,13 @@ impl Engine {
                 return Err(refuse(approval::NotEligible::NotWaiting(stage)));
             }
             let person = self.person(&caller.id).await?.ok_or_else(|| Failure::Unknown("such account".to_owned()))?;
+            let contested = ground.case.contested().contains(&caller.id);
             let candidate = Candidate {
                 id: caller.id.clone(),
                 roles: person.roles.clone(),
                 since: person.since.clone(),
                 entangled: ground.case.entangled().contains(&caller.id),
-                contested: false,
+                contested,
                 proposer: state.drafted_by == caller.by(),
                 is_person: person.human && caller.signed_in,
             };
@@ -71,7 +72,7 @@ impl Engine {
                 role,
                 at: now,
                 until: after(now, state.plan.valid_seconds),
-                contested: false,
+                contested,
                 used_by: None,
             };
             let mut writing = Writing::because(id.as_str());
@@ -262,7 +263,13 @@ impl Engine {
                 .steps
                 .iter()
                 .filter(|step| step.action == Action::RemoveEntitlement)
-                .flat_map(|step| quell_core::respond::act_targets(contained, step))
+                .flat_map(|step| {
+                    // What was not there when the plan was drafted was granted during the
+                    // incident: it is shown and not given back (invariant 7).
+                    let before = contained.preview.targets.get(&step.n).cloned().unwrap_or_default();
+                    let taken = quell_core::respond::act_targets(contained, step);
+                    taken.into_iter().filter(move |t| before.iter().any(|b| b.id == t.id))
+                })
                 .collect();
             let plan = draft::undo(&drafting, mode, &contained.plan, &removed);
             let (plan, _) = engine.link_plan(writing, ground, plan, &caller.by());

@@ -144,9 +144,13 @@ fn serve(options: &Options, dir: &Path, roles: &[Login]) -> Result<(Desk, String
     let mut desk = Desk::open(&options.quell, dir, &dir.join("server.log"))?;
     desk.person("pat", &["platform_owner"])?;
     desk.json("ada", &["source", "create", "scanner", "--detector", "quell", "--system", "pg-main"])?;
-    let made = desk.json("ada", &["token", "create", "waiter", "--source", "scanner", "--scope", "alerts:write", "--scope", "cases:read"])?;
+    let made =
+        desk.json("ada", &["token", "create", "waiter", "--source", "scanner", "--scope", "alerts:write", "--scope", "cases:read"])?;
     let sender = made["token"].as_str().context("no token")?.to_owned();
-    let mut lines = format!("{}\n", json!({ "type": "system", "id": "pg-main", "kind": "postgresql", "environment": "production", "criticality": "normal" }));
+    let mut lines = format!(
+        "{}\n",
+        json!({ "type": "system", "id": "pg-main", "kind": "postgresql", "environment": "production", "criticality": "normal" })
+    );
     for role in roles {
         let id = format!("pg-main/{}", role.user);
         let identity = json!({ "type": "identity", "id": id, "kind": "service_account", "name": role.user, "environment": "production", "criticality": "normal", "shared": false });

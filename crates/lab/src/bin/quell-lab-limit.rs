@@ -88,7 +88,9 @@ struct Honest {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow::anyhow!("a provider of cryptography is there already"))?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a provider of cryptography is there already"))?;
     let tls = dial::trusting_file(&args.place.ca)?;
     let secret = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()));
     let (own, control, superuser) = (secret(&args.secret_file)?, secret(&args.control_file)?, secret(&args.superuser_file)?);
@@ -183,12 +185,10 @@ async fn contain_honestly(State(limit): State<Arc<Limit>>, body: Bytes) -> Answe
     plane.client.query(&plane.rotate, &[role, &order.verifier]).await.map_err(failed)?;
     limit.log.append(vec![b'o'; LEAF]).await?;
     tokio::time::sleep(limit.settle).await;
-    let (leaked, control) = (limit.place.config(role, &order.secret, "limit"), limit.place.config("quell_control", &limit.control, "limit"));
-    let (read, refused, alive) = tokio::join!(
-        plane.client.query(&plane.look, &of_role),
-        dial::dial(&leaked, &limit.tls),
-        dial::dial(&control, &limit.tls),
-    );
+    let (leaked, control) =
+        (limit.place.config(role, &order.secret, "limit"), limit.place.config("quell_control", &limit.control, "limit"));
+    let (read, refused, alive) =
+        tokio::join!(plane.client.query(&plane.look, &of_role), dial::dial(&leaked, &limit.tls), dial::dial(&control, &limit.tls),);
     read.map_err(failed)?;
     if refused.is_ok() || alive.is_err() {
         return Err((StatusCode::CONFLICT, "the login was not refused while the control was alive".to_owned()));
@@ -200,7 +200,11 @@ async fn contain_honestly(State(limit): State<Arc<Limit>>, body: Bytes) -> Answe
 /// About as many bytes as the events of one append.
 const LEAF: usize = 3_000;
 
-async fn ingest(State(limit): State<Arc<Limit>>, headers: HeaderMap, body: Bytes) -> Result<(StatusCode, Json<Value>), (StatusCode, String)> {
+async fn ingest(
+    State(limit): State<Arc<Limit>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), (StatusCode, String)> {
     let bearer = headers.get("authorization").and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default();
     if quell_core::secret::sha256(bearer.as_bytes()) != limit.token_hash {
         return Err((StatusCode::UNAUTHORIZED, "the token is not known".to_owned()));
