@@ -1,5 +1,6 @@
 //! Detectors through their one door: bytes in, signals out.
 
+mod acceptance;
 mod corpus;
 mod credential;
 mod every_message;
