@@ -5,16 +5,19 @@
 //! cannot read it hands back as unreadable, with a reason in our own words that
 //! quotes nothing of the input. Nothing is invented: a message that names no
 //! identity gives a signal without one, and a secret leaves only as a `Secret`.
-//! Reading order: `json` (records), `field` (values), `time`, `credential`,
-//! `reading` (the answer), then the detectors.
+//! Reading order: `json` (documents), `record` (what they wrap), `field`
+//! (values), `time`, `credential`, `statement` (what one record says), `reading`
+//! (the answer), then the detectors, by what they watch.
 
 mod credential;
 mod field;
-pub mod gitleaks;
 mod json;
 pub mod ocsf;
 pub mod quell;
 mod reading;
+mod record;
+pub mod scanner;
+mod statement;
 pub mod time;
 
 use std::ops::ControlFlow;
@@ -26,7 +29,10 @@ use quell_core::{
 use quell_engine::port::Detectors;
 use serde_json::Value;
 
-use crate::json::Found;
+use crate::{
+    json::Found,
+    scanner::{detect_secrets, gitguardian, github_secret_scanning, gitleaks, trufflehog},
+};
 
 /// The name that asks for recognition instead of naming a detector.
 pub const AUTO: &str = "auto";
@@ -44,10 +50,15 @@ pub struct Detector {
 }
 
 /// Every detector that is built in, sorted by name. `auto` asks them in this order.
+#[rustfmt::skip]
 pub const REGISTRY: &[Detector] = &[
+    Detector { name: detect_secrets::NAME, reads: detect_secrets::READS, read: detect_secrets::read, recognises: detect_secrets::recognises },
+    Detector { name: gitguardian::NAME, reads: gitguardian::READS, read: gitguardian::read, recognises: gitguardian::recognises },
+    Detector { name: github_secret_scanning::NAME, reads: github_secret_scanning::READS, read: github_secret_scanning::read, recognises: github_secret_scanning::recognises },
     Detector { name: gitleaks::NAME, reads: gitleaks::READS, read: gitleaks::read, recognises: gitleaks::recognises },
     Detector { name: ocsf::NAME, reads: ocsf::READS, read: ocsf::read, recognises: ocsf::recognises },
     Detector { name: quell::NAME, reads: quell::READS, read: quell::read, recognises: quell::recognises },
+    Detector { name: trufflehog::NAME, reads: trufflehog::READS, read: trufflehog::read, recognises: trufflehog::recognises },
 ];
 
 /// The registry behind the engine's port.
