@@ -17,6 +17,7 @@ pub mod quell;
 mod reading;
 mod record;
 pub mod scanner;
+pub mod sign_in;
 mod statement;
 pub mod time;
 
@@ -32,6 +33,7 @@ use serde_json::Value;
 use crate::{
     json::Found,
     scanner::{detect_secrets, gitguardian, github_secret_scanning, gitleaks, trufflehog},
+    sign_in::{auth0, duo, entra, keycloak, okta, onelogin, ssf_caep},
 };
 
 /// The name that asks for recognition instead of naming a detector.
@@ -52,12 +54,19 @@ pub struct Detector {
 /// Every detector that is built in, sorted by name. `auto` asks them in this order.
 #[rustfmt::skip]
 pub const REGISTRY: &[Detector] = &[
+    Detector { name: auth0::NAME, reads: auth0::READS, read: auth0::read, recognises: auth0::recognises },
     Detector { name: detect_secrets::NAME, reads: detect_secrets::READS, read: detect_secrets::read, recognises: detect_secrets::recognises },
+    Detector { name: duo::NAME, reads: duo::READS, read: duo::read, recognises: duo::recognises },
     Detector { name: gitguardian::NAME, reads: gitguardian::READS, read: gitguardian::read, recognises: gitguardian::recognises },
     Detector { name: github_secret_scanning::NAME, reads: github_secret_scanning::READS, read: github_secret_scanning::read, recognises: github_secret_scanning::recognises },
     Detector { name: gitleaks::NAME, reads: gitleaks::READS, read: gitleaks::read, recognises: gitleaks::recognises },
+    Detector { name: keycloak::NAME, reads: keycloak::READS, read: keycloak::read, recognises: keycloak::recognises },
+    Detector { name: entra::NAME, reads: entra::READS, read: entra::read, recognises: entra::recognises },
     Detector { name: ocsf::NAME, reads: ocsf::READS, read: ocsf::read, recognises: ocsf::recognises },
+    Detector { name: okta::NAME, reads: okta::READS, read: okta::read, recognises: okta::recognises },
+    Detector { name: onelogin::NAME, reads: onelogin::READS, read: onelogin::read, recognises: onelogin::recognises },
     Detector { name: quell::NAME, reads: quell::READS, read: quell::read, recognises: quell::recognises },
+    Detector { name: ssf_caep::NAME, reads: ssf_caep::READS, read: ssf_caep::read, recognises: ssf_caep::recognises },
     Detector { name: trufflehog::NAME, reads: trufflehog::READS, read: trufflehog::read, recognises: trufflehog::recognises },
 ];
 
