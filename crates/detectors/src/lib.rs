@@ -13,6 +13,7 @@ mod credential;
 mod field;
 mod json;
 pub mod ocsf;
+pub mod platform;
 pub mod quell;
 mod reading;
 mod record;
@@ -32,6 +33,7 @@ use serde_json::Value;
 
 use crate::{
     json::Found,
+    platform::{ai_platform, github_audit, teleport, vault_audit},
     scanner::{detect_secrets, gitguardian, github_secret_scanning, gitleaks, trufflehog},
     sign_in::{auth0, duo, entra, keycloak, okta, onelogin, ssf_caep},
 };
@@ -54,12 +56,15 @@ pub struct Detector {
 /// Every detector that is built in, sorted by name. `auto` asks them in this order.
 #[rustfmt::skip]
 pub const REGISTRY: &[Detector] = &[
+    Detector { name: ai_platform::NAME, reads: ai_platform::READS, read: ai_platform::read, recognises: ai_platform::recognises },
     Detector { name: auth0::NAME, reads: auth0::READS, read: auth0::read, recognises: auth0::recognises },
     Detector { name: detect_secrets::NAME, reads: detect_secrets::READS, read: detect_secrets::read, recognises: detect_secrets::recognises },
     Detector { name: duo::NAME, reads: duo::READS, read: duo::read, recognises: duo::recognises },
     Detector { name: gitguardian::NAME, reads: gitguardian::READS, read: gitguardian::read, recognises: gitguardian::recognises },
+    Detector { name: github_audit::NAME, reads: github_audit::READS, read: github_audit::read, recognises: github_audit::recognises },
     Detector { name: github_secret_scanning::NAME, reads: github_secret_scanning::READS, read: github_secret_scanning::read, recognises: github_secret_scanning::recognises },
     Detector { name: gitleaks::NAME, reads: gitleaks::READS, read: gitleaks::read, recognises: gitleaks::recognises },
+    Detector { name: vault_audit::NAME, reads: vault_audit::READS, read: vault_audit::read, recognises: vault_audit::recognises },
     Detector { name: keycloak::NAME, reads: keycloak::READS, read: keycloak::read, recognises: keycloak::recognises },
     Detector { name: entra::NAME, reads: entra::READS, read: entra::read, recognises: entra::recognises },
     Detector { name: ocsf::NAME, reads: ocsf::READS, read: ocsf::read, recognises: ocsf::recognises },
@@ -67,6 +72,7 @@ pub const REGISTRY: &[Detector] = &[
     Detector { name: onelogin::NAME, reads: onelogin::READS, read: onelogin::read, recognises: onelogin::recognises },
     Detector { name: quell::NAME, reads: quell::READS, read: quell::read, recognises: quell::recognises },
     Detector { name: ssf_caep::NAME, reads: ssf_caep::READS, read: ssf_caep::read, recognises: ssf_caep::recognises },
+    Detector { name: teleport::NAME, reads: teleport::READS, read: teleport::read, recognises: teleport::recognises },
     Detector { name: trufflehog::NAME, reads: trufflehog::READS, read: trufflehog::read, recognises: trufflehog::recognises },
 ];
 
