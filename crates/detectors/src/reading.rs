@@ -24,7 +24,7 @@ pub const WORD_MIN: usize = 4;
 /// own name must not cost the account its name.
 pub const ID_MIN: usize = 16;
 /// What replaces a secret inside other text.
-const REMOVED: &str = "[removed]";
+pub const REMOVED: &str = "[removed]";
 
 /// A readout in the making.
 #[derive(Default)]

@@ -104,6 +104,12 @@ fn system(record: &Value, inner: &Value) -> Option<String> {
     Some(tenant.map_or_else(|| "entra".into(), |t| format!("entra:{t}")))
 }
 
+/// Whether `record` is an alert of Graph about an identity. Other alerts of
+/// Graph are Defender's.
+pub fn is_identity_alert(record: &Value) -> bool {
+    alert::is_one(record)
+}
+
 /// A nested value, also where it came as text.
 fn nested(value: &Value, name: &str) -> Value {
     match field(value, name) {

@@ -127,7 +127,10 @@ fn whom(event: &Value, event_type: &str, said: &mut Statement) {
             return;
         }
     }
-    match of_type(&["User"]).or_else(|| of_type(&["AppUser"])) {
+    // A user's account in an application has a number and maybe a name of its
+    // own; it stands in only where Okta itself acted.
+    let account = || if actor.is_named() { None } else { of_type(&["AppUser"]) };
+    match of_type(&["User"]).or_else(account) {
         Some(target) if !actor.is_named() || target.is_other_than(&actor) => {
             said.because("the event is about the user among its targets, whoever acted");
             (said.subject, said.actor) = (target, actor);

@@ -104,7 +104,7 @@ impl Row<'_> {
         let right = match self.cell("identity_kind").unwrap() {
             wanted @ ("human" | "service_account" | "workload" | "device" | "agent") => kind == wanted,
             "iam_user" | "role_session" | "os_account" | "service_principal" | "kubernetes_user" | "bot" | "integration" => {
-                ["human", "service_account", "workload", "unknown"].contains(&kind)
+                ["human", "service_account", "workload"].contains(&kind)
             }
             "ai_agent_tool" => kind == "agent",
             // A key, token or session: whose it is, is another question.

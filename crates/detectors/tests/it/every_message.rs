@@ -152,7 +152,7 @@ fn check(message: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn check_readout(name: &str, readout: &Readout) -> Result<(), TestCaseError> {
+pub fn check_readout(name: &str, readout: &Readout) -> Result<(), TestCaseError> {
     for detected in &readout.signals {
         let signal = &detected.signal;
         prop_assert_eq!(&signal.source, name);

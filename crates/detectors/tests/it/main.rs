@@ -3,9 +3,12 @@
 mod acceptance;
 mod corpus;
 mod credential;
+mod demands;
 mod every_message;
+mod fixtures;
 mod golden;
 mod hostile;
+mod mutated;
 mod recognition;
 mod shown;
 mod time;
