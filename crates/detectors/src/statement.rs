@@ -177,8 +177,8 @@ impl Statement {
         self.because(reason);
     }
 
-    /// The first of `texts` that is an address.
-    pub fn from_address(&mut self, texts: impl IntoIterator<Item = Option<String>>) {
+    /// Takes the first of `texts` that is an address as where it came from.
+    pub fn seen_from(&mut self, texts: impl IntoIterator<Item = Option<String>>) {
         self.ip = texts.into_iter().flatten().find_map(|text| address(&text));
     }
 

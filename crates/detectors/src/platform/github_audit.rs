@@ -89,7 +89,7 @@ fn entry(entry: &Value, reading: &mut Reading) -> ControlFlow<()> {
         said.contains(reason);
     }
     said.because("GitHub gives no severity");
-    said.from_address([text(entry, "actor_ip"), text(entry, "ip")]);
+    said.seen_from([text(entry, "actor_ip"), text(entry, "ip")]);
     let id = text(entry, "_document_id").or_else(|| text(entry, "request_id"));
     let repo = text(entry, "repo").unwrap_or_default();
     said.key = vec![

@@ -78,7 +78,7 @@ fn event(event: &Value, reading: &mut Reading) -> ControlFlow<()> {
     }
     said.severity = Severity { id: 0, vendor: Some(code.clone()) };
     said.because("the code's last letter is a log level and rates nothing");
-    said.from_address(["addr.remote", "addr_remote", "remote_addr", "client_addr"].map(|n| text(event, n)));
+    said.seen_from(["addr.remote", "addr_remote", "remote_addr", "client_addr"].map(|n| text(event, n)));
     said.key = vec![text(event, "uid").unwrap_or_default(), code, name, text(event, "ei").unwrap_or_default()];
     let time = |name| (ObservedFrom::Event, field(event, name));
     reading.record(Ok(said.detected([time("time"), time("timestamp")])))

@@ -99,7 +99,7 @@ fn entry(entry: &Value, reading: &mut Reading) -> ControlFlow<()> {
         said.because("a request to revoke is no proof that it happened");
     }
     said.because("Vault gives no severity");
-    said.from_address([text(request, "remote_address")]);
+    said.seen_from([text(request, "remote_address")]);
     said.key = vec![of("id"), stage, operation, path];
     reading.record(Ok(said.detected([(ObservedFrom::Event, field(entry, "time"))])))
 }

@@ -165,7 +165,7 @@ fn decoy(value: &Value, reading: &mut Reading) -> ControlFlow<()> {
         CredentialKind::AccessKey,
         text_at(token, &["token", "access_token_id"]).or_else(|| text(token, "access_token_id")),
     ));
-    said.from_address([text(event, "ip_address"), text(event, "ip")]);
+    said.seen_from([text(event, "ip_address"), text(event, "ip")]);
     said.key = [text(event, "id"), text(token, "id"), text(value, "action")].into_iter().map(Option::unwrap_or_default).collect();
     reading.record(Ok(said.detected([
         (ObservedFrom::Event, field(event, "triggered_at")),

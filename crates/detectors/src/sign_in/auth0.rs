@@ -91,7 +91,7 @@ fn entry(record: &Value, event: &Value, reading: &mut Reading) -> ControlFlow<()
             }
         }
     }
-    said.from_address([text(event, "ip"), text_at(request, &["ip"])]);
+    said.seen_from([text(event, "ip"), text_at(request, &["ip"])]);
     said.credential = ended(request);
     said.used(credential(&code, event));
     if code == "srrt" {

@@ -129,7 +129,7 @@ fn authentication(record: &Value) -> Statement {
     if factor.contains("bypass") {
         out.because("a bypass code stood for the second factor");
     }
-    out.from_address([text_at(record, &["access_device", "ip"]), text(record, "ip"), text_at(record, &["auth_device", "ip"])]);
+    out.seen_from([text_at(record, &["access_device", "ip"]), text(record, "ip"), text_at(record, &["auth_device", "ip"])]);
     out.key = vec![text(record, "txid").unwrap_or_default(), said("event_type"), result, reason, factor, application];
     out
 }
@@ -175,7 +175,7 @@ fn activity(record: &Value) -> Statement {
     let details = field(record, "target").and_then(|t| field(t, "details")).map(unpacked).unwrap_or_default();
     about(&mut said, target, actor, &action, &details);
     let ip = |v: &Value| text_at(v, &["ip", "address"]).or_else(|| text(v, "ip"));
-    said.from_address([field(record, "access_device").and_then(ip)]);
+    said.seen_from([field(record, "access_device").and_then(ip)]);
     said.key = vec![text(record, "activity_id").unwrap_or_default(), action];
     said
 }
@@ -194,7 +194,7 @@ fn administration(record: &Value) -> Statement {
         said.subject = person;
         return said;
     }
-    said.from_address([text(&details, "ip_address")]);
+    said.seen_from([text(&details, "ip_address")]);
     // Who signed in is the administrator, by full name if Duo gives it.
     let person = if action.starts_with("admin_login") && person.is_named() { return signed_in(said, person) } else { person };
     let described = || ["user", "uname", "username", "email"].iter().find_map(|n| text(&details, n));

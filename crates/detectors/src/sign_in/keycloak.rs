@@ -172,7 +172,7 @@ fn event(record: &Value, event: &Value, reading: &mut Reading) -> ControlFlow<()
     if event_type == "USER_DISABLED_BY_PERMANENT_LOCKOUT" {
         said.contains("Keycloak disabled the user after too many failures");
     }
-    said.from_address([text(event, "ipAddress")]);
+    said.seen_from([text(event, "ipAddress")]);
     let id = text(event, "id").or_else(|| text(record, "event.sequence"));
     said.key = vec![id.unwrap_or_default(), event_type, error, text(event, "clientId").unwrap_or_default()];
     finish(said, record, event, reading)
@@ -280,7 +280,7 @@ fn admin(record: &Value, event: &Value, reading: &mut Reading) -> ControlFlow<()
     } else if !failed && operation == "DELETE" && (path.contains("/credentials/") || path.contains("/consents/")) {
         said.contains("a credential or consent was removed");
     }
-    said.from_address([text(by, "ipAddress"), text(event, "ipAddress")]);
+    said.seen_from([text(by, "ipAddress"), text(event, "ipAddress")]);
     let id = text(event, "id").or_else(|| text(record, "event.sequence"));
     said.key = vec![id.unwrap_or_default(), operation, resource, path];
     // A representation may hold a new password.

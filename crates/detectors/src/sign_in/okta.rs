@@ -77,7 +77,7 @@ fn event(event: &Value, reading: &mut Reading) -> ControlFlow<()> {
         said.because("the address is that of the activity which the user reported, not of the report");
     }
     let chain = at(event, &["request", "ipChain"]).and_then(Value::as_array).and_then(|c| c.first()).and_then(|f| text(f, "ip"));
-    said.from_address([text(debug, "suspiciousActivityEventIp"), text_at(event, &["client", "ipAddress"]), chain]);
+    said.seen_from([text(debug, "suspiciousActivityEventIp"), text_at(event, &["client", "ipAddress"]), chain]);
     let uuid = text(event, "uuid").filter(|u| !is_placeholder(u));
     let id = uuid.or_else(|| text_at(event, &["transaction", "id"]).filter(|u| !is_placeholder(u)));
     said.key = vec![id.unwrap_or_default(), event_type, result];
@@ -113,19 +113,19 @@ fn whom(event: &Value, event_type: &str, said: &mut Statement) {
     let of_type = |types: &[&str]| targets.iter().filter(|t| is_of_type(t, types)).map(party).find(Party::is_named);
 
     // A key or client that an event creates, changes or ends is its subject.
-    if event_type.starts_with("system.api_token.") {
-        if let Some(token) = of_type(&["Token"]) {
-            said.because("the event is about the token, which acts with the rights of its owner, the actor");
-            (said.subject, said.actor) = (token, actor);
-            return;
-        }
-    } else if event_type.starts_with("app.oauth2.client")
-        || event_type.starts_with("application.lifecycle") && event_type.contains("secret")
-    {
-        if let Some(client) = of_type(&["PublicClientApp", "PublicClientAppEntity", "AppInstance"]) {
-            (said.subject, said.actor) = (client, actor);
-            return;
-        }
+    let of_client =
+        event_type.starts_with("app.oauth2.client") || event_type.starts_with("application.lifecycle") && event_type.contains("secret");
+    let made = if event_type.starts_with("system.api_token.") {
+        of_type(&["Token"])
+    } else if of_client {
+        of_type(&["PublicClientApp", "PublicClientAppEntity", "AppInstance"])
+    } else {
+        None
+    };
+    if let Some(made) = made {
+        said.because("the event is about the token or client, which acts with rights of its own or its owner's");
+        (said.subject, said.actor) = (made, actor);
+        return;
     }
     // A user's account in an application has a number and maybe a name of its
     // own; it stands in only where Okta itself acted.

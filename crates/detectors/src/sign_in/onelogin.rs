@@ -75,7 +75,7 @@ fn event(event: &Value, reading: &mut Reading) -> ControlFlow<()> {
         said.because("the account may have been closed to its user; the event's type alone does not prove it");
     }
     said.credential = Named::with_id(CredentialKind::OauthClient, text(event, "client_id"));
-    said.from_address([text(event, "ipaddr"), text(event, "ip"), text(event, "proxy_ip")]);
+    said.seen_from([text(event, "ipaddr"), text(event, "ip"), text(event, "proxy_ip")]);
     let id = text(event, "id").or_else(|| text(event, "uuid"));
     said.key = vec![id.unwrap_or_default(), type_id, text(event, "app_id").unwrap_or_default(), text(event, "role_id").unwrap_or_default()];
     reading.record(Ok(

@@ -66,7 +66,7 @@ fn check(payload: &Value) -> Result<(), String> {
     };
     for claim in ["iss", "jti"] {
         let given = field(payload, claim);
-        if !given.is_some_and(|v| v.as_str().is_some_and(|t| !t.is_empty())) {
+        if given.and_then(Value::as_str).is_none_or(str::is_empty) {
             return missing(&format!("expected `{claim}` as text"), given);
         }
     }
@@ -117,7 +117,7 @@ fn one(payload: &Value, uri: &str, event: &Value, reading: &mut Reading) -> Cont
     if text(event, "reason").is_some_and(|r| r == "hijacking" || r == "bulk-account") {
         said.because("the account was taken over, says its provider");
     }
-    said.from_address([at(event, &["ips"]).and_then(Value::as_array).and_then(|i| i.first()).and_then(Value::as_str).map(str::to_owned)]);
+    said.seen_from([at(event, &["ips"]).and_then(Value::as_array).and_then(|i| i.first()).and_then(Value::as_str).map(str::to_owned)]);
     said.key = vec![text(payload, "iss").unwrap_or_default(), text(payload, "jti").unwrap_or_default(), uri.to_owned()];
     reading.record(Ok(said.detected([
         (ObservedFrom::Event, field(event, "event_timestamp")),

@@ -56,7 +56,7 @@ pub fn detected(record: &Value) -> Detected {
         said.title = format!("{event}: {name}");
     }
     said.because("Anthropic gives no severity");
-    said.from_address([text_at(record, &["actor", "ip_address"]), text(record, "ip_address")]);
+    said.seen_from([text_at(record, &["actor", "ip_address"]), text(record, "ip_address")]);
     said.key = vec![text(record, "id").or_else(|| text(record, "uuid")).unwrap_or_default(), event];
     said.detected([(ObservedFrom::Event, field(record, "created_at"))])
 }

@@ -47,7 +47,7 @@ pub fn detected(record: &Value) -> Detected {
         said.title = format!("{event}: {name}");
     }
     scopes(data, &mut said);
-    said.from_address([text_at(record, &["actor", "session", "ip_address"]), text_at(record, &["actor", "api_key", "ip_address"])]);
+    said.seen_from([text_at(record, &["actor", "session", "ip_address"]), text_at(record, &["actor", "api_key", "ip_address"])]);
     said.key = vec![text(record, "id").unwrap_or_default(), event];
     said.detected([(ObservedFrom::Event, field(record, "effective_at"))])
 }

@@ -40,7 +40,7 @@ pub fn detected(record: &Value) -> Detected {
     said.severity = rated(text(record, "severity"));
     said.confidence = text(record, "classification").filter(|c| c != "unknown").map(|c| format!("classification: {c}"));
     let ips = list(record, "evidence").iter().map(|e| text(e, "ipAddress"));
-    said.from_address(states.iter().map(|s| text(s, "logonIp")).chain(ips).collect::<Vec<_>>());
+    said.seen_from(states.iter().map(|s| text(s, "logonIp")).chain(ips).collect::<Vec<_>>());
     said.because("who is assigned to the alert is nobody's subject");
     said.key = vec![text(record, "id").unwrap_or_default(), text(record, "category").unwrap_or_default()];
     let time = |name| (ObservedFrom::Event, field(record, name));

@@ -44,7 +44,7 @@ pub fn detected(record: &Value, inner: &Value) -> Detected {
         said.contains(reason);
     }
     said.because("the audit log gives no severity");
-    said.from_address([text_at(&by, &["user", "ipAddress"]), text(record, "callerIpAddress")]);
+    said.seen_from([text_at(&by, &["user", "ipAddress"]), text(record, "callerIpAddress")]);
     let id = text(inner, "id").or_else(|| text(inner, "correlationId")).or_else(|| text(record, "correlationId"));
     said.key = vec![id.unwrap_or_default(), activity, result];
     said.detected([

@@ -32,7 +32,7 @@ pub fn sign_in(record: &Value, inner: &Value) -> Detected {
     said.severity = rated(level);
     said.confidence = confidence(inner);
     let ip = |v, n| text(v, n);
-    said.from_address([ip(inner, "ipAddress"), ip(record, "callerIpAddress"), ip(inner, "IPAddress")]);
+    said.seen_from([ip(inner, "ipAddress"), ip(record, "callerIpAddress"), ip(inner, "IPAddress")]);
     let id = text(inner, "id").or_else(|| text(inner, "originalRequestId")).or_else(|| text(record, "correlationId"));
     let kinds: Vec<String> =
         ["riskEventTypes", "riskEventTypes_v2"].iter().flat_map(|n| list(inner, n)).filter_map(as_text).take(8).collect();

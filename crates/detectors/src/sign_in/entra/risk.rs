@@ -33,7 +33,7 @@ pub fn detected(record: &Value, inner: &Value) -> Detected {
     if text(inner, "riskState").is_some_and(|s| ["dismissed", "remediated", "confirmedSafe"].contains(&s.as_str())) {
         said.because("Microsoft holds the risk for settled; that ends nothing here");
     }
-    said.from_address([text(inner, "ipAddress"), text(record, "callerIpAddress")]);
+    said.seen_from([text(inner, "ipAddress"), text(record, "callerIpAddress")]);
     let id = text(inner, "id").or_else(|| text(record, "correlationId"));
     let state = text(inner, "riskState").unwrap_or_default();
     said.key = vec![id.unwrap_or_default(), title, state];
