@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::{
     credential::has_form_of_secret,
     field::{bounded, is_placeholder, text},
-    reading::{ID_MIN, REMOVED, TITLE_MAX, WORD_MIN, dedupe_key, without},
+    reading::{ID_MIN, TITLE_MAX, WORD_MIN, dedupe_key, plain, without},
     time,
 };
 
@@ -206,7 +206,7 @@ impl Statement {
         let mut cut = false;
         let mut bound = |text: Option<String>| {
             text.map(|text| {
-                let (short, _) = bounded(plain(without(&text, secret.as_ref(), ID_MIN)));
+                let (short, _) = bounded(without(&text, secret.as_ref(), ID_MIN));
                 cut |= short != text;
                 short
             })
@@ -216,7 +216,7 @@ impl Statement {
         let credential = self.credential.map(|c| SignalCredential { kind: c.kind, id: bound(c.id), fingerprint: None });
         let actor = Actor { native_id: bound(self.actor.id), name: bound(self.actor.name), ip: self.ip };
         let severity = Severity { id: self.severity.id, vendor: bound(self.severity.vendor) };
-        let vendor_confidence = self.confidence.map(|c| bounded(plain(without(&c, secret.as_ref(), WORD_MIN))).0);
+        let vendor_confidence = self.confidence.map(|c| bounded(without(&c, secret.as_ref(), WORD_MIN)).0);
         let mut reasons = self.reasons;
         if cut {
             reasons.push(
@@ -238,7 +238,7 @@ impl Statement {
 
         let kind = if native_id.is_some() || name.is_some() { self.subject.kind } else { IdentityKind::Unknown };
 
-        let title = Untrusted::new(plain(without(&self.title, secret.as_ref(), WORD_MIN))).shortened(TITLE_MAX);
+        let title = Untrusted::new(without(&self.title, secret.as_ref(), WORD_MIN)).shortened(TITLE_MAX);
         let mut signal = Signal {
             source: self.source.into(),
             kind: self.kind,
@@ -264,24 +264,10 @@ impl Statement {
         // Only the event's own time: an update or a new scan is no new event.
         let at = signal.observed_at.filter(|_| signal.observed_at_from == ObservedFrom::Event);
         parts.push(at.map(|at| at.to_string()).unwrap_or_default());
-        let parts: Vec<String> = parts.iter().map(|p| plain(without(p, secret.as_ref(), WORD_MIN))).collect();
+        let parts: Vec<String> = parts.iter().map(|p| plain(&without(p, secret.as_ref(), WORD_MIN))).collect();
         signal.dedupe_key = dedupe_key(self.source, &parts.iter().map(String::as_str).collect::<Vec<_>>());
         Detected { signal, secret }
     }
-}
-
-/// `text` without the words that have the form of a secret, wherever a sender
-/// put them.
-fn plain(text: String) -> String {
-    let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '(' | ')' | '=' | '/');
-    if !text.split(is_edge).any(has_form_of_secret) {
-        return text;
-    }
-    let words = text.split_inclusive(is_edge).map(|word| {
-        let bare = word.trim_end_matches(is_edge);
-        if has_form_of_secret(bare) { format!("{REMOVED}{}", &word[bare.len()..]) } else { word.to_owned() }
-    });
-    words.collect()
 }
 
 /// The severity that a vendor's word stands for; 0 where it is none of the usual.

@@ -1,10 +1,11 @@
 //! What is a secret, and what only looks like one.
 
+use quell_core::signal::Resolvable;
 use quell_detectors::Builtin;
 use quell_engine::port::Detectors;
 use serde_json::{Value, json};
 
-use super::{credential, github, okta, one, vault, with};
+use super::{credential, github, okta, one, subject, vault, with};
 
 #[test]
 fn the_secret_of_a_pair_is_the_secret_part_and_base64_of_older_versions_is_undone() {
@@ -67,4 +68,33 @@ fn a_token_in_clear_is_a_secret_wherever_a_log_puts_it() {
         let printed = serde_json::to_string(&readout.signals[0].signal).unwrap();
         assert!(!printed.contains("harborthistle"), "{source}: {printed}");
     }
+}
+
+#[test]
+fn a_secret_in_any_text_is_taken_out_and_an_id_that_is_one_is_none() {
+    let key = "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5\n-----END PRIVATE KEY-----";
+    for secret in ["hvs.harborthistleharborthistle", "eyJhbGciOiJub25lIn0.eyJ4IjoxfQ.c2ln", "ghp_harborthistleharborthistle", key] {
+        let messages = [
+            ("okta-system-log", with(&okta("user.session.clear"), &[("/displayMessage", json!(format!("cleared with ({secret})")))])),
+            (
+                "teleport",
+                json!({"event": "session.start", "code": "T2000I", "time": "2026-11-01T02:07:00Z", "user": "ida", "cluster_name": secret}),
+            ),
+            (
+                "ocsf",
+                json!({"class_uid": 2004, "metadata": {}, "severity": secret, "finding_info": {"uid": "1", "title": format!("used:{secret}")}, "user": {"uid": "u", "name": secret}}),
+            ),
+            (
+                "quell",
+                json!({"kind": "other", "title": secret, "subject": {"native_id": secret, "name": "ida"}, "actor": {"name": secret}}),
+            ),
+        ];
+        for (source, message) in messages {
+            let signal = one(source, message);
+            let printed = serde_json::to_string(&signal).unwrap();
+            assert!(!printed.contains("harborthistle") && !printed.contains("eyJ4") && !printed.contains("bm90"), "{source}: {printed}");
+        }
+    }
+    let signal = one("quell", json!({"kind": "other", "title": "t", "subject": {"native_id": "hvs.harborthistleharborthistle"}}));
+    assert_eq!((subject(&signal), signal.subject.resolvable), (None, Resolvable::No));
 }
