@@ -31,12 +31,7 @@ use quell_core::{
 use quell_engine::port::Detectors;
 use serde_json::Value;
 
-use crate::{
-    json::Found,
-    platform::{ai_platform, github_audit, teleport, vault_audit},
-    scanner::{detect_secrets, gitguardian, github_secret_scanning, gitleaks, trufflehog},
-    sign_in::{auth0, duo, entra, keycloak, okta, onelogin, ssf_caep},
-};
+use crate::json::Found;
 
 /// The name that asks for recognition instead of naming a detector.
 pub const AUTO: &str = "auto";
@@ -53,27 +48,38 @@ pub struct Detector {
     pub recognises: fn(&Value) -> bool,
 }
 
+/// The entry of one module: its name, what it reads, its two doors.
+macro_rules! entry {
+    ($($module:ident)::+) => {
+        Detector {
+            name: $($module)::+::NAME,
+            reads: $($module)::+::READS,
+            read: $($module)::+::read,
+            recognises: $($module)::+::recognises,
+        }
+    };
+}
+
 /// Every detector that is built in, sorted by name. `auto` asks them in this order.
-#[rustfmt::skip]
 pub const REGISTRY: &[Detector] = &[
-    Detector { name: ai_platform::NAME, reads: ai_platform::READS, read: ai_platform::read, recognises: ai_platform::recognises },
-    Detector { name: auth0::NAME, reads: auth0::READS, read: auth0::read, recognises: auth0::recognises },
-    Detector { name: detect_secrets::NAME, reads: detect_secrets::READS, read: detect_secrets::read, recognises: detect_secrets::recognises },
-    Detector { name: duo::NAME, reads: duo::READS, read: duo::read, recognises: duo::recognises },
-    Detector { name: gitguardian::NAME, reads: gitguardian::READS, read: gitguardian::read, recognises: gitguardian::recognises },
-    Detector { name: github_audit::NAME, reads: github_audit::READS, read: github_audit::read, recognises: github_audit::recognises },
-    Detector { name: github_secret_scanning::NAME, reads: github_secret_scanning::READS, read: github_secret_scanning::read, recognises: github_secret_scanning::recognises },
-    Detector { name: gitleaks::NAME, reads: gitleaks::READS, read: gitleaks::read, recognises: gitleaks::recognises },
-    Detector { name: vault_audit::NAME, reads: vault_audit::READS, read: vault_audit::read, recognises: vault_audit::recognises },
-    Detector { name: keycloak::NAME, reads: keycloak::READS, read: keycloak::read, recognises: keycloak::recognises },
-    Detector { name: entra::NAME, reads: entra::READS, read: entra::read, recognises: entra::recognises },
-    Detector { name: ocsf::NAME, reads: ocsf::READS, read: ocsf::read, recognises: ocsf::recognises },
-    Detector { name: okta::NAME, reads: okta::READS, read: okta::read, recognises: okta::recognises },
-    Detector { name: onelogin::NAME, reads: onelogin::READS, read: onelogin::read, recognises: onelogin::recognises },
-    Detector { name: quell::NAME, reads: quell::READS, read: quell::read, recognises: quell::recognises },
-    Detector { name: ssf_caep::NAME, reads: ssf_caep::READS, read: ssf_caep::read, recognises: ssf_caep::recognises },
-    Detector { name: teleport::NAME, reads: teleport::READS, read: teleport::read, recognises: teleport::recognises },
-    Detector { name: trufflehog::NAME, reads: trufflehog::READS, read: trufflehog::read, recognises: trufflehog::recognises },
+    entry!(platform::ai_platform),
+    entry!(sign_in::auth0),
+    entry!(scanner::detect_secrets),
+    entry!(sign_in::duo),
+    entry!(scanner::gitguardian),
+    entry!(platform::github_audit),
+    entry!(scanner::github_secret_scanning),
+    entry!(scanner::gitleaks),
+    entry!(platform::vault_audit),
+    entry!(sign_in::keycloak),
+    entry!(sign_in::entra),
+    entry!(ocsf),
+    entry!(sign_in::okta),
+    entry!(sign_in::onelogin),
+    entry!(quell),
+    entry!(sign_in::ssf_caep),
+    entry!(platform::teleport),
+    entry!(scanner::trufflehog),
 ];
 
 /// The registry behind the engine's port.
@@ -103,6 +109,14 @@ impl Detectors for Builtin {
 /// reason why none is. An empty report has no shape, so nobody recognises it:
 /// silence is only an answer where the sender's detector is known.
 pub fn recognise(bytes: &[u8]) -> Result<&'static Detector, String> {
+    let found = claimants(bytes)?;
+    let first = found.first().copied();
+    first.ok_or_else(|| format!("no detector recognises this message; name its detector, one of {}", known()))
+}
+
+/// Every detector that takes the message for its own. More than one is a fault
+/// of ours, which a test looks for.
+pub fn claimants(bytes: &[u8]) -> Result<Vec<&'static Detector>, String> {
     let mut first = None;
     json::each(bytes, &mut |found| {
         first = Some(found);
@@ -113,9 +127,9 @@ pub fn recognise(bytes: &[u8]) -> Result<&'static Detector, String> {
         Some(Found::Broken(reason)) => return Err(format!("{reason}; no detector recognises it")),
         None => Value::Null,
     };
-    let found = REGISTRY.iter().find(|d| (d.recognises)(&record));
+    let found = REGISTRY.iter().filter(|d| (d.recognises)(&record)).collect();
     json::wipe(record);
-    found.ok_or_else(|| format!("no detector recognises this message; name its detector, one of {}", known()))
+    Ok(found)
 }
 
 fn known() -> String {

@@ -1,6 +1,6 @@
-//! Alerts of Microsoft Graph that come from the services which watch identities:
-//! Entra ID Protection, Defender for Identity, App Governance. Alerts of the
-//! other services are Defender's.
+//! Alerts of Microsoft Graph about identities: those of Entra ID Protection, and
+//! those of Defender for Identity that come trimmed, without the marks of
+//! Defender's own. All other alerts are Defender's.
 
 use quell_core::signal::{Detected, IdentityKind, ObservedFrom, SignalKind};
 use serde_json::Value;
@@ -11,14 +11,19 @@ use crate::{
     statement::{Party, Statement, rated},
 };
 
-/// Services, by `serviceSource` of the newer alerts and by provider of the older.
-const SERVICES: &[&str] = &["azureadidentityprotection", "entraidprotection", "microsoftdefenderforidentity", "microsoftappgovernance"];
-const PROVIDERS: &[&str] = &["ipc", "azure advanced threat protection", "microsoft defender for identity"];
+/// Entra ID Protection, by `serviceSource` of the newer alerts and by provider of
+/// the older.
+const OWN: &[&str] = &["azureadidentityprotection", "entraidprotection"];
+const OWN_PROVIDER: &str = "ipc";
+/// Services of Defender that watch identities.
+const OF_DEFENDER: &[&str] = &["microsoftdefenderforidentity", "microsoftappgovernance"];
 
 pub fn is_one(record: &Value) -> bool {
-    let among = |text: Option<String>, of: &[&str]| text.is_some_and(|t| of.contains(&t.to_ascii_lowercase().as_str()));
-    among(text(record, "serviceSource"), SERVICES) && field(record, "evidence").is_some()
-        || among(text_at(record, &["vendorInformation", "provider"]), PROVIDERS) && field(record, "userStates").is_some()
+    let has = |name| field(record, name).is_some();
+    let service = text(record, "serviceSource").unwrap_or_default().to_ascii_lowercase();
+    let provider = text_at(record, &["vendorInformation", "provider"]).unwrap_or_default();
+    let trimmed = OF_DEFENDER.contains(&service.as_str()) && !has("detectionSource") && !has("@odata.type");
+    has("evidence") && (OWN.contains(&service.as_str()) || trimmed) || has("userStates") && provider.eq_ignore_ascii_case(OWN_PROVIDER)
 }
 
 pub fn detected(record: &Value) -> Detected {
