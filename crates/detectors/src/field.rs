@@ -104,6 +104,8 @@ pub fn is_placeholder(text: &str) -> bool {
         "na",
         "redacted",
         "[redacted]",
+        "anonymized",
+        "anonymised",
         "anonymous",
         "system:anonymous",
         "system:unauthenticated",

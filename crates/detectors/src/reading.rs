@@ -1,15 +1,19 @@
 //! The answer to one message, as it grows.
 //!
 //! Counts records, bounds what one message may give, and keeps each secret out
-//! of the text beside it. What is over the bounds is not dropped in silence: one
-//! last unreadable record says so, and the bytes stay sealed with the alert.
+//! of the text beside it; what has the form of a secret gets into no text,
+//! wherever a sender put it. What is over the bounds is not dropped in silence:
+//! one last unreadable record says so, and the bytes stay sealed with the alert.
 
 use std::ops::ControlFlow;
 
 use quell_core::{
     secret::{Secret, sha256},
-    signal::{Detected, Readout, Unreadable},
+    signal::{Detected, IdentityKind, Readout, Resolvable, Signal, Unreadable},
+    untrusted::Untrusted,
 };
+
+use crate::credential::has_form_of_secret;
 
 /// Signals of one message.
 const SIGNALS_MAX: usize = 50_000;
@@ -48,7 +52,11 @@ impl Reading {
                 self.readout.unreadable.push(Unreadable { record, reason });
                 self.full = true;
             }
-            Ok(detected) => self.readout.signals.push(detected),
+            Ok(mut detected) => {
+                let carried = detected.secret.is_some();
+                hide(&mut detected.signal, carried);
+                self.readout.signals.push(detected);
+            }
             Err(reason) if self.readout.unreadable.len() < UNREADABLE_MAX => self.readout.unreadable.push(Unreadable { record, reason }),
             Err(_) => self.untold += 1,
         }
@@ -88,5 +96,60 @@ pub fn without(text: &str, secret: Option<&Secret>, least: usize) -> String {
     match secret.map(Secret::expose) {
         Some(hidden) if hidden.chars().count() >= least => text.replace(hidden, REMOVED),
         _ => text.to_owned(),
+    }
+}
+
+/// `text` without the words that have the form of a secret, and without anything
+/// from the beginning of a private key on.
+pub fn plain(text: &str) -> String {
+    if let Some((before, _)) = text.split_once("-----BEGIN ") {
+        return plain(before) + REMOVED;
+    }
+    let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '(' | ')' | '=' | '/' | ':');
+    if !text.split(is_edge).any(has_form_of_secret) {
+        return text.to_owned();
+    }
+    let words = text.split_inclusive(is_edge).map(|word| {
+        let bare = word.trim_end_matches(is_edge);
+        if has_form_of_secret(bare) { format!("{REMOVED}{}", &word[bare.len()..]) } else { word.to_owned() }
+    });
+    words.collect()
+}
+
+/// Takes what has the form of a secret out of every text of `signal`. An id or
+/// name with such a word is none.
+fn hide(signal: &mut Signal, carries_secret: bool) {
+    signal.title = Untrusted::new(plain(signal.title.raw()));
+    for text in [&mut signal.subject.system, &mut signal.severity.vendor, &mut signal.vendor_confidence].into_iter().flatten() {
+        *text = plain(text);
+    }
+    let mut lost = false;
+    let mut keep = |id: &mut Option<String>| {
+        if id.as_ref().is_some_and(|text| plain(text) != *text) {
+            *id = None;
+            lost = true;
+        }
+    };
+    keep(&mut signal.actor.native_id);
+    keep(&mut signal.actor.name);
+    if let Some(credential) = &mut signal.credential {
+        keep(&mut credential.id);
+    }
+    keep(&mut signal.subject.native_id);
+    keep(&mut signal.subject.name);
+    if !lost {
+        return;
+    }
+    signal.reasons.push("an id or name had the form of a secret and is left out".into());
+    let named = signal.subject.native_id.is_some() || signal.subject.name.is_some();
+    let known = signal.credential.as_ref().is_some_and(|c| c.id.is_some());
+    signal.subject.resolvable = match (signal.subject.resolvable, named || known) {
+        (Resolvable::Yes | Resolvable::Partial, true) => Resolvable::Partial,
+        (Resolvable::Yes | Resolvable::Partial, false) if carries_secret => Resolvable::SecretOnly,
+        (Resolvable::Yes | Resolvable::Partial, false) => Resolvable::No,
+        (other, _) => other,
+    };
+    if !named {
+        signal.subject.kind = IdentityKind::Unknown;
     }
 }

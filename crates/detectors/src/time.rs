@@ -26,13 +26,15 @@ pub struct Moment {
 }
 
 /// Gives `signal` the best of `times`: the first that can be read counts. What
-/// was given and could not be read is told.
+/// was given and could not be read is told. It is kept to the millisecond, cut
+/// and not rounded: below it the copies of one event differ, as every tool on
+/// their way keeps as many digits as it likes, and they must fold.
 pub fn observe<'a>(signal: &mut Signal, times: impl IntoIterator<Item = (ObservedFrom, Option<&'a Value>)>) {
     let mut unread = 0_usize;
     for (from, value) in times {
         let Some(value) = value.filter(|v| v.as_str().is_none_or(|text| !text.trim().is_empty())) else { continue };
         if let Some(moment) = moment(value) {
-            signal.observed_at = Some(moment.at);
+            signal.observed_at = Some(to_the_millisecond(moment.at));
             signal.observed_at_from = from;
             signal.reasons.extend(moment.note.map(str::to_owned));
             break;
@@ -46,6 +48,10 @@ pub fn observe<'a>(signal: &mut Signal, times: impl IntoIterator<Item = (Observe
         signal.observed_at_from = ObservedFrom::Received;
         signal.reasons.push("no time of the event is given; the time of receipt counts".into());
     }
+}
+
+fn to_the_millisecond(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }
 
 /// Reads a number (epoch in any unit) or a text as a time.
@@ -146,6 +152,10 @@ impl<'a> Parts<'a> {
             "am" | "pm" if self.afternoon.is_none() => self.afternoon = Some(lower == "pm"),
             "z" | "utc" | "gmt" if self.zone.is_none() => self.zone = Some("Z".into()),
             _ if word.starts_with(['+', '-']) && self.clock.is_some() && self.zone.is_none() => self.zone = Some(zone(word)?),
+            // Go writes a zone twice, as offset and as name, which is the
+            // offset again where the place has no name for it.
+            _ if self.zone.is_some() && zone(word).is_some_and(|again| self.zone.as_ref() == Some(&again)) => {}
+            _ if self.zone.is_some() && (2..=5).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_uppercase()) => {}
             _ if word.contains(['-', '/']) => return self.date(word),
             _ => {
                 if let Ok(number) = word.parse::<i64>() {

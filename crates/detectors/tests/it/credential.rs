@@ -1,7 +1,7 @@
 //! What counts as the secret, seen through a report.
 
 use quell_core::signal::{CredentialKind, Detected};
-use quell_detectors::gitleaks;
+use quell_detectors::scanner::gitleaks;
 use serde_json::json;
 
 fn leak(record: serde_json::Value) -> Detected {

@@ -5,15 +5,16 @@
 //! their names go nowhere. `Match`, `line` and the snippet hold the secret and
 //! are not shown. `null` and `[]` are reports without findings.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use quell_core::{
-    secret::{Secret, sha256},
-    signal::{Actor, CredentialKind, Detected, ObservedFrom, Readout, Resolvable, Severity, Signal, SignalCredential, SignalKind, Subject},
+    secret::Secret,
+    signal::{Actor, Detected, ObservedFrom, Readout, Resolvable, Severity, Signal, SignalCredential, SignalKind, Subject},
     untrusted::Untrusted,
 };
 use serde_json::Value;
 
+use super::{Places, kind_of_rule, title};
 use crate::{
     credential::{assigned, weigh},
     field::{at, bounded, field, list, text, text_at, type_name},
@@ -167,7 +168,7 @@ impl<'a> Leak<'a> {
         let mut signal = Signal {
             source: NAME.into(),
             kind: SignalKind::LeakedSecret,
-            title: title(&named, &file, &span[0]),
+            title: Untrusted::new(title(&named, &file, &span[0])).shortened(TITLE_MAX),
             observed_at: None,
             observed_at_from: ObservedFrom::Received,
             severity: Severity { id: 0, vendor: None },
@@ -182,23 +183,6 @@ impl<'a> Leak<'a> {
         };
         time::observe(&mut signal, [(ObservedFrom::Event, self.date)]);
         Detected { signal, secret: weighed.secret }
-    }
-}
-
-/// Tells apart findings whose places are equal and whose secrets differ: older
-/// reports give no line, and two keys of one rule in one file must not become
-/// one event. The digests stay in memory for the length of one message.
-#[derive(Default)]
-struct Places(BTreeMap<String, BTreeMap<String, usize>>);
-
-impl Places {
-    fn key(&mut self, base: String, secret: Option<&Secret>) -> String {
-        let secrets = self.0.entry(base.clone()).or_default();
-        let next = secrets.len();
-        match *secrets.entry(secret.map(|s| sha256(s.expose().as_bytes())).unwrap_or_default()).or_insert(next) {
-            0 => base,
-            n => format!("{base}#{n}"),
-        }
     }
 }
 
@@ -232,42 +216,4 @@ fn driver(run: &Value) -> Option<String> {
 
 fn is_gitleaks(name: &str) -> bool {
     name.to_ascii_lowercase().contains("gitleaks")
-}
-
-fn title(rule: &str, file: &str, line: &str) -> Untrusted {
-    let rule = if rule.is_empty() { "without a name" } else { rule };
-    let place = match (file, line) {
-        ("", _) => String::new(),
-        (file, "" | "0") => format!(" in {file}"),
-        (file, line) => format!(" in {file}, line {line}"),
-    };
-    Untrusted::new(format!("Leaked secret by rule {rule}{place}")).shortened(TITLE_MAX)
-}
-
-/// The kind of credential where the rule's name leaves no doubt. The rules for
-/// generic keys and private keys match too much to say.
-fn kind_of_rule(rule: &str) -> CredentialKind {
-    let rule = rule.trim().to_ascii_lowercase().replace([' ', '_'], "-");
-    let ends = |suffixes: &[&str]| suffixes.iter().any(|s| rule.ends_with(s));
-    if rule.starts_with("generic") || rule.contains("private-key") {
-        CredentialKind::Unknown
-    } else if ["aws-access-token", "aws-access-key", "aws-access-key-id", "aws-secret-key", "aws-secret-access-key"]
-        .contains(&rule.as_str())
-    {
-        CredentialKind::AccessKey
-    } else if ends(&["-refresh-token"]) {
-        CredentialKind::RefreshToken
-    } else if ends(&["-session-token", "-session-cookie"]) {
-        CredentialKind::Session
-    } else if ends(&["-client-secret"]) {
-        CredentialKind::OauthClient
-    } else if ends(&["-pat", "-token", "-oauth"]) || rule == "jwt" || rule == "jwt-base64" {
-        CredentialKind::Token
-    } else if ends(&["-api-key"]) {
-        CredentialKind::ApiKey
-    } else if ends(&["password"]) {
-        CredentialKind::Password
-    } else {
-        CredentialKind::Unknown
-    }
 }
