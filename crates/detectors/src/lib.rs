@@ -8,14 +8,23 @@
 //! Reading order: `json` (records), `field` (values), `time`, `credential`,
 //! `reading` (the answer), then the detectors.
 
+mod arn;
+mod claim;
+pub mod cloud;
 mod credential;
+mod envelope;
 mod field;
 pub mod gitleaks;
 mod json;
+mod message;
 pub mod ocsf;
+mod principal;
 pub mod quell;
 mod reading;
+mod severity;
 pub mod time;
+mod windows;
+mod wording;
 
 use std::ops::ControlFlow;
 
@@ -43,11 +52,29 @@ pub struct Detector {
     pub recognises: fn(&Value) -> bool,
 }
 
+/// The entry of one module: its name, what it reads, its two doors.
+macro_rules! entry {
+    ($($module:ident)::+) => {
+        Detector {
+            name: $($module)::+::NAME,
+            reads: $($module)::+::READS,
+            read: $($module)::+::read,
+            recognises: $($module)::+::recognises,
+        }
+    };
+}
+
 /// Every detector that is built in, sorted by name. `auto` asks them in this order.
 pub const REGISTRY: &[Detector] = &[
-    Detector { name: gitleaks::NAME, reads: gitleaks::READS, read: gitleaks::read, recognises: gitleaks::recognises },
-    Detector { name: ocsf::NAME, reads: ocsf::READS, read: ocsf::read, recognises: ocsf::recognises },
-    Detector { name: quell::NAME, reads: quell::READS, read: quell::read, recognises: quell::recognises },
+    entry!(cloud::aws_cloudtrail),
+    entry!(cloud::aws_guardduty),
+    entry!(cloud::aws_securityhub_asff),
+    entry!(cloud::gcp_audit),
+    entry!(cloud::gcp_scc),
+    entry!(gitleaks),
+    entry!(cloud::kubernetes_audit),
+    entry!(ocsf),
+    entry!(quell),
 ];
 
 /// The registry behind the engine's port.

@@ -7,7 +7,10 @@
 use quell_core::signal::SignalKind;
 use serde_json::Value;
 
-use crate::field::{as_text, field, integer, list, text_at};
+use crate::{
+    field::{as_text, field, integer, list, text_at},
+    wording,
+};
 
 /// The kind of the finding, with the reason for it.
 pub fn kind(finding: &Value, reasons: &mut Vec<String>) -> SignalKind {
@@ -16,54 +19,13 @@ pub fn kind(finding: &Value, reasons: &mut Vec<String>) -> SignalKind {
     let title = text_at(finding, &["finding_info", "title"]).unwrap_or_default();
     // The type is the vendor's classification; a title merely mentions words.
     for (from, words) in [("types", types.join(" ")), ("title", title)] {
-        if let Some((kind, word)) = kind_of_words(&words) {
+        if let Some((kind, word)) = wording::kind(&words) {
             reasons.push(format!("the kind is read from `{word}` in the finding's {from}"));
             return kind;
         }
     }
     reasons.push("the finding's type and title tell no kind".into());
     SignalKind::Other
-}
-
-fn kind_of_words(words: &str) -> Option<(SignalKind, &'static str)> {
-    let lower: String = words.to_lowercase().chars().filter(|c| !matches!(c, ' ' | '-' | '_')).collect();
-    let leak = ["exposed", "leak"].into_iter().find(|w| lower.contains(w));
-    let credential = ["credential", "secret", "accesskey", "apikey", "token", "password", "privatekey"].iter().any(|w| lower.contains(w));
-    if let Some(word) = leak
-        && credential
-    {
-        return Some((SignalKind::LeakedSecret, word));
-    }
-    const WORDS: &[(SignalKind, &[&str])] = &[
-        (SignalKind::RiskySignIn, &["consolelogin", "signin", "impossibletravel", "login"]),
-        (SignalKind::PrivilegeChange, &["privilegeescalation", "privilegechange", "permissionchange", "policychange"]),
-        (SignalKind::PolicyViolation, &["policy:", "policyviolation", "rootcredentialusage"]),
-        (SignalKind::Posture, &["softwareandconfigurationchecks", "misconfiguration", "compliance", "posture", "vulnerabilit"]),
-        (
-            SignalKind::AnomalousUse,
-            &[
-                "unauthorizedaccess",
-                "anomalousbehavior",
-                "anomal",
-                "unusual",
-                "malicious",
-                "suspicious",
-                "exfiltration",
-                "credentialaccess",
-                "defenseevasion",
-                "stealth",
-                "persistence",
-                "lateralmovement",
-                "discovery",
-                "recon",
-                "impact:",
-                "pentest",
-                "ttps/",
-                "effects/",
-            ],
-        ),
-    ];
-    WORDS.iter().find_map(|(kind, words)| words.iter().find(|w| lower.contains(*w)).map(|w| (*kind, *w)))
 }
 
 /// Whether this is a drill: the sender marks it so, or the names are those that

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::shown;
 
 /// The folder, or one line that says that it is absent.
-fn corpus() -> Option<PathBuf> {
+pub fn corpus() -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let named = std::env::var_os("QUELL_CORPUS").map(PathBuf::from);
     let folder = workspace.join(named.clone().unwrap_or_else(|| "../shared/signals".into()));
@@ -28,12 +28,12 @@ fn corpus() -> Option<PathBuf> {
     None
 }
 
-fn expected(folder: &Path) -> Vec<Value> {
+pub fn expected(folder: &Path) -> Vec<Value> {
     let text = fs::read_to_string(folder.join("expected.jsonl")).expect("each folder has its expectations");
     text.lines().filter(|l| !l.trim().is_empty()).map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
-fn read(source: &str, file: &Path) -> Readout {
+pub fn read(source: &str, file: &Path) -> Readout {
     Builtin.read(source, &fs::read(file).unwrap())
 }
 

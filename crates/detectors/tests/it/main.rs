@@ -1,6 +1,7 @@
 //! Detectors through their one door: bytes in, signals out.
 
 mod corpus;
+mod corpus_cloud;
 mod credential;
 mod every_message;
 mod golden;
