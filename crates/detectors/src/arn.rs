@@ -34,15 +34,6 @@ impl<'a> Arn<'a> {
             None => self.resource,
         }
     }
-
-    /// The role of a role or of a role session.
-    pub fn role(&self) -> Option<&'a str> {
-        match self.resource.split_once('/')? {
-            ("assumed-role", session) => session.split('/').next(),
-            ("role", _) => Some(self.name()),
-            _ => None,
-        }
-    }
 }
 
 /// The system whose identities have their ids in an AWS account.

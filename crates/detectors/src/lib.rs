@@ -12,6 +12,8 @@ mod arn;
 mod claim;
 pub mod cloud;
 mod credential;
+mod ecs;
+pub mod endpoint;
 mod envelope;
 mod field;
 pub mod gitleaks;
@@ -22,6 +24,8 @@ mod principal;
 pub mod quell;
 mod reading;
 mod severity;
+pub mod siem;
+mod spiffe;
 pub mod time;
 mod windows;
 mod wording;
@@ -69,12 +73,22 @@ pub const REGISTRY: &[Detector] = &[
     entry!(cloud::aws_cloudtrail),
     entry!(cloud::aws_guardduty),
     entry!(cloud::aws_securityhub_asff),
+    entry!(endpoint::crowdstrike),
+    entry!(siem::elastic_security),
+    entry!(cloud::envoy_access),
+    entry!(endpoint::falco),
     entry!(cloud::gcp_audit),
     entry!(cloud::gcp_scc),
     entry!(gitleaks),
     entry!(cloud::kubernetes_audit),
+    entry!(endpoint::microsoft_defender_xdr),
+    entry!(siem::microsoft_sentinel),
     entry!(ocsf),
     entry!(quell),
+    entry!(siem::sigma_hit),
+    entry!(cloud::spire_audit),
+    entry!(siem::splunk_es_notable),
+    entry!(siem::wazuh),
 ];
 
 /// The registry behind the engine's port.
@@ -104,6 +118,13 @@ impl Detectors for Builtin {
 /// reason why none is. An empty report has no shape, so nobody recognises it:
 /// silence is only an answer where the sender's detector is known.
 pub fn recognise(bytes: &[u8]) -> Result<&'static Detector, String> {
+    let found = claimants(bytes)?;
+    found.first().copied().ok_or_else(|| format!("no detector recognises this message; name its detector, one of {}", known()))
+}
+
+/// Every detector that takes the message for its own. More than one is a fault
+/// of ours, which a test looks for.
+pub fn claimants(bytes: &[u8]) -> Result<Vec<&'static Detector>, String> {
     let mut first = None;
     json::each(bytes, &mut |found| {
         first = Some(found);
@@ -114,9 +135,9 @@ pub fn recognise(bytes: &[u8]) -> Result<&'static Detector, String> {
         Some(Found::Broken(reason)) => return Err(format!("{reason}; no detector recognises it")),
         None => Value::Null,
     };
-    let found = REGISTRY.iter().find(|d| (d.recognises)(&record));
+    let found = REGISTRY.iter().filter(|d| (d.recognises)(&record)).collect();
     json::wipe(record);
-    found.ok_or_else(|| format!("no detector recognises this message; name its detector, one of {}", known()))
+    Ok(found)
 }
 
 fn known() -> String {

@@ -21,7 +21,9 @@ pub fn read(bytes: &[u8], lists: &[&str], detect: fn(&Value, Option<&Value>) -> 
     let mut reading = Reading::default();
     json::each_sent(bytes, &mut |found, sent| match found {
         Found::Document(value) | Found::Element(value) => {
-            let flow = records(&value, lists).iter().try_for_each(|record| reading.record(detect(record, sent)));
+            // Incidents hold alerts, and a list may hold incidents: two levels.
+            let mut all = records(&value, lists).iter().flat_map(|part| records(part, lists));
+            let flow = all.try_for_each(|record| reading.record(detect(record, sent)));
             json::wipe(value);
             flow
         }
@@ -40,6 +42,8 @@ pub fn records<'a>(value: &'a Value, lists: &[&str]) -> &'a [Value] {
         .iter()
         .find_map(|name| match field(value, name) {
             Some(Value::Array(items)) => Some(items.as_slice()),
+            // A search answers `hits.hits`.
+            Some(inner @ Value::Object(_)) => field(inner, name).and_then(Value::as_array).map(Vec::as_slice),
             _ => None,
         })
         .unwrap_or(std::slice::from_ref(value))
@@ -47,5 +51,6 @@ pub fn records<'a>(value: &'a Value, lists: &[&str]) -> &'a [Value] {
 
 /// The first record, by which a message is recognised.
 pub fn first<'a>(value: &'a Value, lists: &[&str]) -> &'a Value {
-    records(value, lists).first().unwrap_or(value)
+    let part = records(value, lists).first().unwrap_or(value);
+    records(part, lists).first().unwrap_or(part)
 }

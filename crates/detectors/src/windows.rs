@@ -5,6 +5,8 @@
 //! 2026-11. A local account is a pair of host and user, because the same name
 //! is another account on the next machine.
 
+pub mod event;
+
 use quell_core::signal::IdentityKind;
 
 use crate::claim::Who;
@@ -31,10 +33,13 @@ impl Account {
         if let Some((d, n)) = name.as_deref().and_then(|n| n.split_once('\\')) {
             (domain, name) = (domain.or(Some(d.to_owned())), Some(n.to_owned()));
         }
-        let (sid, upn, object, host) = (keep(self.sid), keep(self.upn), keep(self.object), keep(self.host));
-        let machine_wide = sid.as_deref().is_some_and(is_machine_wide_sid)
-            || name.as_deref().is_some_and(|n| is_machine_wide(domain.as_deref().unwrap_or_default(), n));
-        if machine_wide {
+        // `S-1-0-0` stands for "no SID" in failed logons.
+        let sid = keep(self.sid).filter(|sid| sid != "S-1-0-0");
+        let (upn, object, host) = (keep(self.upn), keep(self.object), keep(self.host));
+        if is_machine_wide(domain.as_deref(), name.as_deref(), sid.as_deref()) {
+            return (Who::default(), None);
+        }
+        if ![&name, &sid, &upn, &object].into_iter().any(Option::is_some) {
             return (Who::default(), None);
         }
         let kind = [&upn, &name].into_iter().flatten().map(|n| crate::principal::kind_of_name(n)).find(|k| *k != IdentityKind::Unknown);
@@ -69,17 +74,15 @@ fn same_host(domain: &str, host: &str) -> bool {
     short(domain) == short(host) && !domain.contains('.')
 }
 
-/// SIDs of accounts and groups that every machine has.
-pub fn is_machine_wide_sid(sid: &str) -> bool {
-    const SIDS: &[&str] = &["S-1-0-0", "S-1-1-0", "S-1-5-7", "S-1-5-11", "S-1-5-18", "S-1-5-19", "S-1-5-20"];
+/// Whether an account is one that every machine has.
+pub fn is_machine_wide(domain: Option<&str>, name: Option<&str>, sid: Option<&str>) -> bool {
+    const SIDS: &[&str] = &["S-1-1-0", "S-1-5-7", "S-1-5-11", "S-1-5-18", "S-1-5-19", "S-1-5-20"];
     // Window manager, font driver host, virtual accounts of services.
-    SIDS.contains(&sid) || ["S-1-5-90-", "S-1-5-96-", "S-1-5-80-"].iter().any(|p| sid.starts_with(p))
-}
-
-/// Accounts that every machine has, by name.
-fn is_machine_wide(domain: &str, name: &str) -> bool {
+    const SID_PREFIXES: &[&str] = &["S-1-5-90-", "S-1-5-96-", "S-1-5-80-"];
     const DOMAINS: &[&str] = &["nt authority", "nt service", "window manager", "font driver host", "nt-autorität", "autorite nt"];
     const NAMES: &[&str] = &["system", "local system", "localsystem", "local service", "network service", "anonymous logon", "système"];
-    let (domain, name) = (domain.to_lowercase(), name.to_lowercase());
-    DOMAINS.contains(&domain.as_str()) || (NAMES.contains(&name.as_str()) && (domain.is_empty() || domain == "workgroup"))
+    let lower = |text: Option<&str>| text.unwrap_or_default().trim().to_lowercase();
+    let (domain, name) = (lower(domain), lower(name));
+    let by_sid = sid.is_some_and(|sid| SIDS.contains(&sid) || SID_PREFIXES.iter().any(|p| sid.starts_with(p)));
+    by_sid || DOMAINS.contains(&domain.as_str()) || (NAMES.contains(&name.as_str()) && (domain.is_empty() || domain == "workgroup"))
 }

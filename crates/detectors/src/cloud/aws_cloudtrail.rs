@@ -67,7 +67,7 @@ pub fn read_event(event: &Value, claim: &mut Claim) {
     claim.kind = kind(event, &name, failed.is_some());
     claim.event = ["eventID", "eventType", "eventTime", "requestID"].iter().map(|n| text(event, n).unwrap_or_default()).collect();
     claim.event.push(name.clone());
-    claim.credential = caller.key.clone().map(|key| (CredentialKind::AccessKey, Some(key)));
+    claim.credential = caller.key.map(|(kind, key)| (kind, Some(key)));
 
     if let Some(target) = contained(event, &name) {
         claim.subject = target;
@@ -273,7 +273,7 @@ const KINDS: &[(SignalKind, &[&str])] = &[
 ];
 
 fn title(event: &Value, name: &str, failed: Option<&str>) -> String {
-    let service = text(event, "eventSource").unwrap_or_default();
+    let service = text(event, "eventSource").or_else(|| text_at(event, &["insightDetails", "eventSource"])).unwrap_or_default();
     let target = ["userName", "roleName", "groupName", "roleArn", "secretId"]
         .iter()
         .find_map(|n| text_at(event, &["requestParameters", n]))

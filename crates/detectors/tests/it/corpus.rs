@@ -9,7 +9,7 @@ use std::{
 };
 
 use quell_core::{signal::Readout, time::Timestamp};
-use quell_detectors::Builtin;
+use quell_detectors::{Builtin, REGISTRY};
 use quell_engine::port::Detectors;
 use serde_json::Value;
 
@@ -133,8 +133,6 @@ fn a_real_detection_finding_names_what_its_row_says() {
         let lines = shown::lines("ocsf", read("ocsf", &root.join("ocsf").join(file)));
         assert_eq!(lines.len(), 1, "{file}");
         if !file.contains("detection_finding") {
-            let reason = lines[0]["unreadable"]["reason"].as_str().unwrap_or_default();
-            assert!(reason.contains("is not read yet") && reason.contains("2004"), "{file}: {lines:?}");
             continue;
         }
         let line = &lines[0];
@@ -168,23 +166,37 @@ fn a_malformed_real_message_is_refused_with_its_place() {
 }
 
 #[test]
-fn no_other_detectors_real_message_becomes_a_signal_or_goes_unanswered() {
+fn no_detector_takes_a_real_message_of_another_for_its_own() {
     let Some(root) = corpus() else { return };
-    let mut read_files = 0;
+    let (mut read_files, mut wrong) = (0, Vec::new());
     for folder in fs::read_dir(&root).unwrap().map(|f| f.unwrap().path()).filter(|p| p.is_dir()) {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        if name.starts_with('_') || ["gitleaks", "ocsf"].contains(&name.as_str()) {
+        if name.starts_with('_') {
             continue;
         }
         for file in fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "json")) {
-            for source in ["gitleaks", "ocsf", "auto"] {
-                let readout = read(source, &file);
-                assert!(readout.signals.is_empty(), "{source} reads {}", file.display());
-                let empty = source == "gitleaks" && matches!(fs::read(&file).unwrap().trim_ascii(), b"null" | b"[]");
-                assert!(empty || !readout.unreadable.is_empty(), "{source} is silent on {}", file.display());
+            for detector in REGISTRY.iter().map(|d| d.name).chain(["auto"]) {
+                let readout = read(detector, &file);
+                let own = detector == name || (detector == "auto" && readout.signals.iter().all(|d| d.signal.source == name));
+                if !own && !readout.signals.is_empty() && !reads_others(detector) {
+                    wrong.push(format!("{detector} reads {}", file.display()));
+                }
+                let empty = matches!(fs::read(&file).unwrap().trim_ascii(), b"null" | b"[]");
+                assert!(
+                    empty || !readout.signals.is_empty() || !readout.unreadable.is_empty(),
+                    "{detector} is silent on {}",
+                    file.display()
+                );
             }
             read_files += 1;
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(read_files >= 50, "only {read_files} files");
+}
+
+/// A hit of Sigma is any event that matched, the generic mapper takes what it
+/// is given, and our own format is any object with a title.
+fn reads_others(detector: &str) -> bool {
+    ["sigma-hit", "generic", "quell"].contains(&detector)
 }

@@ -31,7 +31,36 @@ const SOURCES: [&str; 15] = [
 ];
 
 /// Source, file, what differs from the row, and why the payload is right.
-const ARGUED: &[(&str, &str, &str, &str)] = &[];
+const ARGUED: &[(&str, &str, &str, &str)] = &[
+    (
+        "crowdstrike",
+        "api_key_created.json",
+        "credential",
+        "the row holds the id for absent, but `AuditKeyValues` has it under `APIClientID` and `id`; scopes are no id",
+    ),
+    ("gcp-audit", "sa_key_created.json", "credential", "the new key is named: the last part of `response.name` is its id"),
+    ("gcp-audit", "sa_getaccesstoken.json", "credential", "the row shortens `serviceAccountKeyName`; its last part is the key's id"),
+    ("kubernetes-audit", "rolebinding.json", "credential", "the row shortens the credential id of the certificate"),
+    (
+        "ocsf",
+        "test_authentication_2.json",
+        "native id",
+        "`NT AUTHORITY\\SYSTEM` is an account that every machine has and a placeholder of the corpus' own list; nobody is named",
+    ),
+    ("ocsf", "test_authentication_2.json", "resolvable", "the same"),
+    (
+        "splunk-es-notable",
+        "root_user_use.json",
+        "time",
+        "the row takes `_time`, when the notable was made; `orig_time` is the event, as its own remark says, and comes first",
+    ),
+    (
+        "wazuh",
+        "cloudtrail_addusertogroup.json",
+        "credential",
+        "the row has no credential, but the call in `event.original` was signed with the subject's key, which is named",
+    ),
+];
 
 /// What one row and its reading differ in.
 fn differences(row: &Value, lines: &[Value]) -> Vec<(&'static str, String)> {
@@ -55,6 +84,8 @@ fn differences(row: &Value, lines: &[Value]) -> Vec<(&'static str, String)> {
     let line = &lines[0];
     if resolvable == "yes" {
         let wanted = if row["identity_native_id"].is_null() { cell("identity_name") } else { cell("identity_native_id") };
+        // A remark of the row's author stands behind the id, in brackets.
+        let wanted = wanted.split(" (").next().unwrap_or_default().to_owned();
         let is = |field: &str| line["subject"][field].as_str() == Some(wanted.as_str());
         if !(is("native_id") || (row["identity_native_id"].is_null() && is("name"))) {
             out.push(("native id", format!("{} is not {wanted:?}", line["subject"])));
@@ -134,15 +165,15 @@ fn real_alerts_read_as_their_rows_say_or_as_the_payload_argues() {
 }
 
 #[test]
-fn auto_knows_whose_every_real_alert_is() {
+fn every_real_alert_is_claimed_by_its_own_detector_alone() {
     let Some(root) = corpus::corpus() else { return };
     let mut wrong = Vec::new();
     for source in SOURCES {
         for row in corpus::expected(&root.join(source)) {
             let bytes = fs::read(root.join(source).join(row["file"].as_str().unwrap())).unwrap();
-            let found = quell_detectors::recognise(&bytes).map(|d| d.name);
-            if found != Ok(source) {
-                wrong.push(format!("{source}/{}: {found:?}", row["file"]));
+            let claims: Vec<_> = quell_detectors::claimants(&bytes).unwrap().iter().map(|d| d.name).filter(|n| *n != "generic").collect();
+            if claims != [source] {
+                wrong.push(format!("{source}/{}: {claims:?}", row["file"]));
             }
         }
     }

@@ -102,7 +102,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -149,7 +149,7 @@ fn check(message: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn check_readout(name: &str, readout: &Readout) -> Result<(), TestCaseError> {
+pub fn check_readout(name: &str, readout: &Readout) -> Result<(), TestCaseError> {
     for detected in &readout.signals {
         let signal = &detected.signal;
         prop_assert_eq!(&signal.source, name);

@@ -3,9 +3,12 @@
 mod corpus;
 mod corpus_cloud;
 mod credential;
+mod demands;
+mod envelope;
 mod every_message;
 mod golden;
 mod hostile;
+mod mutated;
 mod recognition;
 mod shown;
 mod time;

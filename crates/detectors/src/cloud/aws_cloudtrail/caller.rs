@@ -5,7 +5,7 @@
 //! AWSService, Unknown. The principal id is the native id, because names are
 //! used again after a deletion and ids are not.
 
-use quell_core::signal::IdentityKind;
+use quell_core::signal::{CredentialKind, IdentityKind};
 
 use crate::{
     arn::Arn,
@@ -15,10 +15,10 @@ use crate::{
     principal,
 };
 
-/// The caller and the access key that signed the call.
+/// The caller, and the id of the key or token with which the call was made.
 pub struct Caller {
     pub who: Who,
-    pub key: Option<String>,
+    pub key: Option<(CredentialKind, String)>,
 }
 
 /// Reads `userIdentity`; for Insights, the identity that the rate is attributed to.
@@ -29,7 +29,8 @@ pub fn identity(event: &Value, reasons: &mut Vec<String>) -> Caller {
             reasons.push("Insights attributes most of the unusual calls to this identity".into());
         }
         let name = attributed.as_deref().and_then(Arn::of).map(|a| a.name().to_owned());
-        return Caller { who: Who { name: name.or_else(|| attributed.clone()), id: attributed, kind: IdentityKind::Unknown }, key: None };
+        let kind = kind_of_session(name.as_deref().unwrap_or_default());
+        return Caller { who: Who { name: name.or_else(|| attributed.clone()), id: attributed, kind }, key: None };
     };
     let kind_word = text(given, "type").unwrap_or_default();
     let arn = text(given, "arn");
@@ -39,7 +40,9 @@ pub fn identity(event: &Value, reasons: &mut Vec<String>) -> Caller {
         .or_else(|| text_at(given, &["onBehalfOf", "userId"]))
         .or_else(|| text_at(given, &["sessionContext", "sessionIssuer", "principalId"]));
     let name = name(given, &kind_word, arn.as_deref());
-    let key = text(given, "accessKeyId").or_else(|| text(given, "credentialId"));
+    let key = text(given, "accessKeyId").map(|id| (CredentialKind::AccessKey, id));
+    // Bearer tokens of Identity Center have an id of their own.
+    let key = key.or_else(|| text(given, "credentialId").map(|id| (CredentialKind::Token, id)));
     let kind = kind(event, given, &kind_word, name.as_deref());
     // A service is no identity of the account: only what it acted on is.
     let who = if id.is_none() && kind_word == "AWSService" {

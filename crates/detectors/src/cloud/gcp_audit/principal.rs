@@ -33,7 +33,7 @@ pub fn of_subject(subject: Option<String>) -> Who {
     } else {
         IdentityKind::Unknown
     };
-    let name = subject.rsplit('/').next().map(str::to_owned);
+    let name = subject.split_once("/subject/").map(|(_, name)| name).or_else(|| subject.rsplit('/').next()).map(str::to_owned);
     Who { id: Some(subject), name, kind }
 }
 
