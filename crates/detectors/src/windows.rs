@@ -51,7 +51,7 @@ impl Account {
         };
         let joined = match (&domain, &host, &name) {
             (Some(domain), _, Some(name)) => Some(format!("{domain}\\{name}")),
-            (None, Some(host), Some(name)) if local => Some(format!("{host}\\{name}")),
+            // On its host the bare name is the id; the host is the system.
             (_, _, name) => name.clone(),
         };
         let system = if local {

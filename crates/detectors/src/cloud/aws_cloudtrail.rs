@@ -85,6 +85,8 @@ pub fn read_event(event: &Value, claim: &mut Claim) {
         }
         claim.credential = key.map(|key| (CredentialKind::AccessKey, Some(key)));
         claim.actor = caller.who;
+    } else if caller.service {
+        claim.because("an AWS service acted by itself, which is no identity of the account");
     } else {
         claim.subject = caller.who;
     }
@@ -125,7 +127,7 @@ fn minted(event: &Value, name: &str) -> Option<(Who, Option<String>)> {
         Some(session.map_or(role.clone(), |s| format!("{role}/{s}")))
     });
     let kind = caller::kind_of_session(shown.as_deref().unwrap_or_default());
-    (response.is_some() || key.is_some()).then(|| (Who { kind, id: Some(id), name: shown }, key))
+    response.map(|_| (Who { kind, id: Some(id), name: shown }, key))
 }
 
 /// The target of a call that contains it: the policies with which AWS

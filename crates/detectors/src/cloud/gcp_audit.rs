@@ -105,7 +105,7 @@ pub fn read_entry(entry: &Value, claim: &mut Claim) {
         claim.because("what is done with the keys and tokens of a service account is about that account");
         let own = account.name == caller.name;
         claim.credential = principal::key_of_resource(payload)
-            .or_else(|| if own { key } else { None })
+            .or(key.filter(|_| own))
             .map(|id| (CredentialKind::ServiceAccountKey, Some(id)))
             .or_else(|| verb.starts_with("Generate").then_some((CredentialKind::Token, None)));
         claim.containment_evidence = verb.starts_with("Disable");

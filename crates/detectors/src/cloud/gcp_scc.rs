@@ -117,9 +117,10 @@ fn subject(finding: &Value, properties: &Value, category: &str, claim: &mut Clai
     }
 }
 
-/// `principalEmail`, also one level down, where threat findings keep it.
+/// Who acted, also one level down, where threat findings keep it.
 fn principal_inside(inner: &Value) -> Option<String> {
-    text(inner, "principalEmail").or_else(|| inner.as_object()?.values().find_map(|v| text(v, "principalEmail")))
+    let of = |value: &Value| ["principalEmail", "userEmail"].iter().find_map(|n| text(value, n));
+    of(inner).or_else(|| inner.as_object()?.values().find_map(of))
 }
 
 /// A service account, or a key of one, as the resource.

@@ -41,8 +41,41 @@ fn is_event(record: &Value) -> bool {
 
 /// The event inside a record of Azure or CloudWatch, which is text there.
 fn carried(record: &Value) -> Option<Value> {
+    if let Some(log) = at(record, &["properties", "log"]).filter(|l| l.is_object()) {
+        return Some(log.clone());
+    }
     let text = text_at(record, &["properties", "log"]).or_else(|| text(record, "log")).or_else(|| text(record, "message"))?;
     text.starts_with('{').then(|| json::document(text.as_bytes()).ok()).flatten()
+}
+
+/// An audit log entry of Google's clusters, in the words of Kubernetes. `auto`
+/// gives such entries to `gcp-audit`; a source may still be declared as this one.
+fn google(entry: &Value) -> Option<Value> {
+    let payload = field(entry, "protoPayload").filter(|p| text(p, "serviceName").is_some_and(|s| s == "k8s.io"))?;
+    let method = text(payload, "methodName")?;
+    // `core/v1/namespaces/NS/pods/NAME/exec`
+    let name = text(payload, "resourceName").unwrap_or_default();
+    let parts: Vec<&str> = name.split('/').skip(2).collect();
+    let (namespace, rest) = match parts.as_slice() {
+        ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (Some(*namespace), rest),
+        rest => (None, rest),
+    };
+    let part = |at: usize| rest.get(at).map_or(Value::Null, |p| Value::from(*p));
+    let object =
+        [("resource", part(0)), ("name", part(1)), ("subresource", part(2)), ("namespace", namespace.map_or(Value::Null, Value::from))];
+    let user = [("username", at(payload, &["authenticationInfo", "principalEmail"]).cloned().unwrap_or_default())];
+    let map = |pairs: &[(&str, Value)]| Value::Object(pairs.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect());
+    let whole = [
+        ("apiVersion", Value::from("audit.k8s.io/v1")),
+        ("auditID", field(entry, "insertId").cloned().unwrap_or_default()),
+        ("verb", Value::from(method.rsplit('.').next().unwrap_or_default())),
+        ("user", map(&user)),
+        ("objectRef", map(&object)),
+        ("requestObject", field(payload, "request").cloned().unwrap_or_default()),
+        ("sourceIPs", at(payload, &["requestMetadata", "callerIp"]).cloned().unwrap_or_default()),
+        ("requestReceivedTimestamp", field(entry, "timestamp").cloned().unwrap_or_default()),
+    ];
+    Some(map(&whole))
 }
 
 fn detected(record: &Value, sent: Option<&Value>) -> Result<Detected, String> {
@@ -52,12 +85,13 @@ fn detected(record: &Value, sent: Option<&Value>) -> Result<Detected, String> {
     if is_event(record) {
         return Ok(claim(record).detected(times(record, record, sent)));
     }
-    let Some(event) = carried(record).filter(is_event) else {
+    let Some(event) = carried(record).or_else(|| google(record)).filter(is_event) else {
         return Err("neither an event of `audit.k8s.io` nor a log record that carries one".into());
     };
     let mut claim = claim(&event);
-    claim.because("the event stood as text inside a log record");
-    claim.system = text(record, "resourceId").or_else(|| text_at(record, &["properties", "ccpNamespace"])).map(|r| format!("k8s:{r}"));
+    claim.because("the event stood inside a log record of the cloud");
+    let cluster = text(record, "resourceId").or_else(|| text_at(record, &["properties", "ccpNamespace"]));
+    claim.system = cluster.or_else(|| text_at(record, &["resource", "labels", "cluster_name"])).map(|c| format!("k8s:{c}"));
     let detected = claim.detected(times(&event, record, sent));
     json::wipe(event);
     Ok(detected)

@@ -57,7 +57,7 @@ fn detected(entry: &Value, sent: Option<&Value>) -> Result<Detected, String> {
         claim.actor = caller.map_or_else(Who::default, |(who, _)| who);
         named
     } else {
-        caller.or_else(|| if about_named { None } else { named })
+        caller.or(named.filter(|_| !about_named))
     };
     match subject {
         Some((who, domain)) => {

@@ -1,4 +1,5 @@
-//! CrowdStrike Falcon: event stream (`metadata`, `event`) and alerts of the API.
+//! CrowdStrike Falcon: event stream (`metadata`, `event`), alerts of the API, and
+//! events of the data replicator (`event_simpleName`, `ExternalApiType`).
 //!
 //! Detections of identities name the source account, detections on endpoints the
 //! account of the process, audit events the user of the console or, where that
@@ -22,7 +23,7 @@ use crate::{
 /// The detector's name.
 pub const NAME: &str = "crowdstrike";
 /// What it reads.
-pub const READS: &str = "CrowdStrike Falcon: event stream, alerts of the API (`resources`)";
+pub const READS: &str = "CrowdStrike Falcon: event stream, alerts of the API (`resources`), data replicator";
 const LISTS: &[&str] = &["resources"];
 
 /// Reads events and alerts.
@@ -33,7 +34,12 @@ pub fn read(bytes: &[u8]) -> Readout {
 /// Whether `first` is an event of the stream or an alert of the API.
 pub fn recognises(first: &Value) -> bool {
     let record = message::first(first, LISTS);
-    is_stream(record) || is_alert(record)
+    is_stream(record) || is_alert(record) || is_replicated(record)
+}
+
+fn is_replicated(record: &Value) -> bool {
+    let named = text(record, "event_simpleName").is_some() || text(record, "ExternalApiType").is_some();
+    named && ["cid", "aid", "fdr_event_type"].iter().any(|n| field(record, n).is_some())
 }
 
 fn is_stream(record: &Value) -> bool {
@@ -59,6 +65,11 @@ fn detected(record: &Value, sent: Option<&Value>) -> Result<Detected, String> {
         (field(record, "event").unwrap_or(&null), metadata, text(metadata, "eventType").unwrap_or_default())
     } else if is_alert(record) {
         (record, &null, text(record, "type").unwrap_or_else(|| "alert".into()))
+    } else if is_replicated(record) {
+        // Some pipelines keep the raw event below `event`.
+        let event = field(record, "event").filter(|e| e.is_object()).unwrap_or(record);
+        let kind = text(record, "ExternalApiType").or_else(|| text(event, "ExternalApiType")).or_else(|| text(record, "event_simpleName"));
+        (event, &null, kind.unwrap_or_default().trim_start_matches("Event_").to_owned())
     } else {
         return Err("neither an event of the Falcon stream (`metadata.eventType`, `event`) nor an alert of its API".into());
     };
@@ -66,6 +77,7 @@ fn detected(record: &Value, sent: Option<&Value>) -> Result<Detected, String> {
     let ids = ["composite_id", "DetectId", "IdentityProtectionIncidentId", "CompositeId", "IncidentID"];
     claim.event.push(ids.iter().find_map(|n| text(event, n)).unwrap_or_default());
     claim.event.push(kind.clone());
+    claim.event.push(["id", "eid", "cid"].iter().find_map(|n| text(record, n)).unwrap_or_default());
 
     if kind.ends_with("AuditEvent") {
         audit::read(event, metadata, &mut claim);
@@ -81,6 +93,7 @@ fn detected(record: &Value, sent: Option<&Value>) -> Result<Detected, String> {
         (ObservedFrom::Event, field(event, "context_timestamp")),
         (ObservedFrom::Event, field(event, "UTCTimestamp")),
         (ObservedFrom::Event, field(event, "timestamp")),
+        (ObservedFrom::Event, field(record, "timestamp")),
         (ObservedFrom::Event, field(metadata, "eventCreationTime")),
         (ObservedFrom::Event, field(event, "ProcessStartTime")),
         (ObservedFrom::Event, field(event, "process_start_time")),

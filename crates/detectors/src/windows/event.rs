@@ -91,6 +91,12 @@ impl Event {
         .identity()
     }
 
+    /// How many of the fields of a user count: `AccountName` is the account of a
+    /// service but for the events of remote desktops.
+    fn fields(&self) -> usize {
+        if matches!(self.number, 4778 | 4779) { 5 } else { 4 }
+    }
+
     fn named_user(&self, field: &str) -> (Who, Option<String>) {
         Account { name: self.get(field), host: self.host.clone(), ..Account::default() }.identity()
     }
@@ -107,11 +113,18 @@ impl Event {
             logon = self.get("TargetLogonId");
         }
         if !who.is_somebody() && !about_target {
-            let process = ["User", "SourceUser", "AccountName"].iter().map(|f| self.named_user(f)).find(|(who, _)| who.is_somebody());
+            let process = ["User", "SourceUser", "Detection User", "UserContext", "AccountName"]
+                .iter()
+                .take(self.fields())
+                .map(|f| self.named_user(f))
+                .find(|(who, _)| who.is_somebody());
             (who, system) = process.unwrap_or_default();
             logon = self.get("LogonId").or(logon);
         }
-        if !who.is_somebody() && self.channel.contains("PowerShell") {
+        // Sysmon and the security log are written by the system; elsewhere who
+        // wrote the event is who acted.
+        let written_by_system = self.channel.contains("Sysmon") || self.channel == "Security";
+        if !who.is_somebody() && !about_target && !written_by_system {
             let sid = self.writer.clone();
             (who, system) = Account { sid, host: self.host.clone(), ..Account::default() }.identity();
         }

@@ -258,3 +258,33 @@ fn the_caller_of_a_mesh_is_the_last_hop_and_never_its_own_end() {
     assert_eq!(lines[2]["subject"]["resolvable"], "no", "only the own certificate is logged");
     assert!(!lines.iter().any(|l| l.to_string().contains("must-not-show")), "a path may carry a token");
 }
+
+#[test]
+fn a_clusters_entry_in_googles_log_reads_as_the_cluster_wrote_it() {
+    let payload = json!({"serviceName": "k8s.io", "methodName": "io.k8s.core.v1.serviceaccounts.token.create", "resourceName": "core/v1/namespaces/pay/serviceaccounts/biller/token",
+        "authenticationInfo": {"principalEmail": "jo.muster@harbor.example"}, "requestMetadata": {"callerIp": "203.0.113.9"}});
+    let entry = json!({"insertId": "k-1", "timestamp": "2026-09-21T10:00:00Z", "resource": {"labels": {"cluster_name": "harbor"}}, "protoPayload": payload});
+    let line = one("kubernetes-audit", &entry);
+    assert_eq!((&line["subject"]["native_id"], &line["subject"]["system"]), (&json!("pay/biller"), &json!("k8s:harbor")));
+    assert_eq!(line["actor"]["native_id"], "jo.muster@harbor.example");
+    // Undeclared it is Google's.
+    let line = one("gcp-audit", &entry);
+    assert_eq!(line["subject"]["native_id"], "jo.muster@harbor.example");
+}
+
+#[test]
+fn an_account_of_a_host_is_a_pair_of_host_and_name() {
+    let line = &fixture("crowdstrike/stream.json")[1];
+    assert_eq!((&line["subject"]["native_id"], &line["subject"]["system"]), (&json!("Administrator"), &json!("host:PAY-7")));
+    assert_eq!(line["subject"]["name"], "Administrator on PAY-7");
+    let other = &fixture("crowdstrike/stream.json")[3];
+    assert_eq!((&other["subject"]["native_id"], &other["subject"]["system"]), (&json!("HARBOR\\jo.muster"), &json!("ad:HARBOR")));
+}
+
+#[test]
+fn a_service_of_aws_acting_by_itself_is_nobody() {
+    let event = json!({"eventSource": "secretsmanager.amazonaws.com", "eventName": "RotationStarted", "eventTime": "2026-09-21T10:00:00Z", "recipientAccountId": "222222222222",
+        "userIdentity": {"type": "AWSService", "invokedBy": "secretsmanager.amazonaws.com"}});
+    let line = one("aws-cloudtrail", &event);
+    assert_eq!((&line["subject"]["resolvable"], &line["subject"]["name"]), (&json!("no"), &Value::Null));
+}

@@ -19,6 +19,8 @@ use crate::{
 pub struct Caller {
     pub who: Who,
     pub key: Option<(CredentialKind, String)>,
+    /// A service of AWS, acting for nobody.
+    pub service: bool,
 }
 
 /// Reads `userIdentity`; for Insights, the identity that the rate is attributed to.
@@ -30,7 +32,7 @@ pub fn identity(event: &Value, reasons: &mut Vec<String>) -> Caller {
         }
         let name = attributed.as_deref().and_then(Arn::of).map(|a| a.name().to_owned());
         let kind = kind_of_session(name.as_deref().unwrap_or_default());
-        return Caller { who: Who { name: name.or_else(|| attributed.clone()), id: attributed, kind }, key: None };
+        return Caller { who: Who { name: name.or_else(|| attributed.clone()), id: attributed, kind }, key: None, service: false };
     };
     let kind_word = text(given, "type").unwrap_or_default();
     let arn = text(given, "arn");
@@ -44,16 +46,12 @@ pub fn identity(event: &Value, reasons: &mut Vec<String>) -> Caller {
     // Bearer tokens of Identity Center have an id of their own.
     let key = key.or_else(|| text(given, "credentialId").map(|id| (CredentialKind::Token, id)));
     let kind = kind(event, given, &kind_word, name.as_deref());
-    // A service is no identity of the account: only what it acted on is.
-    let who = if id.is_none() && kind_word == "AWSService" {
-        Who { id: None, name: text(given, "invokedBy"), kind: IdentityKind::Workload }
-    } else {
-        Who { id, name, kind }
-    };
+    let service = id.is_none() && kind_word == "AWSService";
+    let who = if service { Who { id: None, name: text(given, "invokedBy"), kind: IdentityKind::Workload } } else { Who { id, name, kind } };
     if who.kind == IdentityKind::Unknown && who.is_somebody() {
         reasons.push("people and workloads both use this type of principal, so its kind stays unknown".into());
     }
-    Caller { who, key }
+    Caller { who, key, service }
 }
 
 fn name(given: &Value, kind_word: &str, arn: Option<&str>) -> Option<String> {

@@ -27,7 +27,9 @@ pub fn read(event: &Value, metadata: &Value, claim: &mut Claim) {
         })
     };
     let actor = text(event, "UserId").or_else(|| text(event, "UserName")).or_else(|| value(&["actor_user"]));
+    let programmatic = actor.as_deref().is_some_and(|a| a.starts_with("api-client-id:"));
     let actor = Who::named(actor);
+    let actor = if programmatic { actor.or_kind(IdentityKind::ServiceAccount) } else { actor };
     let client = value(&["APIClientID", "api_client_id", "client_id"]);
     let target = Who::named(value(&["target_name", "target_user_name", "target_uid", "target_uuid"]));
     claim.system = text(metadata, "customerIDString").or_else(|| value(&["actor_cid"])).map(|cid| format!("crowdstrike:{cid}"));
