@@ -16,6 +16,7 @@ mod ecs;
 pub mod endpoint;
 mod envelope;
 mod field;
+pub mod generic;
 pub mod gitleaks;
 mod json;
 mod message;
@@ -68,7 +69,7 @@ macro_rules! entry {
     };
 }
 
-/// Every detector that is built in, sorted by name. `auto` asks them in this order.
+/// Every detector that is built in, sorted by name. `auto` asks `generic` last.
 pub const REGISTRY: &[Detector] = &[
     entry!(cloud::aws_cloudtrail),
     entry!(cloud::aws_guardduty),
@@ -79,6 +80,7 @@ pub const REGISTRY: &[Detector] = &[
     entry!(endpoint::falco),
     entry!(cloud::gcp_audit),
     entry!(cloud::gcp_scc),
+    entry!(generic),
     entry!(gitleaks),
     entry!(cloud::kubernetes_audit),
     entry!(endpoint::microsoft_defender_xdr),
@@ -119,7 +121,9 @@ impl Detectors for Builtin {
 /// silence is only an answer where the sender's detector is known.
 pub fn recognise(bytes: &[u8]) -> Result<&'static Detector, String> {
     let found = claimants(bytes)?;
-    found.first().copied().ok_or_else(|| format!("no detector recognises this message; name its detector, one of {}", known()))
+    // The generic mapper reads what nobody else does.
+    let named = found.iter().find(|d| d.name != generic::NAME).or(found.first());
+    named.copied().ok_or_else(|| format!("no detector recognises this message; name its detector, one of {}", known()))
 }
 
 /// Every detector that takes the message for its own. More than one is a fault

@@ -18,12 +18,19 @@ use crate::{
 /// Reads every record of `bytes`, out of its envelope and its batch. `detect`
 /// gets the record and the time at which its envelope was sent.
 pub fn read(bytes: &[u8], lists: &[&str], detect: fn(&Value, Option<&Value>) -> Result<Detected, String>) -> Readout {
+    // Incidents hold alerts, and a list may hold incidents: two levels.
+    read_parts(bytes, &|value, each| records(value, lists).iter().flat_map(|part| records(part, lists)).try_for_each(each), detect)
+}
+
+/// How a record is taken apart: hands each part to its second argument.
+type Apart<'a> = &'a dyn for<'v> Fn(&'v Value, &mut dyn FnMut(&'v Value) -> ControlFlow<()>) -> ControlFlow<()>;
+
+/// The same, with another way to take a batch apart.
+pub fn read_parts(bytes: &[u8], apart: Apart<'_>, detect: fn(&Value, Option<&Value>) -> Result<Detected, String>) -> Readout {
     let mut reading = Reading::default();
     json::each_sent(bytes, &mut |found, sent| match found {
         Found::Document(value) | Found::Element(value) => {
-            // Incidents hold alerts, and a list may hold incidents: two levels.
-            let mut all = records(&value, lists).iter().flat_map(|part| records(part, lists));
-            let flow = all.try_for_each(|record| reading.record(detect(record, sent)));
+            let flow = apart(&value, &mut |record| reading.record(detect(record, sent)));
             json::wipe(value);
             flow
         }

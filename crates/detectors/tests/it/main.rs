@@ -6,6 +6,7 @@ mod credential;
 mod demands;
 mod envelope;
 mod every_message;
+mod generic;
 mod golden;
 mod hostile;
 mod mutated;

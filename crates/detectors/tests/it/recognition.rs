@@ -33,6 +33,8 @@ fn no_two_detectors_claim_the_same_message() {
                 continue;
             }
             let claims: Vec<_> = claimants(&message).unwrap_or_default().iter().map(|d| d.name).collect();
+            // Asked last, the generic mapper may take what another takes, too.
+            let claims: Vec<_> = claims.into_iter().filter(|n| *n != "generic" || owner.name == "generic").collect();
             // What no shape betrays (a truncated report, odd fields) nobody may claim either.
             assert!(claims == [owner.name] || claims.is_empty(), "{}: {claims:?}", file.display());
             checked += claims.len();
