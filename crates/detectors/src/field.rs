@@ -110,6 +110,14 @@ pub fn is_placeholder(text: &str) -> bool {
         "system:anonymous",
         "system:unauthenticated",
         "nt authority\\system",
+        "nt authority\\anonymous logon",
+        "nt authority\\local service",
+        "nt authority\\network service",
+        "<na>",
+        "(null)",
+        "allusers",
+        "allauthenticatedusers",
+        "hidden_due_to_security_reasons",
     ];
     let text = text.trim();
     WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))

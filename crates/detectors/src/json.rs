@@ -14,7 +14,10 @@ use serde::{
     Deserialize,
     de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Map, Number, Value};
+pub use serde_json::Value;
+use serde_json::{Map, Number};
+
+use crate::envelope;
 
 /// Values in one record. A 16 MiB SARIF report, which is one record, has fewer;
 /// 16 MiB of `1,1,1` has more and would take half a gigabyte.
@@ -30,9 +33,26 @@ pub enum Found {
     Broken(String),
 }
 
-/// Hands every record of `bytes` to `take`, in order, until it breaks off. An
-/// empty array hands over nothing.
+/// Hands every record of `bytes` to `take`, in order and out of its envelope,
+/// until it breaks off. An empty array hands over nothing.
 pub fn each(bytes: &[u8], take: &mut dyn FnMut(Found) -> ControlFlow<()>) {
+    each_sent(bytes, &mut |found, _| take(found));
+}
+
+/// The same, with the time of the envelope beside each record that had one.
+pub fn each_sent(bytes: &[u8], take: &mut dyn FnMut(Found, Option<&Value>) -> ControlFlow<()>) {
+    carried(bytes, &mut |found| match found {
+        Found::Document(value) => envelope::open(value, take),
+        Found::Element(value) => envelope::open(value, &mut |found, sent| match found {
+            Found::Document(value) => take(Found::Element(value), sent),
+            other => take(other, sent),
+        }),
+        Found::Broken(reason) => take(Found::Broken(reason), None),
+    });
+}
+
+/// The records as they came, envelopes and all.
+fn carried(bytes: &[u8], take: &mut dyn FnMut(Found) -> ControlFlow<()>) {
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         let _ = take(Found::Broken("the message is UTF-16; send JSON as UTF-8 (RFC 8259)".into()));
         return;

@@ -9,18 +9,32 @@
 //! (values), `time`, `credential`, `statement` (what one record says), `reading`
 //! (the answer), then the detectors, by what they watch.
 
+mod arn;
+mod claim;
+pub mod cloud;
 mod credential;
+mod ecs;
+pub mod endpoint;
+mod envelope;
 mod field;
+pub mod generic;
 mod json;
+mod message;
 pub mod ocsf;
 pub mod platform;
+mod principal;
 pub mod quell;
 mod reading;
 mod record;
 pub mod scanner;
+mod severity;
+pub mod siem;
 pub mod sign_in;
+mod spiffe;
 mod statement;
 pub mod time;
+mod windows;
+mod wording;
 
 use std::ops::ControlFlow;
 
@@ -60,26 +74,43 @@ macro_rules! entry {
     };
 }
 
-/// Every detector that is built in, sorted by name. `auto` asks them in this order.
+/// Every detector that is built in, sorted by name. `auto` asks `generic` last.
 pub const REGISTRY: &[Detector] = &[
     entry!(platform::ai_platform),
     entry!(sign_in::auth0),
+    entry!(cloud::aws_cloudtrail),
+    entry!(cloud::aws_guardduty),
+    entry!(cloud::aws_securityhub_asff),
+    entry!(endpoint::crowdstrike),
     entry!(scanner::detect_secrets),
     entry!(sign_in::duo),
+    entry!(siem::elastic_security),
+    entry!(cloud::envoy_access),
+    entry!(endpoint::falco),
+    entry!(cloud::gcp_audit),
+    entry!(cloud::gcp_scc),
+    entry!(generic),
     entry!(scanner::gitguardian),
     entry!(platform::github_audit),
     entry!(scanner::github_secret_scanning),
     entry!(scanner::gitleaks),
     entry!(platform::vault_audit),
     entry!(sign_in::keycloak),
+    entry!(cloud::kubernetes_audit),
+    entry!(endpoint::microsoft_defender_xdr),
     entry!(sign_in::entra),
+    entry!(siem::microsoft_sentinel),
     entry!(ocsf),
     entry!(sign_in::okta),
     entry!(sign_in::onelogin),
     entry!(quell),
+    entry!(siem::sigma_hit),
+    entry!(cloud::spire_audit),
+    entry!(siem::splunk_es_notable),
     entry!(sign_in::ssf_caep),
     entry!(platform::teleport),
     entry!(scanner::trufflehog),
+    entry!(siem::wazuh),
 ];
 
 /// The registry behind the engine's port.
@@ -110,8 +141,9 @@ impl Detectors for Builtin {
 /// silence is only an answer where the sender's detector is known.
 pub fn recognise(bytes: &[u8]) -> Result<&'static Detector, String> {
     let found = claimants(bytes)?;
-    let first = found.first().copied();
-    first.ok_or_else(|| format!("no detector recognises this message; name its detector, one of {}", known()))
+    // The generic mapper reads what nobody else does.
+    let named = found.iter().find(|d| d.name != generic::NAME).or(found.first());
+    named.copied().ok_or_else(|| format!("no detector recognises this message; name its detector, one of {}", known()))
 }
 
 /// Every detector that takes the message for its own. More than one is a fault

@@ -1,9 +1,13 @@
-//! OCSF Detection Finding, class 2004, versions 1.1 to 1.8.
+//! OCSF events, versions 1.0 to 1.8.
 //!
-//! Other classes are unreadable and say so. Whom a finding is about stands in
-//! one of several places, and the same holds for the credential: `subject` and
-//! `named` seek them in a fixed order and say where they found them.
+//! A finding (2004, 2005 and their siblings of category 2) says whom it is about
+//! in one of several places, and the same holds for the credential: `subject`
+//! and `named` seek them in a fixed order and say where they found them. An
+//! activity (3001 to 3006, 6003) has an actor and often an affected user;
+//! `activity` says which of the two it is about. Other classes are read by what
+//! all activities share, and say so.
 
+mod activity;
 mod named;
 mod nature;
 mod subject;
@@ -12,11 +16,11 @@ use quell_core::{
     signal::{Actor, Detected, ObservedFrom, Readout, Resolvable, Severity, Signal, SignalCredential, Subject},
     untrusted::Untrusted,
 };
-use serde_json::Value;
 
 use crate::{
-    field::{at, bounded, field, integer, list, text, text_at, type_name},
-    json::{self, Found},
+    arn::Arn,
+    field::{bounded, field, integer, list, text, text_at, type_name},
+    json::{self, Found, Value},
     reading::{ID_MIN, Reading, TITLE_MAX, WORD_MIN, dedupe_key, without},
     time,
 };
@@ -24,11 +28,9 @@ use crate::{
 /// The detector's name.
 pub const NAME: &str = "ocsf";
 /// What it reads.
-pub const READS: &str = "OCSF 1.1 to 1.8: Detection Finding (class 2004)";
-/// The class that is read.
-const DETECTION_FINDING: i64 = 2004;
+pub const READS: &str = "OCSF 1.0 to 1.8: findings (2004, 2005), account and access events (3001 to 3006), API activity (6003)";
 
-/// Reads findings: one, an array, JSON Lines, or an EventBridge envelope of some.
+/// Reads events: one, an array, JSON Lines, or an envelope of some.
 pub fn read(bytes: &[u8]) -> Readout {
     let mut reading = Reading::default();
     json::each(bytes, &mut |found| match found {
@@ -52,7 +54,8 @@ pub fn recognises(first: &Value) -> bool {
         .is_some_and(|f| field(f, "class_uid").is_some() && (field(f, "metadata").is_some() || field(f, "category_uid").is_some()))
 }
 
-/// The findings in a record: those of an envelope, else the record itself.
+/// The events in a record: those of its list, also below `detail` where a
+/// forwarder took the marks of the envelope away; else the record itself.
 fn findings(record: &Value) -> &[Value] {
     let inner = match field(record, "detail") {
         Some(detail) if field(record, "class_uid").is_none() => detail,
@@ -64,20 +67,21 @@ fn findings(record: &Value) -> &[Value] {
     }
 }
 
-fn check_class(finding: &Value) -> Result<(), String> {
-    if !finding.is_object() {
-        return Err(format!("expected an OCSF event as an object, found {}", type_name(finding)));
+/// Reads one event by its class.
+fn detected(event: &Value) -> Result<Detected, String> {
+    if !event.is_object() {
+        return Err(format!("expected an OCSF event as an object, found {}", type_name(event)));
     }
-    let class = integer(finding, "class_uid").or_else(|| integer(finding, "type_uid").map(|t| t / 100));
+    let class = integer(event, "class_uid").or_else(|| integer(event, "type_uid").map(|t| t / 100));
     match class {
-        Some(DETECTION_FINDING) => Ok(()),
-        Some(other) => Err(format!("OCSF class {other} is not read yet; the class read is 2004 (Detection Finding)")),
-        None => Err("no `class_uid`, so this is no OCSF event; the class read is 2004 (Detection Finding)".into()),
+        Some(2000..=2999) => Ok(finding(event)),
+        Some(class @ 1..=9999) => Ok(activity::read(event, class)),
+        Some(other) => Err(format!("OCSF has no class {other}; classes have up to four digits")),
+        None => Err("no `class_uid`, so this is no OCSF event".into()),
     }
 }
 
-fn detected(finding: &Value) -> Result<Detected, String> {
-    check_class(finding)?;
+fn finding(finding: &Value) -> Detected {
     let mut reasons = Vec::new();
     let details = subject::Details::of(finding, &mut reasons);
     let identity = subject::find(finding, &details, &mut reasons);
@@ -112,9 +116,8 @@ fn detected(finding: &Value) -> Result<Detected, String> {
         _ => Resolvable::Partial,
     };
 
-    let title = text_at(finding, &["finding_info", "title"])
-        .or_else(|| text(finding, "message"))
-        .or_else(|| text_at(finding, &["finding_info", "desc"]));
+    let about = nature::info(finding);
+    let title = text(about, "title").or_else(|| text(finding, "message")).or_else(|| text(about, "desc"));
     let raw_title = without(&title.unwrap_or_else(|| "Detection finding without a title".into()), secret.as_ref(), WORD_MIN);
     let kind = nature::kind(finding, &mut reasons);
     let sample = nature::sample(finding, [&native_id, &name, &credential_id], &mut reasons);
@@ -122,11 +125,11 @@ fn detected(finding: &Value) -> Result<Detected, String> {
     let severity = severity(finding, &mut reasons);
 
     let part = |path: &[&str]| text_at(finding, path).unwrap_or_default();
-    let uid = Some(part(&["finding_info", "uid"])).filter(|u| !u.is_empty()).unwrap_or_else(|| part(&["metadata", "uid"]));
+    let uid = text(about, "uid").unwrap_or_else(|| part(&["metadata", "uid"]));
     if uid.is_empty() {
         reasons.push("no `finding_info.uid`; two deliveries are recognised by title, time and subject".into());
     }
-    let last = ["last_seen_time", "last_seen_time_dt"].iter().map(|n| part(&["finding_info", n])).collect::<String>();
+    let last = ["last_seen_time", "last_seen_time_dt"].iter().filter_map(|n| text(about, n)).collect::<String>();
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
     let parts = [
         uid,
@@ -157,7 +160,7 @@ fn detected(finding: &Value) -> Result<Detected, String> {
         dedupe_key: dedupe_key(NAME, &parts),
         reasons,
     };
-    let info = |name| at(finding, &["finding_info", name]);
+    let info = |name| field(about, name);
     time::observe(
         &mut signal,
         [
@@ -173,7 +176,7 @@ fn detected(finding: &Value) -> Result<Detected, String> {
             (ObservedFrom::VendorUpdate, info("created_time_dt")),
         ],
     );
-    Ok(Detected { signal, secret })
+    Detected { signal, secret }
 }
 
 /// `aws:111111111111`: the provider and the account whose ids these are.
@@ -183,7 +186,8 @@ fn system(finding: &Value) -> Option<String> {
         .map(|p| p.to_ascii_lowercase());
     let account = text_at(finding, &["cloud", "account", "uid"])
         .or_else(|| subject::users(finding).find_map(|u| text_at(u, &["account", "uid"])))
-        .filter(|a| !crate::field::is_placeholder(a));
+        .filter(|a| !crate::field::is_placeholder(a))
+        .map(|a| Arn::of(&a).map_or(a.clone(), |arn| arn.account.to_owned()));
     match (provider, account) {
         (Some(provider), Some(account)) => Some(format!("{provider}:{account}")),
         (None, Some(account)) => Some(account),

@@ -6,12 +6,12 @@
 //! form of a secret is a secret, wherever a sender put it.
 
 use quell_core::{secret::Secret, signal::CredentialKind};
-use serde_json::Value;
 
 use super::subject::{Details, places, users};
 use crate::{
     credential::{has_form_of_secret, is_aws_key_id},
     field::{field, integer, is_placeholder, list, text, text_at},
+    json::Value,
 };
 
 /// A credential as a finding names it.

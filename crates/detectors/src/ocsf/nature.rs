@@ -5,18 +5,31 @@
 //! action by itself; it orders and names.
 
 use quell_core::signal::SignalKind;
-use serde_json::Value;
 
-use crate::field::{as_text, field, integer, list, text_at};
+use crate::{
+    field::{as_text, field, integer, list, text, text_at},
+    json::Value,
+    wording,
+};
+
+/// What a finding says of itself; of an incident, its first finding.
+pub fn info(finding: &Value) -> &Value {
+    field(finding, "finding_info")
+        .or_else(|| list(finding, "finding_info_list").first())
+        // Version 1.0 called it so.
+        .or_else(|| field(finding, "finding"))
+        .unwrap_or(&Value::Null)
+}
 
 /// The kind of the finding, with the reason for it.
 pub fn kind(finding: &Value, reasons: &mut Vec<String>) -> SignalKind {
-    let types = field(finding, "finding_info").map_or(&[][..], |info| list(info, "types")).iter().filter_map(as_text);
-    let types: Vec<String> = types.chain(text_at(finding, &["finding_info", "analytic", "name"])).collect();
-    let title = text_at(finding, &["finding_info", "title"]).unwrap_or_default();
+    let info = info(finding);
+    let types = list(info, "types").iter().filter_map(as_text);
+    let types: Vec<String> = types.chain(text_at(info, &["analytic", "name"])).collect();
+    let title = text(info, "title").unwrap_or_default();
     // The type is the vendor's classification; a title merely mentions words.
     for (from, words) in [("types", types.join(" ")), ("title", title)] {
-        if let Some((kind, word)) = kind_of_words(&words) {
+        if let Some((kind, word)) = wording::kind(&words) {
             reasons.push(format!("the kind is read from `{word}` in the finding's {from}"));
             return kind;
         }
@@ -25,52 +38,11 @@ pub fn kind(finding: &Value, reasons: &mut Vec<String>) -> SignalKind {
     SignalKind::Other
 }
 
-fn kind_of_words(words: &str) -> Option<(SignalKind, &'static str)> {
-    let lower: String = words.to_lowercase().chars().filter(|c| !matches!(c, ' ' | '-' | '_')).collect();
-    let leak = ["exposed", "leak"].into_iter().find(|w| lower.contains(w));
-    let credential = ["credential", "secret", "accesskey", "apikey", "token", "password", "privatekey"].iter().any(|w| lower.contains(w));
-    if let Some(word) = leak
-        && credential
-    {
-        return Some((SignalKind::LeakedSecret, word));
-    }
-    const WORDS: &[(SignalKind, &[&str])] = &[
-        (SignalKind::RiskySignIn, &["consolelogin", "signin", "impossibletravel", "login"]),
-        (SignalKind::PrivilegeChange, &["privilegeescalation", "privilegechange", "permissionchange", "policychange"]),
-        (SignalKind::PolicyViolation, &["policy:", "policyviolation", "rootcredentialusage"]),
-        (SignalKind::Posture, &["softwareandconfigurationchecks", "misconfiguration", "compliance", "posture", "vulnerabilit"]),
-        (
-            SignalKind::AnomalousUse,
-            &[
-                "unauthorizedaccess",
-                "anomalousbehavior",
-                "anomal",
-                "unusual",
-                "malicious",
-                "suspicious",
-                "exfiltration",
-                "credentialaccess",
-                "defenseevasion",
-                "stealth",
-                "persistence",
-                "lateralmovement",
-                "discovery",
-                "recon",
-                "impact:",
-                "pentest",
-                "ttps/",
-                "effects/",
-            ],
-        ),
-    ];
-    WORDS.iter().find_map(|(kind, words)| words.iter().find(|w| lower.contains(*w)).map(|w| (*kind, *w)))
-}
-
 /// Whether this is a drill: the sender marks it so, or the names are those that
 /// GuardDuty puts into generated findings.
 pub fn sample(finding: &Value, names: [&Option<String>; 3], reasons: &mut Vec<String>) -> bool {
     let generated = names.into_iter().flatten().any(|n| n.starts_with("GeneratedFinding"));
-    let titled = text_at(finding, &["finding_info", "title"]).is_some_and(|t| t.to_ascii_lowercase().starts_with("[sample"));
+    let titled = text(info(finding), "title").is_some_and(|t| t.to_ascii_lowercase().starts_with("[sample"));
     let test = integer(finding, "verdict_id") == Some(6);
     let marked = field(finding, "unmapped").is_some_and(is_marked);
     let sample = generated || titled || test || marked;

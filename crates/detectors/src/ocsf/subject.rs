@@ -9,11 +9,11 @@
 use std::collections::BTreeSet;
 
 use quell_core::signal::IdentityKind;
-use serde_json::Value;
 
 use crate::{
     field::{field, integer, is_placeholder, list, text},
-    json,
+    json::{self, Value},
+    windows,
 };
 
 /// An identity as a finding names it.
@@ -69,7 +69,7 @@ pub fn find(finding: &Value, details: &Details, reasons: &mut Vec<String>) -> Id
     for (part, id, names, kind) in IAM_DETAILS {
         found.extend(details.parts(part).map(|d| (Person::of(d, &[id], names, &[kind]), "an IAM resource")));
     }
-    found.extend(users(finding).map(|u| (Person::of(u, &["uid", "uid_alt"], &["name", "email_addr", "full_name"], &["type"]), "a user")));
+    found.extend(users(finding).map(|u| (Person::of_user(u), "a user")));
     let resources = list(finding, "resources").iter().filter(|r| text(r, "type").is_some_and(|t| is_iam_resource(&t)));
     found.extend(resources.map(|r| (Person::of(r, &["uid"], &["name"], &["type"]), "an IAM resource")));
     found.push((Person::of_observables(finding), "observables"));
@@ -111,15 +111,20 @@ fn is_iam_resource(kind: &str) -> bool {
     ["awsiamuser", "awsiamrole"].contains(&kind.as_str())
 }
 
-struct Person {
-    id: Option<String>,
-    name: Option<String>,
+pub struct Person {
+    pub id: Option<String>,
+    pub name: Option<String>,
     type_text: String,
     type_id: Option<i64>,
     placeholder: bool,
 }
 
 impl Person {
+    /// A user object of OCSF.
+    pub fn of_user(user: &Value) -> Self {
+        Self::of(user, &["uid", "uid_alt"], &["name", "email_addr", "full_name"], &["type"])
+    }
+
     fn of(value: &Value, ids: &[&str], names: &[&str], types: &[&str]) -> Self {
         let mut placeholder = false;
         let mut first = |fields: &[&str]| {
@@ -129,7 +134,11 @@ impl Person {
                 !empty
             })
         };
-        let (id, name) = (first(ids), first(names));
+        let (mut id, mut name) = (first(ids), first(names));
+        let domain = text(value, "domain");
+        if windows::is_machine_wide(domain.as_deref(), domain.as_ref().and(name.as_deref()), id.as_deref()) {
+            (id, name, placeholder) = (None, None, true);
+        }
         let type_text = types.iter().find_map(|t| text(value, t)).unwrap_or_default();
         Self { id, name, type_text, type_id: integer(value, "type_id"), placeholder }
     }
@@ -160,7 +169,8 @@ impl Person {
         }
     }
 
-    fn kind(&self, reasons: &mut Vec<String>) -> IdentityKind {
+    /// The kind that the event shows.
+    pub fn kind(&self, reasons: &mut Vec<String>) -> IdentityKind {
         let lower = self.type_text.to_ascii_lowercase();
         let session = self.id.as_deref().and_then(|id| id.rsplit_once(':')).map_or("", |(_, s)| s);
         match self.type_id {

@@ -3,12 +3,17 @@
 mod acceptance;
 mod changed_fixtures;
 mod corpus;
+mod corpus_cloud;
 mod credential;
+mod demands;
+mod envelope;
 mod every_message;
 mod fixtures;
+mod generic;
 mod golden;
 mod hostile;
 mod log_demands;
+mod mutated;
 mod recognition;
 mod shown;
 mod time;
