@@ -14,7 +14,7 @@ export CARGO_TERM_COLOR ?= never
 help:
 	@echo "make demo    the main job on a real PostgreSQL, under a minute after the build (OUT=, SABOTAGE=lying-plane|false-proof, YES=1)"
 	@echo "make test    every test; installs what is missing; each stage prints its time"
-	@echo "make seeds   two thousand worlds of the simulator (QUELL_SEEDS=)"
+	@echo "make seeds   worlds of the simulator alone (QUELL_SEEDS=10000 QUELL_FIRST_SEED=2000)"
 	@echo "make bench   what Quell reaches beside what this machine allows (OUT=target/bench, ONLY=cut|proved|ingest|ledger)"
 	@echo "make audit   licences, bans and sources of dependencies"
 
@@ -34,7 +34,7 @@ setup:
 	@tools/setup.sh tests
 
 seeds:
-	@QUELL_SEEDS=$${QUELL_SEEDS:-2000} cargo nextest run -p quell-sim --no-capture -E "test(seeds)"
+	@QUELL_SEEDS=$${QUELL_SEEDS:-10000} QUELL_FIRST_SEED=$${QUELL_FIRST_SEED:-2000} cargo nextest run --cargo-profile worlds -p quell-sim --no-capture -E "test(seeds)"
 
 fmt:
 	@cargo fmt --all

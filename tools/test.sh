@@ -2,8 +2,8 @@
 # Every test, stage by stage; each stage prints how long it took.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# Seeds of the simulator; `make seeds` plays two thousand.
-export QUELL_SEEDS=${QUELL_SEEDS:-20}
+# Worlds of the simulator.
+export QUELL_SEEDS=${QUELL_SEEDS:-2000}
 export QUELL_CORPUS=${QUELL_CORPUS:-$PWD/../shared/signals}
 
 stage() {
@@ -16,5 +16,7 @@ stage() {
 
 stage "format" cargo fmt --all --check
 stage "build" cargo build --workspace --all-targets
-stage "tests" cargo nextest run --workspace --no-fail-fast --status-level fail --final-status-level slow
+stage "tests" cargo nextest run --workspace --no-fail-fast --status-level fail --final-status-level slow -E 'not package(quell-sim)'
+stage "worlds are built" cargo nextest run --cargo-profile worlds -p quell-sim --no-run
+stage "worlds" cargo nextest run --cargo-profile worlds -p quell-sim --no-fail-fast --success-output final --status-level fail
 stage "lints" cargo clippy --workspace --all-targets --quiet
