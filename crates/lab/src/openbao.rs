@@ -1,8 +1,8 @@
 //! A real OpenBao, private to its owner: started fresh, ended with it.
 //!
 //! It listens on `127.0.0.1`: TLS with a certificate of its own authority on one
-//! port (the next one is kept free for its cluster), clear HTTP on another, so that
-//! a test can show that clear counts for nothing. It is initialised with one unseal
+//! port, clear HTTP on another, so that a test can show that clear counts for
+//! nothing; and on the port after each, for its cluster. It is initialised with one unseal
 //! key, its audit log is a file of its private directory, and so is its storage where it
 //! is to outlive a restart.
 
@@ -308,6 +308,12 @@ impl OpenBao {
             bail!("OpenBao did not read its certificate again");
         }
         Ok(())
+    }
+
+    /// The server's process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<rustix::process::Pid> {
+        self.keeper.pid()
     }
 
     /// The TLS port on 127.0.0.1.
