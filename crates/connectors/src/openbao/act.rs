@@ -99,7 +99,8 @@ impl OpenBao {
             refused(match who {
                 Who::Token { .. } => "no entity stands behind the token; revoke the token itself",
                 Who::Kv { .. } | Who::Pki { .. } => "nobody logs in as it",
-                _ => "nobody has logged in as it yet, so there is no entity to disable; revoke what it logs in with",
+                Who::Entity { .. } => "there is no such entity",
+                _ => "no entity stands behind it: it was deleted, or nobody has logged in as it yet; revoke what it logs in with, and end its tokens",
             })
         })?;
         self.guard_entity(&entity.id).await?;

@@ -214,7 +214,9 @@ pub(super) struct Health {
 
 impl OpenBao {
     pub(super) async fn health(&self) -> Result<Health, Failure> {
-        let reply = self.wire.call_as(Call::new(Verb::Read, "sys/health", &[]), None, None).await?.accepted()?;
+        // A standby would answer 429; asked so, it says that it is one.
+        let call = Call::new(Verb::Read, "sys/health", &[]).with("standbyok", "true");
+        let reply = self.wire.call_as(call, None, None).await?.accepted()?;
         let flag = |name: &str| reply.field(name).and_then(serde_json::Value::as_bool);
         let clock = reply.field("server_time_utc").and_then(serde_json::Value::as_i64).and_then(|s| Timestamp::from_second(s).ok());
         match (flag("initialized"), flag("sealed"), flag("standby"), clock) {

@@ -233,7 +233,7 @@ impl OpenBao {
         }
         let tried = async {
             let met = self.wire.login_user(mount, user, secret).await;
-            if met.is_err() {
+            if matches!(met, Err(Failure::Refused { .. })) {
                 self.failures.failed(mount, user, self.clock.now());
             }
             match met {

@@ -21,6 +21,8 @@ const HASHES_MAX: usize = 500;
 pub(super) struct Subject {
     pub who: Who,
     pub entity: Option<EntitySeen>,
+    /// Entities that its live tokens name, where its login does not any more.
+    entities: BTreeSet<String>,
     pub logins: Vec<Login>,
     /// Logins of other kinds (`oidc`, `kubernetes`) that lead to its entity.
     pub other_logins: Vec<String>,
@@ -102,7 +104,7 @@ impl OpenBao {
             }
             Who::Token { .. } | Who::Kv { .. } | Who::Pki { .. } => {}
         }
-        Ok(Subject { who: who.clone(), entity, logins, other_logins })
+        Ok(Subject { who: who.clone(), entity, entities: BTreeSet::new(), logins, other_logins })
     }
 
     async fn login(&self, who: Who, mounts: &BTreeMap<String, MountSeen>) -> Result<Login, Failure> {
@@ -127,6 +129,12 @@ impl OpenBao {
         let all: Vec<TokenSeen> = self.tokens(&accessors).await.map_err(failed)?.into_iter().filter(|t| t.accessor != own).collect();
         self.remember_roots(&all);
 
+        // A deleted login leads to no entity any more; its live tokens still name it.
+        let mut subject = subject.clone();
+        if subject.entity.is_none() && !matches!(subject.who, Who::Entity { .. } | Who::Token { .. }) {
+            subject.entities =
+                all.iter().filter(|t| subject.is_login_of(t)).map(|t| t.entity_id.clone()).filter(|e| !e.is_empty()).collect();
+        }
         let mut tokens = Tokens { truncated, ..Tokens::default() };
         let mut hashes = BTreeMap::new();
         if trail.is_some() {
@@ -173,16 +181,20 @@ impl Subject {
         alone.then_some(entity.id.as_str())
     }
 
+    fn is_login_of(&self, token: &TokenSeen) -> bool {
+        token.who().is_some_and(|w| self.logins.iter().any(|l| l.who == w))
+    }
+
     /// Why a token is one of this subject's, as the server itself tells.
     pub(super) fn ties(&self, token: &TokenSeen) -> Option<&'static str> {
         if let Who::Token { accessor } = &self.who {
             return (*accessor == token.accessor).then_some("itself");
         }
-        let login = token.who();
-        if login.as_ref().is_some_and(|w| self.logins.iter().any(|l| l.who == *w)) {
+        if self.is_login_of(token) {
             return Some("its login");
         }
-        let same = self.entity.as_ref().is_some_and(|e| e.id == token.entity_id);
+        let login = token.who();
+        let same = self.entity.as_ref().is_some_and(|e| e.id == token.entity_id) || self.entities.contains(&token.entity_id);
         // A token of another login of the entity is that login's; a child of one cannot
         // be told apart and counts for all.
         let of_another = login.is_some() && !matches!(self.who, Who::Entity { .. });

@@ -134,8 +134,8 @@ async fn what_is_missing_or_contained_already_is_no_fault() {
         assert!(!plane.connector.read(&target).await.expect("read").0.exists, "{}", target.native.shown());
     }
     for (action, target, word) in [
-        (Action::SuspendIdentity, identity("approle:nobody"), "no entity"),
-        (Action::SuspendIdentity, identity("approle:deploy"), "nobody has logged in"),
+        (Action::SuspendIdentity, identity("approle:nobody"), "it was deleted"),
+        (Action::SuspendIdentity, identity("approle:deploy"), "nobody has logged in as it yet"),
         (Action::RotateCredential, target(TargetKind::Credential, "userpass:nobody#password", "userpass:nobody"), "no such user"),
         (Action::RevokeCredential, credential("kv:secret/nothing#version:1"), "`read` on `+/metadata/*`"),
         (Action::RevokeCredential, credential("kv:nowhere/x#version:1"), "KV store"),
