@@ -113,12 +113,14 @@ impl Estate {
     }
 
     /// Lets `ci` take logins of the database `billing` on a real PostgreSQL, over TLS.
-    /// The names of the logins stay readable in the audit log.
+    /// The names of the logins stay readable in the audit log. `further` statements run
+    /// after each login is made, as superuser: `SELECT quell.admit('{{name}}')` puts it
+    /// under Quell.
     ///
     /// # Errors
     ///
     /// When either server refuses.
-    pub async fn connect(&self, server: &OpenBao, postgres: &Postgres, database: &str) -> Result<()> {
+    pub async fn connect(&self, server: &OpenBao, postgres: &Postgres, database: &str, further: &[&str]) -> Result<()> {
         let admin = Secret::generate()?;
         let superuser = postgres.connect_unix_superuser("postgres").await?;
         let made = format!("CREATE ROLE bao_admin SUPERUSER LOGIN PASSWORD '{}'", admin.verifier());
@@ -130,7 +132,8 @@ impl Estate {
             postgres.port(),
             server.dir().display()
         );
-        let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'";
+        let mut create = vec!["CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"];
+        create.extend_from_slice(further);
         for (path, body) in [
             ("sys/mounts/database", json!({"type": "database", "config": {"audit_non_hmac_response_keys": ["username"]}})),
             (
@@ -138,7 +141,7 @@ impl Estate {
                 json!({"plugin_name": "postgresql-database-plugin", "allowed_roles": "ro", "connection_url": url,
                     "username": "bao_admin", "password": admin.reveal(), "password_authentication": "scram-sha-256"}),
             ),
-            ("database/roles/ro", json!({"db_name": "pg-main", "creation_statements": [create], "default_ttl": "1h", "max_ttl": "24h"})),
+            ("database/roles/ro", json!({"db_name": "pg-main", "creation_statements": create, "default_ttl": "1h", "max_ttl": "24h"})),
         ] {
             server.write_to(path, body).await.with_context(|| format!("make `{path}`"))?;
         }

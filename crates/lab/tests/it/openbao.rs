@@ -51,7 +51,7 @@ async fn the_estate_logs_in_and_takes_a_login_of_a_real_database() {
     let postgres = Postgres::start(postgres::Options::default()).await.unwrap();
     quell_lab::estate::Estate::billing(&postgres).await.unwrap();
     let estate = Estate::make(&server).await.unwrap();
-    estate.connect(&server, &postgres, "billing").await.unwrap();
+    estate.connect(&server, &postgres, "billing", &[]).await.unwrap();
     let token = estate.login(&server, &estate.secret_id).await.unwrap();
     assert!(token.works(&server).await.unwrap());
     let lease = token.lease(&server).await.unwrap();

@@ -1,5 +1,6 @@
 //! OpenBao, on a real server.
 
+mod across;
 mod act;
 mod audit;
 mod bootstrap;

@@ -62,7 +62,7 @@ impl Plane {
         let postgres = Postgres::start(quell_lab::postgres::Options::default()).await.expect("a real PostgreSQL is installed");
         let billing = quell_lab::estate::Estate::billing(&postgres).await.expect("the estate is made");
         let plane = Self::with(|c| c.planes = [("database/pg-main".to_owned(), "pg-main".to_owned())].into()).await;
-        plane.estate.connect(&plane.server, &postgres, "billing").await.expect("the engine speaks to it");
+        plane.estate.connect(&plane.server, &postgres, "billing", &[]).await.expect("the engine speaks to it");
         (plane, postgres, billing)
     }
 
