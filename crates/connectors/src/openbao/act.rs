@@ -10,9 +10,10 @@ use serde_json::json;
 
 use super::{
     OpenBao,
-    look::SecretIdNow,
+    answer::Failure,
     native::{self, Native, Who},
-    wire::{Call, Failure, Verb},
+    seen::SecretIdNow,
+    wire::{Call, Verb},
 };
 
 /// What a call changed, by name: before and after.

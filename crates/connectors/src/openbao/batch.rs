@@ -13,11 +13,11 @@ use quell_engine::port::{PlaneError, ProbeRequest};
 
 use super::{
     OpenBao,
+    answer::Failure,
     control::Query,
     native::Who,
     probe::{cannot_tell, enforced},
     subject::{Login, Subject, Tokens},
-    wire::Failure,
 };
 
 /// Who may still be handed batch tokens, and for how long they live.

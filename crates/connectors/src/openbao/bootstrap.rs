@@ -75,7 +75,7 @@ pub fn bootstrap_script(config: &OpenBaoConfig, scope: &[String]) -> Result<Stri
          # The control may do nothing but be alive.\n\
          bao policy write quell-control - <<'POLICY'\n{CONTROL_POLICY}POLICY\n\
          {own}{control}",
-        name = super::wire::one_line(&config.name),
+        name = super::answer::one_line(&config.name),
     ))
 }
 

@@ -9,8 +9,9 @@ use serde_json::json;
 use super::{
     OpenBao,
     act::{Changed, Stop, change, refused},
+    answer::Failure,
     probe::cannot_tell,
-    wire::{Call, Failure, Verb},
+    wire::{Call, Verb},
 };
 
 /// How long after its end a careless relying party may still take a certificate.
@@ -31,7 +32,7 @@ impl OpenBao {
         let (round, (cert, revoked)) =
             tokio::join!(self.begin(), async { tokio::join!(self.cert(mount, serial), self.cert_revoked_at(mount, serial)) });
         let control = self.clock_control(&round);
-        let ends = |cert: Result<Option<super::look::CertSeen>, Failure>| match cert {
+        let ends = |cert: Result<Option<super::seen::CertSeen>, Failure>| match cert {
             Ok(Some(cert)) => Ok(cert.not_after),
             Ok(None) => Err(cannot_tell("the CA does not list the certificate, so nobody can say when it ends")),
             Err(failure) => Err(self.unasked(failure)),

@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::{
     OpenBao,
+    answer::Failure,
     bootstrap::NEEDED,
     control::Query,
-    wire::{Call, Failure, Verb},
+    wire::{Call, Verb},
 };
 
 /// What nobody who contains needs; held all the same it is an excess.

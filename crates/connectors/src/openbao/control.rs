@@ -14,9 +14,9 @@ use tokio::sync::Mutex;
 
 use super::{
     OpenBao,
+    answer::Failure,
     config::OWN_MOUNT,
-    look::{EntitySeen, SecretIdNow},
-    wire::Failure,
+    seen::{EntitySeen, SecretIdNow},
 };
 
 /// The control's token.

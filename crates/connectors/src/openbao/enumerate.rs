@@ -14,12 +14,13 @@ use serde::Deserialize;
 
 use super::{
     OpenBao,
+    answer::Failure,
     audit::Trail,
-    look::SecretIdSeen,
     manifest::{ENUMERATION_MAX, not_looked_at},
     native::{self, Who},
+    seen::SecretIdSeen,
     subject::{Held, Subject, Tokens},
-    wire::{Call, Failure, Verb},
+    wire::{Call, Verb},
 };
 
 /// Secrets that were read, as the audit log tells, at most.
@@ -105,7 +106,7 @@ impl OpenBao {
                 kind => {
                     gaps.push(format!(
                         "the logins at `auth/{}` ({kind}): only their entities and tokens are seen",
-                        super::wire::one_line(mount)
+                        super::answer::one_line(mount)
                     ));
                     continue;
                 }
@@ -218,7 +219,7 @@ impl OpenBao {
                 (Some(plane), None) => *nameless.entry(plane).or_insert(0_u32) += 1,
                 (None, _) => gaps.push(format!(
                     "what the leases under `{}` open: `[connector.planes]` names no connector for it",
-                    super::wire::one_line(path)
+                    super::answer::one_line(path)
                 )),
             }
             found.push(Found {
@@ -312,7 +313,7 @@ impl OpenBao {
         #[derive(Deserialize)]
         struct Listed {
             #[serde(default)]
-            key_info: BTreeMap<String, super::look::CertSeen>,
+            key_info: BTreeMap<String, super::seen::CertSeen>,
         }
         let listed = if reply.is_absent() { Listed { key_info: BTreeMap::new() } } else { reply.data::<Listed>()? };
         let truncated = listed.key_info.len() >= most;

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::{
     OpenBao,
-    look::TokenSeen,
+    answer::Failure,
     native::{self, Who},
-    wire::Failure,
+    seen::TokenSeen,
 };
 
 /// Most AppRoles one value is compared with.

@@ -17,9 +17,10 @@ use serde_json::json;
 use super::{
     OpenBao,
     act::{Changed, Stop, change, refused},
-    look::KvSeen,
+    answer::Failure,
     probe::{cannot_tell, enforced},
-    wire::{Call, Failure, Verb},
+    seen::KvSeen,
+    wire::{Call, Verb},
 };
 
 impl OpenBao {

@@ -8,14 +8,15 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `config` `wire` `native` | where it is, one call with a deadline, names |
-//! | `look` `subject` `audit` | what one thing is, who an identity is, what was minted from what |
+//! | `config` `wire` `answer` `native` | where it is, one call with a deadline, what came back, names |
+//! | `look` `seen` `subject` `audit` | what one thing is, who an identity is, what was minted from what |
 //! | `enumerate` `identify` `read` `check` | what is there, without a change |
 //! | `control` `probe` `batch` `cert` | what was met, with what must be alive |
 //! | `act` `undo` `policy` `kv` | the cleared attempt, and the way back |
 //! | `bootstrap` `memory` | the least privilege; what is remembered while it runs |
 
 mod act;
+mod answer;
 mod audit;
 mod batch;
 mod bootstrap;
@@ -33,6 +34,7 @@ mod native;
 mod policy;
 mod probe;
 mod read;
+mod seen;
 mod subject;
 mod undo;
 mod wire;
@@ -48,19 +50,20 @@ use quell_core::{
 };
 use quell_engine::port::{Attempt, Check, Clock, Connector, Identified, Outcome, PlaneError, ProbeRequest};
 
+use self::{
+    answer::Failure,
+    config::OWN_MOUNT,
+    control::Keeping,
+    memory::{Cuts, Failures, Known},
+    native::Who,
+    seen::TokenSeen,
+    wire::Wire,
+};
 pub use self::{
     audit::Use,
     bootstrap::{CONTROL_POLICY, bootstrap_script, policy_text},
     config::{AuditLog, ControlIdentity, Login, OpenBaoConfig, Reach, SETTLE_MS},
     kv::KvSink,
-};
-use self::{
-    config::OWN_MOUNT,
-    control::Keeping,
-    look::TokenSeen,
-    memory::{Cuts, Failures, Known},
-    native::Who,
-    wire::{Failure, Wire},
 };
 
 /// One OpenBao server.

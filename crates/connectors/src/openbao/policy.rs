@@ -14,10 +14,11 @@ use serde_json::json;
 use super::{
     OpenBao,
     act::{Changed, Stop, refused},
+    answer::Failure,
     control::Query,
     native::{self, Who},
     probe::{cannot_tell, enforced},
-    wire::{Call, Failure, Verb},
+    wire::{Call, Verb},
 };
 
 /// Live tokens with the policy that are asked what they may do.

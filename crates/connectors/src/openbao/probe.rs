@@ -22,10 +22,10 @@ use quell_engine::port::ProbeRequest;
 
 use super::{
     OpenBao,
+    answer::Failure,
     control::Query,
-    look::{EntitySeen, Health, SecretIdNow, TokenSeen},
     native::{self, Native, Who},
-    wire::Failure,
+    seen::{EntitySeen, Health, SecretIdNow, TokenSeen},
 };
 
 /// How an answer comes to an observation: its class, its control, when it began.

@@ -12,9 +12,9 @@ use quell_engine::port::PlaneError;
 
 use super::{
     OpenBao,
-    look::{SecretIdNow, TokenSeen},
+    answer::Failure,
     native::{self, Native, Who},
-    wire::Failure,
+    seen::{SecretIdNow, TokenSeen},
 };
 
 type Facts = BTreeMap<String, Option<String>>;

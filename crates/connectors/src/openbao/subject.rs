@@ -7,10 +7,10 @@ use quell_engine::port::PlaneError;
 
 use super::{
     OpenBao,
+    answer::Failure,
     audit::Trail,
-    look::{EntitySeen, MountSeen, RoleSeen, TokenSeen},
     native::{self, Who},
-    wire::Failure,
+    seen::{EntitySeen, MountSeen, RoleSeen, TokenSeen},
 };
 
 /// Orphan tokens whose maker is looked up in the audit log, at most.

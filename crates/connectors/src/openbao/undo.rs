@@ -13,8 +13,8 @@ use serde_json::json;
 use super::{
     OpenBao,
     act::{Changed, Stop, change, new_secret, refused},
-    look::SecretIdNow,
     native::{self, Native, Who},
+    seen::SecretIdNow,
     wire::{Call, Verb},
 };
 
