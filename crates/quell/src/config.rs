@@ -5,7 +5,7 @@
 //! is opened or dialled here.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -71,9 +71,11 @@ impl Default for Intake {
 pub struct ConnectorConfig {
     pub name: String,
     pub kind: String,
-    /// `postgresql://HOST:PORT/DATABASE`, with `?host=DIR` for a Unix socket.
+    /// `postgresql://HOST:PORT/DATABASE`, with `?host=DIR` for a Unix socket;
+    /// `https://HOST:PORT`, with `?hostaddr=ADDRESS`.
     pub url: String,
     pub ca_file: Option<PathBuf>,
+    /// Without one the secret of an OpenBao is a token.
     pub username: Option<String>,
     pub secret_file: PathBuf,
     /// Such as `250ms`.
@@ -83,6 +85,19 @@ pub struct ConnectorConfig {
     /// The user id of the server, where the socket's directory is open to everybody.
     pub socket_owner: Option<u32>,
     pub control: ControlConfig,
+    /// Which connector speaks to what a mount of an OpenBao leads to.
+    #[serde(default)]
+    pub planes: BTreeMap<String, String>,
+    /// The audit log of an OpenBao, as this node reads it.
+    pub audit: Option<AuditConfig>,
+}
+
+/// Where an audit log is and which device writes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    pub file: PathBuf,
+    pub device: String,
 }
 
 /// The identity that must stay alive.
@@ -99,7 +114,10 @@ pub struct ControlConfig {
 pub struct SinkConfig {
     pub name: String,
     pub kind: String,
+    /// Of a file; of a secret: `MOUNT/PATH`.
     pub path: PathBuf,
+    /// The connector of the OpenBao that keeps the secret.
+    pub connector: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -204,10 +222,12 @@ impl Config {
                 c.ca_file = c.ca_file.map(at);
                 c.secret_file = at(c.secret_file);
                 c.control.secret_file = at(c.control.secret_file);
+                c.audit = c.audit.map(|a| AuditConfig { file: at(a.file), ..a });
                 c
             })
             .collect();
-        let sinks: Vec<SinkConfig> = file.sinks.into_iter().map(|s| SinkConfig { path: at(s.path), ..s }).collect();
+        let sinks: Vec<SinkConfig> =
+            file.sinks.into_iter().map(|s| if s.kind == "file" { SinkConfig { path: at(s.path), ..s } } else { s }).collect();
         check_names(&connectors, &sinks)?;
         Ok(Self {
             data_dir: overrides.data_dir.or(file.data_dir.map(at)).unwrap_or_else(|| PathBuf::from("quell-data")),
@@ -270,11 +290,28 @@ fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(
             return Err(BadConfig(format!("two {what}s are named `{name}`")));
         }
     }
-    if let Some(c) = connectors.iter().find(|c| c.kind != "postgresql") {
-        return Err(BadConfig(format!("connector `{}`: expected the kind `postgresql`, found `{}`", c.name, c.kind)));
+    for c in connectors {
+        if !matches!(c.kind.as_str(), "postgresql" | "openbao") {
+            return Err(BadConfig(format!("connector `{}`: expected the kind `postgresql` or `openbao`, found `{}`", c.name, c.kind)));
+        }
+        if c.kind != "openbao" && (c.audit.is_some() || !c.planes.is_empty()) {
+            return Err(BadConfig(format!("connector `{}`: only the kind `openbao` has `audit` and `planes`", c.name)));
+        }
+        // A name that nobody answers to would be a hole in every reach.
+        if let Some((mount, plane)) = c.planes.iter().find(|(_, plane)| !connectors.iter().any(|other| other.name == **plane)) {
+            return Err(BadConfig(format!("connector `{}`: `planes` leads `{mount}` to `{plane}`, and no connector is named so", c.name)));
+        }
     }
-    if let Some(s) = sinks.iter().find(|s| s.kind != "file") {
-        return Err(BadConfig(format!("sink `{}`: expected the kind `file`, found `{}`", s.name, s.kind)));
+    for s in sinks {
+        let of = s.connector.as_deref().and_then(|name| connectors.iter().find(|c| c.name == name));
+        match (s.kind.as_str(), &s.connector, of.map(|c| c.kind.as_str())) {
+            ("file", None, _) | ("openbao", Some(_), Some("openbao")) => {}
+            ("file", Some(_), _) => return Err(BadConfig(format!("sink `{}`: a file has no `connector`", s.name))),
+            ("openbao", ..) => {
+                return Err(BadConfig(format!("sink `{}`: give `connector`, the name of a connector of the kind `openbao`", s.name)));
+            }
+            (kind, ..) => return Err(BadConfig(format!("sink `{}`: expected the kind `file` or `openbao`, found `{kind}`", s.name))),
+        }
     }
     Ok(())
 }
@@ -320,6 +357,11 @@ mod tests {
             (format!("{connector}{connector}"), "two connectors are named `a`"),
             (connector.replace("\"a\"", "\"a/b\""), "without `/`"),
             (connector.replace("postgresql", "oracle"), "found `oracle`"),
+            (format!("{connector}planes = {{ database = \"a\" }}\n"), "only the kind `openbao`"),
+            (format!("{}planes = {{ database = \"b\" }}\n", connector.replace("postgresql", "openbao")), "no connector is named so"),
+            ("[[sink]]\nname=\"s\"\nkind=\"openbao\"\npath=\"secret/x\"".to_owned(), "give `connector`"),
+            (format!("{connector}[[sink]]\nname=\"s\"\nkind=\"openbao\"\npath=\"secret/x\"\nconnector=\"a\""), "of the kind `openbao`"),
+            ("[[sink]]\nname=\"s\"\nkind=\"mail\"\npath=\"x\"".to_owned(), "found `mail`"),
             ("[automation]\nwatch = \"soon\"".to_owned(), "automation.watch"),
             ("[automation]\nwatch = \"5ms\"".to_owned(), "at least `1s`"),
             ("[tls]\ncert_file = \"x\"".to_owned(), "`tls`"),

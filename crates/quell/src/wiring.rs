@@ -14,12 +14,13 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use quell_connectors::{
     file_sink::FileSink,
+    openbao::{self, KvSink, OpenBao, OpenBaoConfig},
     postgresql::{ControlIdentity, PostgreSql, PostgresConfig, Reach},
 };
 use quell_core::{id::PersonId, secret::Secret};
 use quell_engine::{
     Engine, Ports, Settings,
-    port::{Chance, Clock, Connector, Connectors, Sink},
+    port::{Chance, Clock, Connector, Connectors, PlaneError, Sink},
 };
 use quell_policy::CedarPolicy;
 use quell_store::{FileKeyring, KeyFile, LogSigner, OpenMode, OsChance, SqliteStore, SystemClock};
@@ -117,12 +118,84 @@ fn origin(config: &Config, chance: &dyn Chance) -> Result<String> {
 
 fn connectors(config: &Config, clock: &Arc<dyn Clock>) -> Result<Connectors> {
     let mut planes: Vec<Arc<dyn Connector>> = Vec::new();
+    let mut vaults: BTreeMap<&str, Arc<OpenBao>> = BTreeMap::new();
     for wanted in &config.connectors {
-        let plane = PostgreSql::new(postgres(wanted)?, clock.clone()).map_err(|e| BadConfig(e.to_string()))?;
-        planes.push(Arc::new(plane));
+        let bad = |e: PlaneError| BadConfig(e.to_string());
+        if wanted.kind == "openbao" {
+            let plane = Arc::new(OpenBao::new(openbao(wanted)?, clock.clone()).map_err(bad)?);
+            vaults.insert(&wanted.name, plane.clone());
+            planes.push(plane);
+        } else {
+            planes.push(Arc::new(PostgreSql::new(postgres(wanted)?, clock.clone()).map_err(bad)?));
+        }
     }
-    let sinks = config.sinks.iter().map(|s| Arc::new(FileSink::new(&s.name, &s.path)) as Arc<dyn Sink>);
+    let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
+    for wanted in &config.sinks {
+        sinks.push(match wanted.connector.as_deref().and_then(|name| vaults.get(name)) {
+            Some(vault) => {
+                let path = wanted.path.to_string_lossy();
+                Arc::new(KvSink::new(&wanted.name, vault.clone(), &path).map_err(|e| BadConfig(e.to_string()))?)
+            }
+            None => Arc::new(FileSink::new(&wanted.name, &wanted.path)),
+        });
+    }
     Ok(Connectors::new(planes, sinks))
+}
+
+/// What one `[[connector]]` of kind `openbao` says.
+pub fn openbao(wanted: &ConnectorConfig) -> Result<OpenBaoConfig> {
+    let refuse = |why: String| BadConfig(format!("connector `{}`: {why}", wanted.name));
+    let (clear, host, port, address) = http_place(&wanted.url).map_err(refuse)?;
+    let reach = match (clear, &wanted.ca_file) {
+        (true, _) => openbao::Reach::Clear { host, port, address },
+        (false, Some(ca)) => {
+            let ca_pem = std::fs::read_to_string(ca).map_err(|e| refuse(format!("cannot read `ca_file` `{}`: {e}", ca.display())))?;
+            openbao::Reach::Tls { host, port, address, ca_pem }
+        }
+        (false, None) => return Err(refuse("give `ca_file`; without a pinned authority nothing can be proved".to_owned()).into()),
+    };
+    let (own, control) = (secret(&wanted.secret_file)?, secret(&wanted.control.secret_file)?);
+    let login = match &wanted.username {
+        Some(role) => openbao::Login::AppRole { role: role.clone(), secret_id: own },
+        None => openbao::Login::Token(own),
+    };
+    let mut config = OpenBaoConfig::new(&wanted.name, reach, login, control);
+    config.control.role.clone_from(&wanted.control.identity);
+    config.settle_ms = settle(wanted)?.unwrap_or(config.settle_ms);
+    config.protected.clone_from(&wanted.protected);
+    config.planes.clone_from(&wanted.planes);
+    config.audit = wanted.audit.as_ref().map(|a| openbao::AuditLog { file: a.file.clone(), device: a.device.clone() });
+    Ok(config)
+}
+
+/// `https://HOST:PORT?hostaddr=ADDRESS`: whether it is clear, host, port, address.
+fn http_place(text: &str) -> Result<(bool, String, u16, Option<std::net::IpAddr>), String> {
+    let expected = "expected `https://HOST:PORT`";
+    let url = reqwest::Url::parse(text).map_err(|e| format!("`url`: {expected}: {e}"))?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(format!("`url`: {expected}, found the scheme `{}`", url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("`url` carries a login; use `username` and `secret_file`".to_owned());
+    }
+    if !matches!(url.path(), "" | "/") {
+        return Err(format!("`url`: {expected}, found the path `{}`", url.path()));
+    }
+    let mut address = None;
+    for (key, value) in url.query_pairs() {
+        match &*key {
+            "hostaddr" => address = Some(value.parse().map_err(|_| format!("`url`: expected an address, found `{value}`"))?),
+            other => return Err(format!("`url`: unknown parameter `{other}`")),
+        }
+    }
+    let host = url.host_str().filter(|h| !h.is_empty()).ok_or_else(|| format!("`url`: {expected}, found no host"))?;
+    Ok((url.scheme() == "http", host.to_owned(), url.port().unwrap_or(8200), address))
+}
+
+fn settle(wanted: &ConnectorConfig) -> Result<Option<i64>> {
+    let Some(text) = &wanted.settle else { return Ok(None) };
+    let settle = duration::parse(text).map_err(|e| BadConfig(format!("connector `{}`: `settle`: {e}", wanted.name)))?;
+    Ok(Some(i64::try_from(settle.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// What one `[[connector]]` of kind `postgresql` says.
@@ -146,10 +219,7 @@ pub fn postgres(wanted: &ConnectorConfig) -> Result<PostgresConfig> {
         config.username.clone_from(username);
     }
     config.control = ControlIdentity { identity: wanted.control.identity.clone(), ..config.control };
-    if let Some(settle) = &wanted.settle {
-        let settle = duration::parse(settle).map_err(|e| refuse(format!("`settle`: {e}")))?;
-        config.settle_ms = i64::try_from(settle.as_millis()).unwrap_or(i64::MAX);
-    }
+    config.settle_ms = settle(wanted)?.unwrap_or(config.settle_ms);
     config.protected.clone_from(&wanted.protected);
     Ok(config)
 }
@@ -223,6 +293,16 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_of_http_says_where_and_nothing_else() {
+        let place = http_place("https://bao.example:8210?hostaddr=127.0.0.1").expect("a place");
+        assert_eq!(place, (false, "bao.example".to_owned(), 8210, Some(std::net::Ipv4Addr::LOCALHOST.into())));
+        assert_eq!(http_place("http://bao.example/").expect("a place"), (true, "bao.example".to_owned(), 8200, None));
+        for text in ["bao.example", "ftp://bao/x", "https://u:p@bao", "https://bao/v1", "https://bao?x=y", "https://bao?hostaddr=here"] {
+            assert!(http_place(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_url_says_where_the_server_is_and_never_who_logs_in() {

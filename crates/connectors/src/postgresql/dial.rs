@@ -2,11 +2,9 @@
 //! authority and the pinned name, or a Unix socket whose listener runs as the
 //! server's own user.
 
-use std::{net::IpAddr, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
+use std::{net::IpAddr, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use quell_core::secret::Secret;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tokio::{net::UnixStream, task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -32,22 +30,9 @@ impl Dialled {
     }
 }
 
-/// A TLS connector that trusts `ca_pem` alone; the system's store is not asked.
+/// A TLS connector that trusts `ca_pem` alone.
 pub(super) fn pinned(ca_pem: &str) -> Result<MakeRustlsConnect, String> {
-    let mut roots = RootCertStore::empty();
-    for cert in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
-        let cert = cert.map_err(|e| format!("has a `ca_file` that is not PEM: {e}"))?;
-        roots.add(cert).map_err(|e| format!("has a `ca_file` with a certificate that cannot be an authority: {e}"))?;
-    }
-    if roots.is_empty() {
-        return Err("has a `ca_file` without a certificate; give the authority of the server's certificate in PEM".to_owned());
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|e| format!("cannot choose TLS versions: {e}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+    Ok(MakeRustlsConnect::new(crate::pinned::trusting(ca_pem)?))
 }
 
 /// Why there is no connection.

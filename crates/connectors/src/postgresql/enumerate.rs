@@ -50,6 +50,7 @@ impl PostgreSql {
             credential_kind: None,
             // PostgreSQL does not tell with what a session was opened.
             opened_with: None,
+            minted_from: None,
             started_at: Timestamp::from_microsecond(s.started_us).ok(),
             expires_at: None,
             facts: s.facts,
@@ -120,6 +121,7 @@ impl PostgreSql {
                 identity: role.to_owned(),
                 credential_kind: None,
                 opened_with: None,
+                minted_from: None,
                 started_at: None,
                 expires_at: None,
                 facts: facts.map(|(k, v)| (k.to_owned(), v)).into(),
@@ -129,7 +131,7 @@ impl PostgreSql {
     }
 
     fn enumeration(&self, found: Vec<Found>, truncated: bool) -> Enumeration {
-        Enumeration { at: Some(self.clock.now()), found, not_looked_at: not_looked_at(), truncated }
+        Enumeration { at: Some(self.clock.now()), found, not_looked_at: not_looked_at(), truncated, elsewhere: Vec::new() }
     }
 }
 
@@ -162,6 +164,7 @@ fn identity_of(role: &str, look: &Look) -> Vec<Found> {
         identity: role.to_owned(),
         credential_kind,
         opened_with: None,
+        minted_from: None,
         started_at: None,
         expires_at,
         facts,

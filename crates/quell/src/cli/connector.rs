@@ -55,12 +55,15 @@ pub struct Disarm {
     name: String,
 }
 
-/// Print the script that makes Quell's least-privilege functions, scope and control identity
+/// Print the script that makes Quell's least privilege, scope and control identity
 ///
 /// It reads quell.toml and the secrets it names, and asks no server. The script
-/// holds verifiers, never the secrets; pipe it to the plane and keep no copy.
+/// holds no secret (for PostgreSQL verifiers of two, for OpenBao none); pipe it to
+/// the plane's own tool and keep no copy.
 #[derive(Args)]
-#[command(after_help = "Example: quell connector bootstrap pg-main --scope billing_app | psql -d billing")]
+#[command(
+    after_help = "Examples: quell connector bootstrap pg-main --scope billing_app | psql -d billing\n          quell connector bootstrap bao-main --scope approle:ci --scope kv:secret/billing | sh"
+)]
 pub struct Bootstrap {
     /// The connector, as in quell.toml
     name: String,

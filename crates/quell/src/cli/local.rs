@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quell_connectors::postgresql::bootstrap_sql;
+use quell_connectors::{openbao::bootstrap_script, postgresql::bootstrap_sql};
 use quell_core::secret::FingerprintKey;
 use quell_store::{KeyFile, OpenMode};
 use zeroize::Zeroizing;
@@ -69,8 +69,11 @@ impl Local {
             let known = if known.is_empty() { "none is configured".to_owned() } else { known.join(", ") };
             return Err(Fault::refused(format!("there is no connector `{name}`; {known}. Name it in quell.toml, or give `--config`")));
         };
-        let plane = wiring::postgres(wanted).map_err(|e| of_wiring(&e))?;
-        bootstrap_sql(&plane, scope).map_err(|e| Fault::refused(e.to_string()))
+        let script = match wanted.kind.as_str() {
+            "openbao" => bootstrap_script(&wiring::openbao(wanted).map_err(|e| of_wiring(&e))?, scope),
+            _ => bootstrap_sql(&wiring::postgres(wanted).map_err(|e| of_wiring(&e))?, scope),
+        };
+        script.map_err(|e| Fault::refused(e.to_string()))
     }
 
     /// Opens the data directory of a stopped server, alone.

@@ -102,6 +102,7 @@ impl FakePlane {
                 identity: identity.to_owned(),
                 credential_kind: (kind == TargetKind::Credential).then_some(CredentialKind::Password),
                 opened_with: None,
+                minted_from: None,
                 started_at: None,
                 expires_at: None,
                 facts: BTreeMap::from([("can_login".to_owned(), role.told.can_login.to_string())]),
@@ -114,7 +115,7 @@ impl FakePlane {
             found.extend(role.members.iter().map(|m| one(TargetKind::Entitlement, format!("{m}->{identity}"))));
         }
         drop(truth);
-        Enumeration { at: Some(self.world.clock.now()), found, not_looked_at: Vec::new(), truncated: false }
+        Enumeration { at: Some(self.world.clock.now()), found, not_looked_at: Vec::new(), truncated: false, elsewhere: Vec::new() }
     }
 
     fn reading_of(&self, target: &Target) -> (Reading, BTreeMap<String, Secret>) {
