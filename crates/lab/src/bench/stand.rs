@@ -144,8 +144,10 @@ fn serve(options: &Options, dir: &Path, roles: &[Login]) -> Result<(Desk, String
     let mut desk = Desk::open(&options.quell, dir, &dir.join("server.log"))?;
     desk.person("pat", &["platform_owner"])?;
     desk.json("ada", &["source", "create", "scanner", "--detector", "quell", "--system", "pg-main"])?;
-    let made =
-        desk.json("ada", &["token", "create", "waiter", "--source", "scanner", "--scope", "alerts:write", "--scope", "cases:read"])?;
+    let made = desk.json(
+        "ada",
+        &["token", "create", "waiter", "--source", "scanner", "--scope", "alerts:write", "--scope", "cases:read", "--expires", "1d"],
+    )?;
     let sender = made["token"].as_str().context("no token")?.to_owned();
     let mut lines = format!(
         "{}\n",

@@ -235,7 +235,9 @@ impl Appender {
                     break;
                 }
                 // Whoever stopped waiting is not told.
-                told.into_iter().for_each(|t| drop(t.send(())));
+                for teller in told {
+                    let _ = teller.send(());
+                }
             }
         });
         Ok(Self(sender))
