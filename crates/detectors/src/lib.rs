@@ -15,6 +15,7 @@ mod json;
 pub mod ocsf;
 pub mod quell;
 mod reading;
+pub mod telemetry;
 pub mod time;
 
 use std::ops::ControlFlow;
