@@ -53,7 +53,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             for piece in bytes.chunks(PIECE) {
                 stream.feed(piece, &mut hear);
             }
-            records += stream.finish(&mut hear).0;
+            records += stream.finish(&mut hear).records;
         }
     }
     let answer = trace.tell(&files);

@@ -107,6 +107,9 @@ impl Trace {
             roots = roots.iter().filter_map(|r| root_of.get(r)).copied().collect();
             merge(&mut by_root, &mut root_of, &roots);
         }
+        for group in by_root.values_mut() {
+            self.narrow(group, forest);
+        }
         let own = |g: &Group<'_>| g.members.iter().all(|m| forest.woven.own.contains_key(*m) && self.nodes[*m].alerts.is_empty());
         // One session without an origin that was refused something is no case yet: its issue may come later.
         let adrift = |g: &Group<'_>| {
@@ -114,6 +117,23 @@ impl Trace {
             only.is_some_and(|id| forest.woven.lonely.contains_key(*id) && self.nodes[*id].weight() <= node::ATTEMPTS)
         };
         by_root.into_values().filter(|g| !own(g) && !adrift(g) && self.weight(g, forest) > 0).collect()
+    }
+
+    /// An alert about something inside of a tree is about that and what came from
+    /// it. Who minted it is not guilty of it.
+    fn narrow<'a>(&'a self, group: &mut Group<'a>, forest: &Forest<'a>) {
+        let alerted: Vec<&str> = group.members.iter().copied().filter(|id| !self.nodes[*id].alerts.is_empty()).collect();
+        let whole = alerted.is_empty() || alerted.iter().any(|id| group.roots.contains(id) || id.ends_with("#alerted"));
+        if whole {
+            return;
+        }
+        let mut members = BTreeSet::new();
+        for id in &alerted {
+            below(id, &forest.children, &mut members);
+        }
+        let above = |id: &str| forest.woven.bonds.get(id).is_some_and(|b| members.contains(b.from.as_str()));
+        group.roots = alerted.into_iter().filter(|id| !above(id)).collect();
+        group.members = members;
     }
 
     /// How much a case holds: what was done, and what was handed out beside sign-ins.

@@ -44,7 +44,7 @@ use self::{
     node::{Ending, KEPT, Mint, Node, Sight},
     workload::Workload,
 };
-use crate::time::Timestamp;
+use crate::{inventory::Basis, time::Timestamp};
 
 /// Most credentials that are kept. Beyond it the answer says how many were not.
 pub const CREDENTIALS_MAX: usize = 1_000_000;
@@ -74,6 +74,8 @@ pub struct Trace {
     /// Uses after a recorded end, counted in a second reading.
     again: BTreeMap<String, (Timestamp, u64)>,
     counting: bool,
+    /// Derivations that an inventory knows, by what they lead to.
+    inventory: BTreeMap<String, (String, String, Basis)>,
     lost: u64,
     alerts_without: Vec<Aside>,
 }
@@ -148,6 +150,13 @@ impl Trace {
         node.alerted.add(sight);
         Node::learn(&mut node.identity, alert.identity);
         node.is_a(alert.kind);
+    }
+
+    /// A derivation that an inventory knows: whoever holds `from` has `to`.
+    pub fn derivation(&mut self, from: &str, to: &str, via: &str, basis: Basis) {
+        let known = (from.to_string(), via.to_string(), basis);
+        let kept = self.inventory.entry(to.to_string()).or_insert_with(|| known.clone());
+        *kept = kept.clone().min(known);
     }
 
     /// Joins two names of one identity, known from an inventory.
@@ -391,6 +400,23 @@ impl Trace {
                 && let Some(by) = &mut mint.by
             {
                 *by = self.twins.shown(by).to_string();
+            }
+        }
+        // What only the inventory knows joins the tree of what is seen; whatever
+        // was seen on its own stays on its own.
+        let mut grew = true;
+        while grew {
+            let new: Vec<String> = self
+                .inventory
+                .iter()
+                .filter(|(to, (from, _, _))| self.nodes.contains_key(from) && !self.nodes.contains_key(*to))
+                .map(|(to, _)| to.clone())
+                .collect();
+            grew = !new.is_empty();
+            for to in new {
+                let system =
+                    self.inventory.get(&to).and_then(|(from, _, _)| self.nodes.get(from)).map(|n| n.system.clone()).unwrap_or_default();
+                self.nodes.insert(to, Node { system, ..Node::default() });
             }
         }
         for map in [&mut self.ended_identities, &mut self.ended_sessions] {

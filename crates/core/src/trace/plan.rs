@@ -33,6 +33,7 @@ impl Trace {
     /// Drafts the steps of a case.
     pub(super) fn propose(&self, case: &TracedCase, members: &[(&str, &Node)]) -> Vec<Proposal> {
         let mut steps = Steps(Vec::new());
+        let by_id: BTreeMap<&str, &Link> = case.chain.iter().map(|l| (l.id.as_str(), l)).collect();
         let issuers: BTreeSet<&str> = case.chain.iter().filter_map(|l| l.minted_from.as_deref()).collect();
         let alive = |l: &&Link| l.liveness != Liveness::Dead;
 
@@ -42,8 +43,12 @@ impl Trace {
             !l.kind.is_session() && l.kind != LinkKind::Entitlement && (l.minted_from.is_none() || issuers.contains(l.id.as_str()))
         };
         for link in case.chain.iter().filter(alive).filter(is_issuer) {
-            let after = first_of(&steps, link);
-            let why = if link.minted_from.is_none() { "everything below was minted from it" } else { "it mints others" };
+            let after = first_of(&steps, link, &by_id);
+            let why = match (issuers.contains(link.id.as_str()), &link.minted_from) {
+                (true, None) => "everything below was minted from it",
+                (true, Some(_)) => "it mints others",
+                (false, _) => "it is in other hands, as far as the records say",
+            };
             first.extend(cut(&mut steps, link, &after, why));
         }
 
@@ -73,6 +78,7 @@ impl Trace {
             let why = match (link.uses, link.expires_at) {
                 (0, Some(until)) => format!("never used, and usable until {until}: it counts"),
                 (0, None) => "never used, and usable: it counts".to_string(),
+                (1, _) => "used once; it outlives what it was minted from".to_string(),
                 (n, _) => format!("used {n} times; it outlives what it was minted from"),
             };
             steps.push(Action::TerminateSessions, &link.id, &fences, why);
@@ -97,9 +103,19 @@ fn from(link: &Link) -> &str {
     link.minted_from.as_deref().unwrap_or("the chain")
 }
 
-/// The step of the issuer that this one came from, if there is one.
-fn first_of(steps: &Steps, link: &Link) -> Vec<u32> {
-    steps.0.iter().filter(|s| Some(&s.target) == link.minted_from.as_ref()).map(|s| s.n).collect()
+/// The steps of the nearest link above that has any: what mints is cut before
+/// what it minted, also where the link between is a session.
+fn first_of(steps: &Steps, link: &Link, chain: &BTreeMap<&str, &Link>) -> Vec<u32> {
+    let mut above = link.minted_from.as_deref();
+    for _ in 0..chain.len() {
+        let Some(id) = above else { break };
+        let found: Vec<u32> = steps.0.iter().filter(|s| s.target == id).map(|s| s.n).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        above = chain.get(id).and_then(|l| l.minted_from.as_deref());
+    }
+    Vec::new()
 }
 
 /// Cuts one credential; answers the steps that others wait for.

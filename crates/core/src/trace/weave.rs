@@ -36,6 +36,9 @@ const BY_SOME_ACTORS: u8 = 50;
 /// The account's own password opened it, as far as can be told.
 const BY_ACCOUNT: u8 = 60;
 
+/// Known from an inventory alone.
+const BY_INVENTORY: u8 = 40;
+
 /// A derivation into one credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bond {
@@ -97,7 +100,8 @@ impl Trace {
                 .or_else(|| self.by_made_identity(id, node))
                 .or_else(|| self.by_client(node, &clients))
                 .or_else(|| self.by_exchange(id, node, &actors))
-                .or_else(|| self.by_account(id, node));
+                .or_else(|| self.by_account(id, node))
+                .or_else(|| self.by_inventory(id, node));
             match bond {
                 Some(bond) => {
                     woven.lonely.remove(id);
@@ -225,6 +229,16 @@ impl Trace {
         self.nodes.get(&account).filter(|_| account != id)?;
         let reason = "the sign-in is not in these records; the account's password stands for it".to_string();
         Some(Bond { from: account, basis: Basis::Possible, confidence: BY_ACCOUNT, reason: Some(reason) })
+    }
+
+    /// Nothing of it was seen; the inventory says that whoever holds the one has the other.
+    fn by_inventory(&self, id: &str, node: &Node) -> Option<Bond> {
+        let (from, via, basis) = self.inventory.get(id)?;
+        if node.mint.is_some() || node.uses.count > 0 || !self.nodes.contains_key(from) || from == id {
+            return None;
+        }
+        let reason = format!("the inventory says so (`{via}`); nothing of it is in these records");
+        Some(Bond { from: from.clone(), basis: *basis, confidence: BY_INVENTORY, reason: Some(reason) })
     }
 
     /// Sessions that were issued, by role and given name: when, and to whom.

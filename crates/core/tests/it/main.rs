@@ -17,5 +17,6 @@ mod proof;
 mod reach;
 mod secret;
 mod time;
+mod trace;
 mod untrusted;
 mod world;

@@ -26,7 +26,7 @@ pub mod windows;
 use quell_core::{time::Timestamp, trace::Fact};
 use serde_json::Value;
 
-pub use self::stream::{Heard, Stream};
+pub use self::stream::{Ended, Heard, Stream};
 
 /// One kind of log.
 pub struct Log {

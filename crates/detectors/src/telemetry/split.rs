@@ -88,7 +88,10 @@ impl Split {
         if self.mode == Mode::Unknown {
             rest = rest.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(rest).trim_ascii_start();
             let Some(first) = rest.first() else { return };
-            self.mode = if matches!(first, b'{' | b'[') { Mode::Json } else { Mode::Lines };
+            let next = rest[1..].trim_ascii_start().first();
+            // A line of text may begin with a bracket, too; an array goes on with a record.
+            let array = *first == b'[' && next.is_none_or(|b| matches!(b, b'{' | b'[' | b']'));
+            self.mode = if *first == b'{' || array { Mode::Json } else { Mode::Lines };
         }
         match self.mode {
             Mode::Json => self.json(rest, take),
@@ -104,8 +107,8 @@ impl Split {
             Mode::Json if self.within != Within::Nothing || self.tail > 0 => {
                 take(Piece::Broken("the file is cut off after its last record"))
             }
-            Mode::Json => {}
-            Mode::Unknown => take(Piece::Broken("the file is empty")),
+            // An empty file is an empty log, as every rotation leaves one.
+            Mode::Json | Mode::Unknown => {}
         }
     }
 

@@ -38,12 +38,23 @@ struct Readers {
     /// Every reader that was needed, for state that one file's records share.
     others: Vec<(&'static str, Box<dyn Reader>)>,
     seen: Vec<&'static str>,
+    passed: u64,
+}
+
+/// What a file was, once it has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    pub records: u64,
+    /// The kinds of log that its records are of.
+    pub kinds: Vec<&'static str>,
+    /// Lines of other programs, which say nothing of credentials.
+    pub passed: u64,
 }
 
 impl Stream {
     /// A file of one kind, or of whatever its records turn out to be.
     pub fn new(kind: Option<&'static Log>, circumstances: Circumstances) -> Self {
-        let readers = Readers { forced: kind, circumstances, current: None, others: Vec::new(), seen: Vec::new() };
+        let readers = Readers { forced: kind, circumstances, current: None, others: Vec::new(), seen: Vec::new(), passed: 0 };
         Self { split: Split::default(), readers, records: 0 }
     }
 
@@ -56,14 +67,19 @@ impl Stream {
         });
     }
 
-    /// The file has ended. Answers how many records it had, and of which kinds.
-    pub fn finish(self, hear: &mut dyn FnMut(u64, Heard<'_>)) -> (u64, Vec<&'static str>) {
+    /// Is any record so far of a kind that is read?
+    pub fn knows_any(&self) -> bool {
+        !self.readers.seen.is_empty()
+    }
+
+    /// The file has ended.
+    pub fn finish(self, hear: &mut dyn FnMut(u64, Heard<'_>)) -> Ended {
         let Self { split, mut readers, mut records } = self;
         split.finish(&mut |piece| {
             readers.piece(piece, &mut |heard| hear(records, heard));
             records += 1;
         });
-        (records, readers.seen)
+        Ended { records, kinds: readers.seen, passed: readers.passed }
     }
 }
 
@@ -110,8 +126,7 @@ impl Readers {
                 unreadable(given, hear);
             }
             // Other programs write into the same file; their lines say nothing of credentials.
-            None if !self.seen.is_empty() => {}
-            None => hear(Heard::Unknown(line)),
+            None => self.passed += 1,
         }
     }
 

@@ -19,7 +19,6 @@ use crate::{
 
 /// One call that concerns credentials.
 pub struct Call<'a> {
-    pub source: &'a str,
     pub name: &'a str,
     pub account: &'a str,
     pub caller: &'a UserIdentity<'a>,

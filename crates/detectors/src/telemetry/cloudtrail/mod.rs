@@ -85,7 +85,7 @@ impl Reader for CloudTrail {
                 fact.outcome = Outcome::Rejected;
             }
             fact.deeds = match fact.outcome {
-                Outcome::Done => deeds::deeds(&deeds::Call { source, name, account, caller: &identity, record: &full, at: fact.at }),
+                Outcome::Done => deeds::deeds(&deeds::Call { name, account, caller: &identity, record: &full, at: fact.at }),
                 _ => vec![Deed::Attempt],
             };
             crate::json::wipe(full);
