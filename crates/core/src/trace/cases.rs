@@ -25,6 +25,8 @@ use crate::{inventory::Basis, proof::Liveness, secret::sha256};
 const ROOT: u8 = 90;
 /// A root that shares a machine with the taking of a signing key.
 const SAME_HANDS: u8 = 40;
+/// Derivations that are counted for the order of a chain; a ring ends here.
+const DEPTH_MAX: usize = 64;
 /// Lines of a timeline.
 const TIMELINE_MAX: usize = 500;
 
@@ -33,6 +35,19 @@ pub(super) struct Forest<'a> {
     pub woven: &'a Woven,
     pub children: BTreeMap<&'a str, Vec<&'a str>>,
     pub roots: Vec<&'a str>,
+}
+
+impl Forest<'_> {
+    /// How many derivations lie above one credential.
+    fn depth(&self, id: &str) -> usize {
+        let mut at = id;
+        let mut depth = 0;
+        while let Some(bond) = self.woven.bonds.get(at).filter(|_| depth < DEPTH_MAX) {
+            at = &bond.from;
+            depth += 1;
+        }
+        depth
+    }
 }
 
 impl Trace {
@@ -154,7 +169,9 @@ impl Trace {
         let silent = |id: &str| id.ends_with("#alerted") && group.members.len() > 1;
         let members: Vec<(&str, &Node)> = group.members.iter().filter(|id| !silent(id)).map(|id| (*id, &self.nodes[*id])).collect();
         let mut chain: Vec<Link> = members.iter().map(|(id, node)| self.link(id, node, group, forest, files)).collect();
-        chain.sort_by(|a, b| (a.first_seen.is_none(), a.first_seen, &a.id).cmp(&(b.first_seen.is_none(), b.first_seen, &b.id)));
+        // In one second, what mints stands before what it minted.
+        let depths: BTreeMap<String, usize> = chain.iter().map(|l| (l.id.clone(), forest.depth(&l.id))).collect();
+        chain.sort_by_key(|l| (l.first_seen.is_none(), l.first_seen, depths.get(&l.id).copied(), l.id.clone()));
         let root = self.root_of(&chain, group);
         let secrets_read = secrets(&members);
         let changes = changes(&members);

@@ -139,6 +139,9 @@ impl Trace {
 
     /// Takes an alert: it makes its subject the matter of a case.
     pub fn alert(&mut self, alert: Alerted) {
+        if self.counting {
+            return;
+        }
         let Some(id) = alert.credential.clone().or_else(|| alert.identity.as_ref().map(|i| format!("{i}#alerted"))) else {
             let reason = "the alert names no identity and no credential that is known here; compare its fingerprint with the inventory";
             self.alerts_without.push(Aside { id: alert.key, reason: reason.to_string() });
@@ -342,7 +345,7 @@ impl Trace {
 
     fn minted(&mut self, minted: Minted, by: Option<&str>, system: &str, event: &str, sight: Sight) {
         for also in &minted.also {
-            self.twins.join(&minted.id, also);
+            self.twins.join_under(&minted.id, also);
         }
         let mint = Mint {
             sight,
@@ -388,6 +391,8 @@ impl Trace {
     /// Brings together what went under two names. All pairs are known by now,
     /// so the order in which they came has no part in it.
     fn settle(&mut self) {
+        self.names.settle();
+        self.twins.settle();
         let twins: Vec<(String, String)> =
             self.nodes.keys().map(|id| (id.clone(), self.twins.shown(id).to_string())).filter(|(id, shown)| id != shown).collect();
         for (id, shown) in twins {

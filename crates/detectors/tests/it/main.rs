@@ -7,4 +7,5 @@ mod golden;
 mod hostile;
 mod recognition;
 mod shown;
+mod telemetry;
 mod time;

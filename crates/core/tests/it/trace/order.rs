@@ -34,6 +34,12 @@ fn world() -> Vec<Fact> {
         Fact { at: None, ..call("03:00:00", KEY, "GetSecretValue").did(Deed::Read("undated".into())) },
     ];
     facts[2].aliases.push((USER.into(), "ci@corp.example".into()));
+    facts[3].aliases.push(("S-1-5-21-7".into(), USER.into()));
+    facts[4].aliases.push(("S-1-5-21-7".into(), "CORP\\ci".into()));
+    if let Some(Deed::Mint(m)) = facts[8].deeds.first_mut() {
+        m.also = vec!["door-by-another-name".into(), "AKIADOOR-LONGER-THAN-ITS-NAME".into()];
+    }
+    facts.push(call("03:07:30", "door-by-another-name", "ListUsers"));
     facts[5].record_id = Some("e5".into());
     facts.push(facts[5].clone());
     facts
