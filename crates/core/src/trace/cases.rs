@@ -378,10 +378,14 @@ fn title(root: &Root, chain: &[Link], secrets: &[SecretRead], changes: &[Changed
         parts.push(format!("{derived} derived"));
     }
     if !distinct.is_empty() {
-        parts.push(format!("{} secrets read", distinct.len()));
+        parts.push(format!("{} secret{} read", distinct.len(), plural(distinct.len())));
     }
     if !changes.is_empty() {
-        parts.push(format!("{} lasting changes", changes.len()));
+        parts.push(format!("{} lasting change{}", changes.len(), plural(changes.len())));
     }
     format!("{who} {}: {}", root.credential.as_deref().unwrap_or("nobody"), parts.join(", "))
+}
+
+fn plural(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
 }

@@ -19,8 +19,8 @@ pub(super) struct Deliveries {
 
 impl Deliveries {
     /// Is this the first of them? Ids that look like keys do not suffice, so
-    /// the parts name system, event, record and bearer together.
-    pub(super) fn is_first(&mut self, parts: [&str; 4]) -> bool {
+    /// the parts name system, event, record, bearer and what came of it together.
+    pub(super) fn is_first<'a>(&mut self, parts: impl IntoIterator<Item = &'a str>) -> bool {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update((part.len() as u64).to_be_bytes());

@@ -99,6 +99,25 @@ pub enum Deed {
     Command(String),
 }
 
+impl Deed {
+    /// What it is about, by the id that tells it from another.
+    pub(super) fn about(&self) -> &str {
+        match self {
+            Self::Mint(minted) => &minted.id,
+            Self::Take { credential: about, .. }
+            | Self::Read(about)
+            | Self::Make(about)
+            | Self::Touch(about)
+            | Self::Hit(about)
+            | Self::Launch(about)
+            | Self::Command(about)
+            | Self::Change { target: about, .. }
+            | Self::End(Ended::Credential(about) | Ended::Identity(about) | Ended::SessionsOf(about)) => about,
+            Self::Attempt => "",
+        }
+    }
+}
+
 /// What was handed out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Minted {

@@ -111,7 +111,7 @@ impl Trace {
         }
         let bearer = fact.by.as_ref().and_then(|b| b.credential.as_deref()).unwrap_or_default();
         if let Some(id) = &fact.record_id
-            && !self.deliveries.is_first([&fact.system, &fact.event, id, bearer])
+            && !self.deliveries.is_first([&fact.system, &fact.event, id, bearer].into_iter().chain(fact.deeds.iter().map(Deed::about)))
         {
             return;
         }

@@ -26,6 +26,10 @@ fn a_record_that_comes_twice_counts_once() {
         1,
         "somebody else's use is not the key's"
     );
+    // Nor do equal ids of what made two different things.
+    let made = |id: &str| assume("03:00:00", KEY, id, "job");
+    let twins = [made("ASIATWO"), made("ASIATHREE")].map(|f| Fact { record_id: Some("e9".into()), ..f });
+    assert_eq!(uses(&twins), 2);
     // Without an id, two equal records are two events.
     let nameless = Fact { record_id: None, ..one };
     assert_eq!(uses(&[nameless.clone(), nameless]), 2);
