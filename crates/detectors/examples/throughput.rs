@@ -1,9 +1,11 @@
 //! How fast records become an answer, and in how much memory.
 //!
-//! `cargo run --release -p quell-detectors --example throughput -- FILE... [--times N] [--show]`
+//! `cargo run --release -p quell-detectors --example throughput -- FILE... [--times N] [--churn] [--show]`
 //! reads the files N times over, as one log of N times the length, and prints
-//! records a second and the most memory the process ever held. `--show` prints
-//! the answer itself.
+//! records a second and the most memory the process ever held. Each time every
+//! CloudTrail record gets another id, so none of them is a second delivery; with
+//! `--churn` every session key is another one, too.
+//! `--show` prints the answer itself.
 
 use std::{error::Error, fs, path::Path, process::ExitCode};
 
@@ -24,27 +26,32 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let mut files = Vec::new();
-    let (mut times, mut show) = (1_u32, false);
+    let (mut times, mut show, mut churn) = (1_u32, false, false);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--times" => times = args.next().ok_or("--times needs a number")?.parse()?,
             "--show" => show = true,
+            "--churn" => churn = true,
             _ => files.push(arg),
         }
     }
     files.sort();
     // The bytes are read before, so a slow disk has no part in the figure.
-    let bytes: Vec<Vec<u8>> = files.iter().map(fs::read).collect::<Result<_, _>>()?;
+    let mut bytes: Vec<Vec<u8>> = files.iter().map(fs::read).collect::<Result<_, _>>()?;
     let size: usize = bytes.iter().map(Vec::len).sum();
 
+    let ids: Vec<Vec<usize>> = bytes.iter().map(|b| if churn { [event_ids(b), session_keys(b)].concat() } else { event_ids(b) }).collect();
     let mut trace = Trace::new(None);
     let (mut records, mut unreadable) = (0, 0);
     // This is a measurement: nothing but the wall clock will do.
     #[allow(clippy::disallowed_methods)]
     let start = std::time::Instant::now();
-    for _ in 0..times {
-        for (file, bytes) in (0_u32..).zip(&bytes) {
+    for time in 0..times {
+        for (file, (bytes, ids)) in (0_u32..).zip(bytes.iter_mut().zip(&ids)) {
+            for at in ids {
+                bytes[*at..at + 8].copy_from_slice(format!("{time:08x}").as_bytes());
+            }
             let mut stream = Stream::new(None, Circumstances::default());
             let mut hear = |record: u64, heard: Heard<'_>| match heard {
                 Heard::Fact(fact) => trace.take(Place { file, record }, fact),
@@ -70,6 +77,18 @@ fn run() -> Result<(), Box<dyn Error>> {
         println!("{}", serde_json::to_string(&answer)?);
     }
     Ok(())
+}
+
+/// Where the ids of CloudTrail records begin.
+fn event_ids(bytes: &[u8]) -> Vec<usize> {
+    const NAME: &[u8] = b"\"eventID\":";
+    let starts = (0..bytes.len().saturating_sub(64)).filter(|at| bytes[*at..].starts_with(NAME));
+    starts.filter_map(|at| bytes[at + NAME.len()..].iter().position(|b| *b == b'"').map(|quote| at + NAME.len() + quote + 1)).collect()
+}
+
+/// The part after `ASIA` of every session key.
+fn session_keys(bytes: &[u8]) -> Vec<usize> {
+    (0..bytes.len().saturating_sub(64)).filter(|at| bytes[*at..].starts_with(b"\"ASIA")).map(|at| at + 5).collect()
 }
 
 /// `VmHWM` of this process.

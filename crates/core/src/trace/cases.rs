@@ -167,7 +167,7 @@ impl Trace {
     fn case(&self, group: &Group<'_>, forest: &Forest<'_>, inside: &BTreeSet<&str>, files: &[String]) -> TracedCase {
         // An identity that was only alerted about stands behind what it did.
         let silent = |id: &str| id.ends_with("#alerted") && group.members.len() > 1;
-        let members: Vec<(&str, &Node)> = group.members.iter().filter(|id| !silent(id)).map(|id| (*id, &self.nodes[*id])).collect();
+        let members: Vec<(&str, &Node)> = group.members.iter().filter(|id| !silent(id)).map(|id| (*id, &*self.nodes[*id])).collect();
         let mut chain: Vec<Link> = members.iter().map(|(id, node)| self.link(id, node, group, forest, files)).collect();
         // In one second, what mints stands before what it minted.
         let depths: BTreeMap<String, usize> = chain.iter().map(|l| (l.id.clone(), forest.depth(&l.id))).collect();
@@ -204,7 +204,7 @@ impl Trace {
 
     /// The root that was seen first.
     fn first_root<'a>(&self, group: &Group<'a>) -> Option<&'a str> {
-        let seen = |id: &str| self.nodes.get(id).and_then(Node::first_at);
+        let seen = |id: &str| self.nodes.get(id).and_then(|n| n.first_at());
         group.roots.iter().copied().min_by_key(|id| (seen(id).is_none(), seen(id), *id))
     }
 
@@ -212,7 +212,11 @@ impl Trace {
         let root = self.first_root(group);
         let first = chain.iter().find(|l| Some(l.id.as_str()) == root).or_else(|| chain.first());
         // A signing key that was taken outranks the login that took it.
-        let key = chain.iter().find(|l| self.signing_keys().any(|(id, _)| *id == l.id));
+        let key = self
+            .signing_keys()
+            .map(|(id, _)| id)
+            .filter(|id| group.members.contains(id.as_str()))
+            .find_map(|id| chain.iter().find(|l| l.id == *id));
         Root { identity: first.and_then(|l| l.identity.clone()), credential: key.or(first).map(|l| l.id.clone()) }
     }
 

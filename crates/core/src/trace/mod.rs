@@ -19,6 +19,7 @@ mod cases;
 mod chain;
 mod deliveries;
 mod fact;
+mod few;
 mod life;
 mod names;
 mod node;
@@ -28,6 +29,7 @@ mod weave;
 mod workload;
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     format,
     string::{String, ToString},
@@ -46,8 +48,9 @@ use self::{
 };
 use crate::{inventory::Basis, time::Timestamp};
 
-/// Most credentials that are kept. Beyond it the answer says how many were not.
-pub const CREDENTIALS_MAX: usize = 1_000_000;
+/// Most credentials that are kept, at some 1.5 kB each. Beyond it the answer says
+/// how many were not.
+pub const CREDENTIALS_MAX: usize = 500_000;
 /// Kinds of event that are kept of one credential.
 const EVENTS: usize = 400;
 /// Endings that are kept of one credential.
@@ -56,7 +59,8 @@ const ENDINGS: usize = 16;
 /// Everything that the records told.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
-    nodes: BTreeMap<String, Node>,
+    /// Boxed, because a tree keeps empty room beside each.
+    nodes: BTreeMap<String, Box<Node>>,
     /// Names of identities.
     names: Names,
     /// Ids of credentials.
@@ -218,6 +222,7 @@ impl Trace {
     fn came(&mut self, bearer: Bearer, system: &str, event: &str, outcome: Outcome, sight: Sight, told: bool) -> Option<String> {
         let id = bearer.credential?;
         let contained_at = self.contained_at;
+        let kept_by_service = bearer.service.is_some() && bearer.workload.is_none();
         let node = self.node(&id, system)?;
         node.is_a(bearer.kind);
         Node::learn(&mut node.identity, bearer.identity);
@@ -231,6 +236,12 @@ impl Trace {
         node.acts_for(bearer.act);
         if outcome == Outcome::Rejected {
             node.events.add((event.to_string(), outcome), sight, EVENTS);
+            return Some(id);
+        }
+        // What a service draws and keeps can be told by its number; there are
+        // more of them than of everything else.
+        if kept_by_service {
+            node.uses.add(sight);
             return Some(id);
         }
         if told {
@@ -369,7 +380,7 @@ impl Trace {
     }
 
     fn held_by(&mut self, by: Option<&str>) -> Option<&mut Node> {
-        by.and_then(|id| self.nodes.get_mut(id))
+        by.and_then(|id| self.nodes.get_mut(id)).map(|node| &mut **node)
     }
 
     /// The node of an id, new if there is room.
@@ -379,7 +390,7 @@ impl Trace {
                 self.lost += 1;
                 return None;
             }
-            self.nodes.insert(id.to_string(), Node::default());
+            self.nodes.insert(id.to_string(), Box::default());
         }
         let node = self.nodes.get_mut(id)?;
         if node.system.is_empty() || (!system.is_empty() && system < node.system.as_str()) {
@@ -397,7 +408,7 @@ impl Trace {
             self.nodes.keys().map(|id| (id.clone(), self.twins.shown(id).to_string())).filter(|(id, shown)| id != shown).collect();
         for (id, shown) in twins {
             if let Some(node) = self.nodes.remove(&id) {
-                self.nodes.entry(shown).or_default().absorb(node);
+                self.nodes.entry(shown).or_default().absorb(*node);
             }
         }
         for (_, node) in &mut self.nodes {
@@ -421,7 +432,7 @@ impl Trace {
             for to in new {
                 let system =
                     self.inventory.get(&to).and_then(|(from, _, _)| self.nodes.get(from)).map(|n| n.system.clone()).unwrap_or_default();
-                self.nodes.insert(to, Node { system, ..Node::default() });
+                self.nodes.insert(to, Box::new(Node { system, ..Node::default() }));
             }
         }
         for map in [&mut self.ended_identities, &mut self.ended_sessions] {

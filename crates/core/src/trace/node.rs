@@ -3,13 +3,12 @@
 //! Every part is a minimum, a maximum, a sum or a bounded set chosen by its own
 //! order, so records may arrive in any order and give the same node.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    string::String,
-    vec::Vec,
-};
+use alloc::{collections::BTreeSet, string::String, vec::Vec};
 
-use super::fact::{LinkKind, Nature, Outcome, Place};
+use super::{
+    fact::{LinkKind, Nature, Outcome, Place},
+    few::Few,
+};
 use crate::time::Timestamp;
 
 /// Distinct things of one sort that one credential is remembered to have done.
@@ -84,19 +83,19 @@ impl Tally {
 /// Counts under a key, bounded: of too many keys the smallest are kept.
 #[derive(Clone, Debug)]
 pub(super) struct Counted<K> {
-    pub map: BTreeMap<K, Tally>,
+    pub map: Few<K, Tally>,
     pub cut: bool,
 }
 
 impl<K> Default for Counted<K> {
     fn default() -> Self {
-        Self { map: BTreeMap::new(), cut: false }
+        Self { map: Few::default(), cut: false }
     }
 }
 
 impl<K: Ord> Counted<K> {
     pub(super) fn add(&mut self, key: K, sight: Sight, most: usize) {
-        self.map.entry(key).or_default().add(sight);
+        self.map.slot(key).add(sight);
         if self.map.len() > most {
             self.map.pop_last();
             self.cut = true;
@@ -107,8 +106,8 @@ impl<K: Ord> Counted<K> {
 impl<K: Ord> Counted<K> {
     fn absorb(&mut self, other: Self, most: usize) {
         self.cut |= other.cut;
-        for (key, tally) in other.map {
-            self.map.entry(key).or_default().absorb(tally);
+        for (key, tally) in other.map.into_iter() {
+            self.map.slot(key).absorb(tally);
         }
         while self.map.len() > most {
             self.map.pop_last();
@@ -164,7 +163,7 @@ pub(super) struct Node {
     pub began: Option<Timestamp>,
     pub uses: Tally,
     pub after: u64,
-    pub addresses: BTreeMap<String, FromAddress>,
+    pub addresses: Few<String, FromAddress>,
     pub devices: BTreeSet<String>,
     pub endings: BTreeSet<Ending>,
     pub reads: Counted<String>,
@@ -230,8 +229,8 @@ impl Node {
         self.began = [self.began, other.began].into_iter().flatten().min();
         self.uses.absorb(other.uses);
         self.after += other.after;
-        for (address, from) in other.addresses {
-            let mine = self.addresses.entry(address).or_default();
+        for (address, from) in other.addresses.into_iter() {
+            let mine = self.addresses.slot(address);
             mine.uses += from.uses;
             mine.own_agent += from.own_agent;
         }
@@ -252,7 +251,7 @@ impl Node {
 
     /// Remembers an address; beyond the bound the smallest stay.
     pub(super) fn came_from(&mut self, address: String, own_agent: bool) {
-        let from = self.addresses.entry(address).or_default();
+        let from = self.addresses.slot(address);
         from.uses += 1;
         from.own_agent += u64::from(own_agent);
         if self.addresses.len() > ADDRESSES {

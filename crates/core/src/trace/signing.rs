@@ -54,16 +54,19 @@ impl Trace {
 
     /// Keys that sign for others and were read where they are kept.
     pub(super) fn signing_keys(&self) -> impl Iterator<Item = (&String, &Node)> {
-        self.nodes.iter().filter(|(_, n)| n.kind == LinkKind::Certificate && n.mint.as_ref().is_some_and(|m| m.taken))
+        self.nodes
+            .iter()
+            .map(|(id, n)| (id, &**n))
+            .filter(|(_, n)| n.kind == LinkKind::Certificate && n.mint.as_ref().is_some_and(|m| m.taken))
     }
 
     /// Everybody who had a hand in it: who read the key, and who did something
     /// grave on the same named machine within the same hours.
     pub(super) fn hands_on(&self, key: &str) -> BTreeSet<&str> {
         let takers: Vec<(&str, &Node)> =
-            self.nodes.iter().filter(|(_, n)| n.takes.map.contains_key(key)).map(|(id, n)| (id.as_str(), n)).collect();
+            self.nodes.iter().filter(|(_, n)| n.takes.map.get(&key.into()).is_some()).map(|(id, n)| (id.as_str(), &**n)).collect();
         let machines: BTreeSet<&String> = takers.iter().flat_map(|(_, n)| &n.devices).collect();
-        let moments: Vec<Timestamp> = takers.iter().filter_map(|(_, n)| n.takes.map.get(key)?.first_at()).collect();
+        let moments: Vec<Timestamp> = takers.iter().filter_map(|(_, n)| n.takes.map.get(&key.into())?.first_at()).collect();
         let near = |at: Timestamp| moments.iter().any(|m| seconds_between(*m, at).max(seconds_between(at, *m)) <= TOGETHER_SECONDS);
         let mut out: BTreeSet<&str> = takers.iter().map(|(id, _)| *id).collect();
         for (id, node) in &self.nodes {

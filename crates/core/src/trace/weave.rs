@@ -72,6 +72,7 @@ impl Trace {
         for (id, node) in &self.nodes {
             if let Some(service) = node.service.as_ref().or(node.mint.as_ref().and_then(|m| m.service.as_ref()))
                 && node.workload.is_none()
+                && node.addresses.len() == 0
             {
                 let reason = format!("held by the service `{service}` itself, which hands it to nobody");
                 woven.own.insert(id.clone(), reason);

@@ -58,7 +58,7 @@ impl Trace {
         let mut out = BTreeMap::new();
         for (machine, sessions) in machines {
             let own: BTreeSet<&String> =
-                sessions.iter().flat_map(|(_, n)| &n.addresses).filter(|(_, from)| from.own_agent > 0).map(|(a, _)| a).collect();
+                sessions.iter().flat_map(|(_, n)| n.addresses.iter()).filter(|(_, from)| from.own_agent > 0).map(|(a, _)| a).collect();
             let all: BTreeSet<&String> = sessions.iter().flat_map(|(_, n)| n.addresses.keys()).collect();
             for (id, node) in &sessions {
                 let holder = self.holder(machine, id, node, &own, all.len(), &people);

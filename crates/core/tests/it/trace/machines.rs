@@ -121,3 +121,16 @@ fn what_a_plane_hands_to_its_own_service_is_nobody_s() {
     let answer = tell(&[assume("03:00:00", KEY, "ASIAONE", "job"), handed]);
     assert!(aside(case(&answer), "ASIALINKED").contains("inspector2"));
 }
+
+#[test]
+fn what_a_service_keeps_and_somebody_uses_as_well_is_not_the_service_s_own() {
+    let kept =
+        call("03:00:00", "ASIALENT", "Decrypt").bearer(|b| (b.service, b.address) = (Some("secretsmanager.amazonaws.com".into()), None));
+    let taken = call("03:01:00", "ASIALENT", "GetSecretValue").did(Deed::Read("prod/db".into()));
+    for facts in [[kept.clone(), taken.clone()], [taken.clone(), kept.clone()]] {
+        let answer = tell(&facts);
+        assert_eq!(ids(case(&answer)), BTreeSet::from(["ASIALENT"]));
+        assert_eq!(link(case(&answer), "ASIALENT").addresses, [OFFICE]);
+    }
+    assert!(tell(&[kept]).cases.is_empty());
+}
