@@ -37,5 +37,6 @@ pub mod secret;
 pub mod signal;
 pub mod target;
 pub mod time;
+pub mod trace;
 pub mod untrusted;
 pub mod view;

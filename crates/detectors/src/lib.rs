@@ -32,6 +32,7 @@ pub mod siem;
 pub mod sign_in;
 mod spiffe;
 mod statement;
+pub mod telemetry;
 pub mod time;
 mod windows;
 mod wording;

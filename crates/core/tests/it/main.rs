@@ -19,5 +19,6 @@ mod reach;
 mod respond;
 mod secret;
 mod time;
+mod trace;
 mod untrusted;
 mod world;

@@ -16,4 +16,5 @@ mod log_demands;
 mod mutated;
 mod recognition;
 mod shown;
+mod telemetry;
 mod time;

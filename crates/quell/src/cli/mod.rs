@@ -17,6 +17,7 @@ mod connector;
 mod doctor;
 mod evidence;
 mod inventory;
+mod investigate;
 mod ledger;
 mod local;
 mod moment;
@@ -81,6 +82,7 @@ enum Verb {
     Login(access::Login),
     Whoami(access::Whoami),
     Inbox(case::Inbox),
+    Investigate(investigate::Investigate),
     #[command(subcommand)]
     Alert(alert::Alert),
     #[command(subcommand)]
@@ -123,6 +125,7 @@ fn run(globals: Globals, verb: Verb) -> Done {
     let context = Context { json: globals.json, local: Local::new(globals.config), url: globals.url, ca_file: globals.ca_file };
     match verb {
         Verb::Serve(verb) => verb.run(&context),
+        Verb::Investigate(verb) => verb.run(&context),
         Verb::Alert(verb) => verb.run(&context),
         Verb::Policy(verb) => verb.run(&context),
         Verb::Inventory(verb) => verb.run(&context),

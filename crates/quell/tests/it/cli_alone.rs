@@ -140,7 +140,12 @@ fn an_exit_says_whose_fault_it_was() {
         (1, vec!["login", "--user", "a", "--password-file", "missing"]),
         (2, vec![]),
         (2, vec!["nonsense"]),
-        (2, vec!["investigate", "x"]),
+        (1, vec!["investigate", "missing.json"]),
+        (1, vec!["investigate", &garbage]),
+        (1, vec!["investigate", "--inventory", "missing.yaml", &report]),
+        (2, vec!["investigate"]),
+        (2, vec!["investigate", "--source", "nobody", &report]),
+        (2, vec!["investigate", "--contained-at", "later", &report]),
         (2, vec!["alert", "normalise", "--source", "nobody", &report]),
         (2, vec!["alert", "normalise"]),
         (2, vec!["inventory", "fingerprint"]),
@@ -236,8 +241,9 @@ fn the_policy_verbs_answer_in_json_and_in_words() {
     assert!(refused.ended(1).json()["errors"][0]["file"] == "iam.cedar", "{}", refused.out);
 }
 
-const VERBS: [&str; 46] = [
+const VERBS: [&str; 47] = [
     "",
+    "investigate",
     "serve",
     "setup",
     "doctor",
@@ -297,7 +303,7 @@ fn every_verb_has_help_with_a_sentence_and_an_example() {
         // The example is a call of this very verb.
         assert!(ran.out.contains("Example: ") && ran.out.contains(&format!("quell {verb}")), "`{verb}`: {}", ran.out);
     }
-    for later in ["investigate", "backup", "restore", "case merge", "ledger erase", "policy replay", "inventory sync"] {
+    for later in ["backup", "restore", "case merge", "ledger erase", "policy replay", "inventory sync"] {
         let args: Vec<&str> = later.split_whitespace().collect();
         assert_eq!(desk.run(&args).exit, 2, "`{later}` is offered, and not there");
     }

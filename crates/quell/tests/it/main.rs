@@ -2,6 +2,7 @@
 
 mod cli_alone;
 mod cli_contained;
+mod cli_investigate;
 mod cli_run;
 mod cli_server;
 mod http_access;
@@ -11,4 +12,5 @@ mod http_description;
 mod http_durable;
 mod http_secrets;
 mod http_stream;
+mod investigate_traces;
 mod server;
