@@ -24,6 +24,7 @@
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`postgres`] | `Postgres::start`, its standby, pausing, killing, restarting |
+//! | [`openldap`] | `Slapd::start`, its consumers, a company in it, clients |
 //! | [`estate`] | what a company would have in it: the billing database and its roles |
 //! | [`ca`] | a certificate authority made for one run, and wrong ones |
 //! | [`clock`] | the real clock, and waiting for real conditions |
@@ -47,8 +48,9 @@
 //!
 //! Debian or Ubuntu: the package `postgresql` (or `postgresql-15` and newer)
 //! for `initdb`, `postgres` and `pg_basebackup`; `setpriv` and `ipcrm` are part
-//! of the essential `util-linux`. `QUELL_LAB_PG_BIN` names another directory
-//! of server binaries, `QUELL_LAB_CACHE` another place for the template.
+//! of the essential `util-linux`. The packages `slapd` and `ldap-utils` for
+//! OpenLDAP. `QUELL_LAB_PG_BIN` names another directory of server binaries,
+//! `QUELL_LAB_SLAPD` another `slapd`, `QUELL_LAB_CACHE` another place for the template.
 
 pub mod actor;
 pub mod ca;
@@ -58,6 +60,7 @@ pub mod dial;
 pub mod estate;
 pub mod journal;
 pub mod keeper;
+pub mod openldap;
 pub mod postgres;
 pub mod private;
 pub mod process;

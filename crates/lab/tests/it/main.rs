@@ -1,6 +1,7 @@
 //! The lab's own promises, on real servers.
 
 mod actors;
+mod openldap;
 mod postgres;
 
 use std::{future::Future, time::Duration};
