@@ -5,4 +5,5 @@
 //! says what a probe proves.
 
 pub mod file_sink;
+pub mod openldap;
 pub mod postgresql;

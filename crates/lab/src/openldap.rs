@@ -27,7 +27,7 @@ use tempfile::TempDir;
 
 use self::install::Install;
 pub use self::{
-    client::{Answer, Client, Entry, add, delete, replace},
+    client::{Answer, Change, Client, Entry, add, delete, replace},
     company::{Company, Person},
     settings::{Follow, Options},
 };

@@ -7,6 +7,7 @@ mod false_death;
 mod file_sink;
 mod hostile;
 mod identify;
+mod openldap;
 mod plane;
 mod probe;
 mod race;
