@@ -46,7 +46,8 @@ pub(super) fn of_bind(met: Result<Bound, String>, one: &Try, look: &Look, now: &
         Err(why) => return cannot_tell(format!("a bind with {} had no answer: {why}", one.what)),
     };
     let by_our_lock = |code: &str| match past_the_lock(look, ours) {
-        Some(mechanisms) if one.stored != Some(false) => {
+        // Only of a secret that was right is it known that it is not stored any more.
+        Some(mechanisms) if !(one.was_right && one.stored == Some(false)) => {
             cannot_tell(format!("a simple bind is refused, but the lock does not bind {mechanisms}, by which the stored password is taken"))
         }
         _ => Answer::Refused { code: code.to_owned() },
@@ -139,6 +140,9 @@ impl OpenLdap {
                 true => Answer::Usable,
                 false => cannot_tell("the old password is still stored"),
             };
+        }
+        if !ours && leaked.is_none() && request.before_secrets.is_empty() {
+            return cannot_tell("the entry can log in, and the former password is not at hand");
         }
         if !ours && !(leaked == Some(false) && request.leaked_was_right) {
             return cannot_tell("somebody else stored a password since, and whether it is the old one again cannot be told");

@@ -33,7 +33,7 @@ pub(super) fn needed(config: &OpenLdapConfig) -> Vec<String> {
         "`read` on the control's entry and `compare` on its `userPassword`".to_owned(),
         "`read` on password policies".to_owned(),
         format!("`write` on denials in `olcAccess` of `{database}`"),
-        format!("`read` on `olcAccess` and `search` on `olcSyncrepl` of `{database}`"),
+        format!("`read` on `olcAccess` and `search` on `olcSyncrepl` of `{database}`, and on `olcAuthzRegexp` of `cn=config`"),
         "`read` on `cn=Connections,cn=Monitor`".to_owned(),
     ]
     .to_vec()
@@ -113,6 +113,8 @@ fn rules_of_config(ldif: &mut Ldif, config: &OpenLdapConfig, own: &Dn) {
     let quell = format!("by dn.exact=\"{}\"", own.quotable());
     let database = Dn::parse(&config.database).map_or_else(|_| config.database.clone(), |dn| dn.quotable());
     let reads = "entry,objectClass,olcDatabase,olcSuffix,olcRootDN,olcAccess";
+    ldif.rule(CONFIG, &format!("to dn.base=\"cn=config\" attrs=olcAuthzRegexp,olcAuthIDRewrite {quell} search by * break"));
+    ldif.rule(CONFIG, &format!("to dn.base=\"cn=config\" attrs=entry {quell} read by * break"));
     ldif.rule(CONFIG, &format!("to dn.children=\"{database}\" attrs=entry,objectClass,olcPPolicyDefault {quell} read by * break"));
     ldif.rule(CONFIG, &format!("to dn.base=\"{database}\" attrs=olcSyncrepl,olcMirrorMode {quell} search by * break"));
     ldif.rule(CONFIG, &format!("to dn.base=\"{database}\" attrs={reads} {quell} read by * break"));
@@ -170,10 +172,15 @@ impl Ldif {
         }
     }
 
+    /// In front of all others. The server compares rules with their numbers, so the
+    /// first two lines only ask, in the same change, whether it stands there already.
     fn rule(&mut self, of: &str, text: &str) {
         self.record(of, "modify");
-        self.line("add", "olcAccess");
-        self.line("olcAccess", &format!("{{0}}{text}"));
+        for (how, value) in [("add", text.to_owned()), ("delete", text.to_owned()), ("add", format!("{{0}}{text}"))] {
+            self.line(how, "olcAccess");
+            self.line("olcAccess", &value);
+            self.0.push_str("-\n");
+        }
     }
 
     fn record(&mut self, dn: &str, kind: &str) {

@@ -74,12 +74,16 @@ impl OpenLdap {
             look.as_ref().is_some_and(|l| l.control_alive) && self.may_search(&control, "member").await?,
             look.as_ref().is_none_or(|l| l.entry.is_none() || l.policy.is_some()),
             self.may_cut().await?,
-            look.is_some() && self.may_search(&self.config.database, "olcSyncrepl").await?,
+            look.is_some()
+                && self.may_search(&self.config.database, "olcSyncrepl").await?
+                && self.may_search("cn=config", "olcAuthzRegexp").await?,
             look.as_ref().is_some_and(|l| l.own_listed),
         ];
         check.privileges.missing =
             check.privileges.needed.iter().zip(held).filter(|(_, held)| !held).map(|(privilege, _)| privilege.clone()).collect();
-        check.privileges.excess = self.excess(&control).await?;
+        if look.as_ref().is_some_and(|l| l.authoritative) {
+            check.privileges.excess = self.excess(&control).await?;
+        }
         check.control_alive = look.as_ref().is_some_and(|l| l.control_alive);
         if let Some(look) = &look {
             warn(&mut check.warnings, look);

@@ -128,7 +128,8 @@ impl OpenLdap {
     pub(super) async fn may_delete(&self, dn: &str, attribute: &'static str, value: &str) -> Result<bool, Failure> {
         match self.wire.tell(dn, &[Change::Delete(attribute, Some(value.as_bytes().to_vec()))]).await {
             Err(Failure::Answered { code: 50, .. }) => Ok(false),
-            Err(Failure::Answered { code: 16 | 19 | 53 | 65, .. }) | Ok(()) => Ok(true),
+            // 10: a consumer does not ask itself whether it may; that it is one is said apart.
+            Err(Failure::Answered { code: 10 | 16 | 19 | 53 | 65, .. }) | Ok(()) => Ok(true),
             Err(Failure::Answered { code: 32, .. }) => Ok(false),
             Err(other) => Err(other),
         }

@@ -243,7 +243,15 @@ impl OpenLdap {
         }))
     }
 
+    /// The mechanisms by which a stored password is taken past the lock: those that
+    /// are offered, where a name of theirs may be mapped to an entry.
     async fn password_mechanisms(&self) -> Result<Vec<String>, Failure> {
+        let unmapped = "(&(!(olcAuthzRegexp=*))(!(olcAuthIDRewrite=*)))";
+        let question =
+            Question { base: "cn=config", scope: Scope::Base, filter: unmapped, attributes: &["1.1"], most: 0, usability: false };
+        if !self.wire.ask(&question).await?.entries.is_empty() {
+            return Ok(Vec::new());
+        }
         let attributes = ["supportedSASLMechanisms"];
         let found = self
             .wire

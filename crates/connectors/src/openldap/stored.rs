@@ -85,7 +85,8 @@ pub(super) fn matches(stored: &[u8], secret: &Secret) -> Option<bool> {
 }
 
 fn argon2(phc: &str, clear: &[u8]) -> Option<bool> {
-    let hash = PasswordHash::new(phc).ok()?;
+    // OpenLDAP 2.5.13 stores what it makes with the NULs at the end of its buffer.
+    let hash = PasswordHash::new(phc.trim_end_matches('\0')).ok()?;
     let cost = |name: &str| hash.params.get_decimal(name);
     if cost("m")? > ARGON2_KIB_MAX || cost("t")? > ARGON2_PASSES_MAX {
         return None;

@@ -93,6 +93,46 @@ dn: {approvers}\nobjectClass: groupOfNames\ncn: approvers\nmember: {}\n",
 }
 
 impl Slapd {
+    /// Binds by SASL DIGEST-MD5 as `user`, with `ldapwhoami`, and answers what it says:
+    /// the entry that it became, or why not.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed.
+    pub fn sasl_bind(&self, user: &str, password: &str) -> Result<String> {
+        let file = self.dir().join("user.secret");
+        crate::private::write(&file, password)?;
+        let url = format!("ldap://127.0.0.1:{}", self.port());
+        let output = Command::new("ldapwhoami")
+            .args(["-Q", "-Y", "DIGEST-MD5", "-H", &url, "-U", user, "-y"])
+            .arg(&file)
+            .output()
+            .context("run `ldapwhoami`; install the packages `ldap-utils` and `libsasl2-modules`")?;
+        Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+
+    /// Sets a password as a help desk does, so that the server hashes it.
+    ///
+    /// # Errors
+    ///
+    /// When `ldappasswd` is not installed, or the server refuses.
+    pub fn set_password(&self, dn: &str, password: &str) -> Result<()> {
+        let (own, new) = (self.dir().join("admin.secret"), self.dir().join("new.secret"));
+        crate::private::write(&own, self.admin_password().reveal())?;
+        crate::private::write(&new, password)?;
+        let url = format!("ldap://127.0.0.1:{}", self.port());
+        let output = Command::new("ldappasswd")
+            .args(["-x", "-H", &url, "-D", ADMIN, "-y"])
+            .arg(&own)
+            .arg("-T")
+            .arg(&new)
+            .arg(dn)
+            .output()
+            .context("run `ldappasswd`; install the package `ldap-utils`")?;
+        ensure!(output.status.success(), "`ldappasswd` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(())
+    }
+
     /// Pipes LDIF to `ldapmodify` as [`ADMIN`], with further flags: what an operator
     /// does with the connector's bootstrap.
     ///
