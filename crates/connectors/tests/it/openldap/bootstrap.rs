@@ -126,7 +126,6 @@ async fn what_is_missing_is_named_exactly_and_what_is_too_much_is_complained_of(
         ),
     ] {
         let plane = Plane::start().await;
-        let rule = rule.replace(&plane.config.username, &plane.config.username);
         let _session = plane.intruder().await;
         plane.as_root(of, vec![add("olcAccess", &[&rule])]).await;
         let check = plane.connector.check().await;
