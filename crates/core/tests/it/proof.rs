@@ -129,7 +129,7 @@ fn every_single_missing_condition_gives_unknown() {
             }
         }
     }
-    assert_eq!(dead_count, 16, "four classes, two channels, two answers");
+    assert_eq!(dead_count, 20, "five classes, two channels, two answers");
 }
 
 #[test]
