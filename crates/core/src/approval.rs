@@ -86,6 +86,8 @@ pub fn eligible_role(
     if candidate.proposer {
         return Err(NotEligible::Proposer);
     }
+    #[cfg(feature = "plant")]
+    let earliest_sign = if crate::plant::is("authority gained too late counts") { Timestamp::MAX } else { earliest_sign };
     let held_in_time = |role: &Role| candidate.since.get(role).is_some_and(|since| *since <= earliest_sign);
     let role = match as_role {
         Some(role) if !candidate.roles.contains(&role) || !Role::APPROVERS.contains(&role) => {
@@ -129,6 +131,10 @@ pub fn count<'a>(approvals: impl IntoIterator<Item = &'a Approval>, plan: &PlanI
     let mut counts = Approvals::new();
     for approval in counted(approvals, plan, digest, now) {
         *counts.entry(approval.role).or_default() += 1;
+    }
+    #[cfg(feature = "plant")]
+    if crate::plant::is("a yes counts twice") {
+        counts.values_mut().for_each(|n| *n *= 2);
     }
     counts
 }

@@ -361,6 +361,10 @@ pub fn decide(
 /// What keeps a case from closing (invariant 8); empty when nothing does.
 pub fn still_open(case: &Case, targets: &BTreeMap<TargetId, TargetState>, open_plans: usize, now: Timestamp) -> Vec<String> {
     let mut open = Vec::new();
+    #[cfg(feature = "plant")]
+    if crate::plant::is("a case closes whatever is open") {
+        return open;
+    }
     if open_plans > 0 {
         open.push(format!("{open_plans} plan(s) have not ended"));
     }

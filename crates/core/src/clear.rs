@@ -160,6 +160,8 @@ pub fn clear(grounds: Grounds<'_>, attempt: AttemptId, now: Timestamp) -> Result
         return Err(NotCleared::Incomplete { gaps: plan.gaps.join("; ") });
     }
 
+    #[cfg(feature = "plant")]
+    let state = &if crate::plant::is("what nobody read is repeated") { TargetState::default() } else { state.clone() };
     // One attempt at a time, whoever asks; one whose outcome nobody knows is not
     // over (invariants 6 and 9).
     if let Some(open) = state.open_attempt().or_else(|| state.unsettled_attempt()) {
@@ -172,6 +174,8 @@ pub fn clear(grounds: Grounds<'_>, attempt: AttemptId, now: Timestamp) -> Result
     }
 
     // Containment belongs to the target: access comes back with the last hold (invariant 9).
+    #[cfg(feature = "plant")]
+    let state = &if crate::plant::is("access comes back with the first hold") { TargetState::default() } else { state.clone() };
     if step.action.gives_access()
         && let Some(other) = state.holds.iter().find(|case| **case != plan.case)
     {
@@ -193,6 +197,8 @@ pub fn clear(grounds: Grounds<'_>, attempt: AttemptId, now: Timestamp) -> Result
         return Err(NotCleared::NoApproval);
     }
 
+    #[cfg(feature = "plant")]
+    let grounds = Grounds { budget: grounds.budget.filter(|_| !crate::plant::is("automation has no bounds")), ..grounds };
     let budget = match grounds.budget {
         None => None,
         Some(b) => {

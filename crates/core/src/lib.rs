@@ -8,6 +8,8 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(feature = "plant")]
+extern crate std;
 
 pub mod action;
 pub mod approval;
@@ -26,6 +28,8 @@ pub mod manifest;
 pub mod people;
 pub mod personal;
 pub mod plan;
+#[cfg(feature = "plant")]
+pub mod plant;
 pub mod proof;
 pub mod reach;
 pub mod respond;

@@ -143,6 +143,8 @@ impl Proved {
 /// What one observation proves, given when the last act ended and how long the
 /// plane needs to settle. `acted_at` is `None` for a probe before any act.
 pub fn judge(seen: &Observation, acted_at: Option<Timestamp>, settle_ms: i64) -> Proved {
+    #[cfg(feature = "plant")]
+    let acted_at = acted_at.filter(|_| !crate::plant::is("a probe counts before the settle time"));
     // A use that was accepted is life, from any channel at any time.
     if seen.answer == Answer::Usable {
         return Proved {

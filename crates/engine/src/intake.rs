@@ -21,7 +21,7 @@ use quell_core::{
 use crate::{
     Engine, Failure,
     port::Identified,
-    record::Writing,
+    record::{Seen, Writing},
     streams::{AlertState, Folded},
 };
 
@@ -56,9 +56,6 @@ impl Engine {
         alert: &AlertId,
         due: quell_core::time::Timestamp,
     ) -> Result<(), Failure> {
-        if self.alert(alert).await?.is_some() {
-            return Err(Failure::Stale);
-        }
         let at = self.ports.clock.now();
         let sealed = self.seal(&alert_label(alert), bytes)?;
         let mut writing = Writing::because(alert.as_str());
@@ -74,7 +71,9 @@ impl Engine {
             },
         );
         writing.blob(sealed).job(format!("file/{alert}"), due).relaxed();
-        self.append(writing, at).await.map(|_| ())
+        // Nothing is loaded: the store itself knows whether the stream is new.
+        let new = Seen::from([(StreamId::alert(alert), None)]);
+        self.append_on(writing, at, new).await.map(|_| ())
     }
 
     /// One received alert.

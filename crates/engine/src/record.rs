@@ -76,6 +76,12 @@ impl Writing {
         self
     }
 
+    /// The job that was taken when it was due at `taken` rests until `next`, or for ever.
+    pub fn rests(&mut self, key: impl Into<String>, taken: Timestamp, next: Option<Timestamp>) -> &mut Self {
+        self.jobs.push(JobChange::Rest { key: key.into(), taken, next });
+        self
+    }
+
     /// Bytes beside the ledger.
     pub fn blob(&mut self, blob: Blob) -> &mut Self {
         self.blobs.push(blob);

@@ -28,8 +28,9 @@ use crate::{
 
 impl Engine {
     /// Does everything that is due in one case, and sets the job for what is
-    /// due later. One worker a case at a time.
-    pub async fn work(self: &Arc<Self>, case: &CaseId) -> Result<(), Failure> {
+    /// due later. One worker a case at a time. `taken` is when the job was due that
+    /// asked for it: where it was set anew meanwhile, it stays due.
+    pub async fn work(self: &Arc<Self>, case: &CaseId, taken: Timestamp) -> Result<(), Failure> {
         let turn = self.turn_of(case).await;
         let _turn = turn.lock().await;
         let key = format!("case/{case}");
@@ -63,17 +64,14 @@ impl Engine {
                 Err(failure) => {
                     tracing::error!(%case, error = %failure, "a case could not go on");
                     let mut writing = Writing::because(key.clone());
-                    writing.job(key.clone(), after(self.ports.clock.now(), 2));
+                    writing.rests(key.clone(), taken, Some(after(self.ports.clock.now(), 2)));
                     self.append(writing, self.ports.clock.now()).await?;
                     self.wake();
                     return Err(failure);
                 }
             };
             let mut writing = Writing::because(key.clone());
-            match later {
-                Some(at) => writing.job(key.clone(), at),
-                None => writing.done(key.clone()),
-            };
+            writing.rests(key.clone(), taken, later);
             self.post(&mut desk, writing).await?;
             match self.commit(&mut desk).await {
                 Err(Failure::Stale) if stale < RETRIES => stale += 1,

@@ -11,7 +11,7 @@ use quell_core::{
 };
 use tokio::sync::{Semaphore, watch};
 
-use crate::{Engine, Failure};
+use crate::{Engine, Failure, port::Job};
 
 /// Cases that go on at once.
 const WORKERS: usize = 16;
@@ -39,7 +39,7 @@ impl Engine {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
                 let (engine, busy) = (self.clone(), busy.clone());
                 tokio::spawn(async move {
-                    if let Err(failure) = engine.do_job(&job.key).await {
+                    if let Err(failure) = engine.do_job(&job).await {
                         tracing::warn!(job = job.key, error = %failure, "a job did not come through; it is tried again");
                         engine.ports.clock.sleep(SignedDuration::from_millis(500)).await;
                     }
@@ -66,11 +66,11 @@ impl Engine {
     }
 
     /// Does one job now.
-    pub async fn do_job(self: &Arc<Self>, key: &str) -> Result<(), Failure> {
-        match key.split_once('/') {
+    pub async fn do_job(self: &Arc<Self>, job: &Job) -> Result<(), Failure> {
+        match job.key.split_once('/') {
             Some(("file", alert)) => self.file(&AlertId::new(alert)).await.map(|_| ()),
-            Some(("case", case)) => self.work(&CaseId::new(case)).await,
-            _ => self.clear_job(key.to_owned()).await,
+            Some(("case", case)) => self.work(&CaseId::new(case), job.due_at).await,
+            _ => self.clear_job(job.key.clone()).await,
         }
     }
 }

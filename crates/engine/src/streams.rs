@@ -110,7 +110,14 @@ pub struct Known {
 /// Folds of streams, remembered up to a bound.
 #[derive(Default)]
 pub struct Streams {
-    known: Mutex<BTreeMap<StreamId, Known>>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    known: BTreeMap<StreamId, Known>,
+    /// How often something was forgotten: whoever read before that knows nothing new.
+    forgotten: u64,
 }
 
 const REMEMBERED_MAX: usize = 20_000;
@@ -118,35 +125,61 @@ const REMEMBERED_MAX: usize = 20_000;
 impl Streams {
     /// The fold of a stream; `None` where it has no events.
     pub async fn load(&self, store: &dyn Store, stream: &StreamId) -> Result<Option<Known>, Failure> {
-        if let Some(known) = self.known.lock().await.get(stream) {
-            return Ok(Some(known.clone()));
-        }
+        let forgotten = {
+            let memory = self.memory.lock().await;
+            if let Some(known) = memory.known.get(stream) {
+                return Ok(Some(known.clone()));
+            }
+            memory.forgotten
+        };
         let stored = store.read(stream, 1).await?;
         let Some(known) = fold(store, &stored).await? else { return Ok(None) };
-        self.remember(stream.clone(), known.clone()).await;
+        // Somebody may have appended and remembered while this was read.
+        let mut memory = self.memory.lock().await;
+        if memory.forgotten == forgotten {
+            memory.remember(stream.clone(), known.clone());
+        }
         Ok(Some(known))
     }
 
     /// After an append that came through.
     pub async fn remember(&self, stream: StreamId, known: Known) {
-        let mut all = self.known.lock().await;
-        if all.len() >= REMEMBERED_MAX && !all.contains_key(&stream) {
-            all.clear();
-        }
-        all.insert(stream, known);
+        self.memory.lock().await.remember(stream, known);
     }
 
     /// After an append that did not.
     pub async fn forget<'a>(&self, streams: impl IntoIterator<Item = &'a StreamId>) {
-        let mut all = self.known.lock().await;
+        let mut memory = self.memory.lock().await;
+        memory.forgotten += 1;
         for stream in streams {
-            all.remove(stream);
+            memory.known.remove(stream);
         }
     }
 
     /// After an erasure: what is in memory would still know.
     pub async fn forget_all(&self) {
-        self.known.lock().await.clear();
+        self.memory.lock().await.clear();
+    }
+}
+
+impl Memory {
+    /// A slow reader's fold never replaces a newer one.
+    fn remember(&mut self, stream: StreamId, known: Known) {
+        if self.known.len() >= REMEMBERED_MAX && !self.known.contains_key(&stream) {
+            self.clear();
+        }
+        match self.known.get_mut(&stream) {
+            Some(newer) if newer.head.version > known.head.version => {}
+            Some(older) => *older = known,
+            None => {
+                self.known.insert(stream, known);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.forgotten += 1;
+        self.known.clear();
     }
 }
 

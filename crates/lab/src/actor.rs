@@ -142,7 +142,7 @@ impl Actor {
 }
 
 /// The program `name` beside the running one; a test runs one directory below.
-fn program(name: &str) -> Result<PathBuf> {
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let exe = env::current_exe().context("find the running program")?;
     exe.ancestors()
         .skip(1)

@@ -53,6 +53,7 @@
 //! `QUELL_LAB_SLAPD` another `slapd`, `QUELL_LAB_CACHE` another place for the template.
 
 pub mod actor;
+pub mod bench;
 pub mod ca;
 pub mod clock;
 pub mod demo;

@@ -61,7 +61,6 @@ pub async fn run(options: Options) -> Result<()> {
     let engine = wired.engine.clone();
     let (store, clock) = (wired.store.clone(), wired.clock.clone());
     put_in_force(&wired).await?;
-    look_at_clock(&engine).await?;
     let (door, code) = door(&engine).await?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let at = listener.local_addr()?;
@@ -146,18 +145,6 @@ async fn put_in_force(wired: &Wired) -> Result<()> {
     let digest = wired.policy.digest();
     let files = files.into_iter().map(|file| (file, digest.clone())).collect();
     Ok(wired.engine.policy_loaded(files).await?)
-}
-
-/// A wall clock behind the newest event was set back while nobody ran.
-async fn look_at_clock(engine: &Arc<Engine>) -> Result<()> {
-    let now = engine.ports.clock.now();
-    if let Some(newest) = engine.newest_event_at().await?
-        && newest.duration_since(now) > STEP
-    {
-        tracing::error!(%newest, %now, "the clock is behind the newest event; what was open lapses");
-        engine.clock_stepped(newest, now).await?;
-    }
-    Ok(())
 }
 
 fn measures() -> Result<PrometheusHandle> {

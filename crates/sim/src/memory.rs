@@ -135,9 +135,22 @@ impl State {
         append.lookups.into_iter().for_each(|change| self.put_lookup(change));
         for change in append.jobs {
             match change {
-                JobChange::Set(job) => self.jobs.insert(job.key, job.due_at),
-                JobChange::Done { key } => self.jobs.remove(&key),
-            };
+                JobChange::Set(job) => {
+                    self.jobs.insert(job.key, job.due_at);
+                }
+                JobChange::Done { key } => {
+                    self.jobs.remove(&key);
+                }
+                JobChange::Rest { key, taken, next } if self.jobs.get(&key) == Some(&taken) => match next {
+                    Some(next) => {
+                        self.jobs.insert(key, next);
+                    }
+                    None => {
+                        self.jobs.remove(&key);
+                    }
+                },
+                JobChange::Rest { .. } => {}
+            }
         }
         Appended { first_index }
     }

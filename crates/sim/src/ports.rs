@@ -34,88 +34,98 @@ use crate::{
     world::{World, hold},
 };
 
+/// What a broken store does with an append: changes it, or answers "done" and
+/// writes nothing (`false`).
+pub type Twist = fn(&mut Append) -> bool;
+
 /// The store as the engine sees it.
-pub struct SimStore(pub Arc<World>);
+pub struct SimStore {
+    pub world: Arc<World>,
+    pub twist: Option<Twist>,
+}
 
 #[async_trait::async_trait]
 impl Store for SimStore {
-    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        self.0.point().await;
-        if self.0.strikes(Fault::DiskFull, "store") {
+    async fn append(&self, mut append: Append) -> Result<Appended, StoreError> {
+        self.world.point().await;
+        if self.world.strikes(Fault::DiskFull, "store") {
             return Err(StoreError::Unavailable("the disk is full; free some space".to_owned()));
         }
+        if self.twist.is_some_and(|twist| !twist(&mut append)) {
+            return Ok(Appended { first_index: self.world.store.size().await? });
+        }
         let shown = append.clone();
-        let appended = self.0.store.append(append).await?;
-        crate::guards::after_append(&self.0, &shown);
+        let appended = self.world.store.append(append).await?;
+        crate::guards::after_append(&self.world, &shown);
         // Committed, and the process may end before it knows.
-        self.0.point().await;
+        self.world.point().await;
         Ok(appended)
     }
     async fn head(&self, stream: &StreamId) -> Result<Option<Head>, StoreError> {
-        self.0.store.head(stream).await
+        self.world.store.head(stream).await
     }
     async fn read(&self, stream: &StreamId, from: u64) -> Result<Vec<StoredEvent>, StoreError> {
-        self.0.point().await;
-        self.0.store.read(stream, from).await
+        self.world.point().await;
+        self.world.store.read(stream, from).await
     }
     async fn streams(&self, prefix: &str) -> Result<Vec<StreamId>, StoreError> {
-        self.0.store.streams(prefix).await
+        self.world.store.streams(prefix).await
     }
     async fn disclosures(&self, commitments: &[String]) -> Result<BTreeMap<String, Disclosure>, StoreError> {
-        self.0.store.disclosures(commitments).await
+        self.world.store.disclosures(commitments).await
     }
     async fn erase(&self, commitments: &[String], blobs: &[String]) -> Result<u64, StoreError> {
-        self.0.store.erase(commitments, blobs).await
+        self.world.store.erase(commitments, blobs).await
     }
     async fn lookup(&self, table: &str, key: &str) -> Result<Option<Value>, StoreError> {
-        self.0.point().await;
-        self.0.store.lookup(table, key).await
+        self.world.point().await;
+        self.world.store.lookup(table, key).await
     }
     async fn lookup_range(&self, table: &str, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<(String, Value)>, StoreError> {
-        self.0.point().await;
-        self.0.store.lookup_range(table, prefix, after, limit).await
+        self.world.point().await;
+        self.world.store.lookup_range(table, prefix, after, limit).await
     }
     async fn rebuild(&self, rows: Vec<LookupChange>) -> Result<bool, StoreError> {
-        self.0.store.rebuild(rows).await
+        self.world.store.rebuild(rows).await
     }
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
-        self.0.store.due(now, limit).await
+        self.world.store.due(now, limit).await
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.0.store.next_due().await
+        self.world.store.next_due().await
     }
     async fn blob(&self, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.point().await;
-        self.0.store.blob(id).await
+        self.world.point().await;
+        self.world.store.blob(id).await
     }
     async fn size(&self) -> Result<u64, StoreError> {
-        self.0.store.size().await
+        self.world.store.size().await
     }
     async fn leaves(&self, from: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        self.0.store.leaves(from, limit).await
+        self.world.store.leaves(from, limit).await
     }
     async fn root(&self, size: Option<u64>) -> Result<(u64, [u8; 32]), StoreError> {
-        self.0.store.root(size).await
+        self.world.store.root(size).await
     }
     async fn inclusion(&self, index: u64, size: u64) -> Result<Vec<[u8; 32]>, StoreError> {
-        self.0.store.inclusion(index, size).await
+        self.world.store.inclusion(index, size).await
     }
     async fn consistency(&self, old: u64, new: u64) -> Result<Vec<[u8; 32]>, StoreError> {
-        self.0.store.consistency(old, new).await
+        self.world.store.consistency(old, new).await
     }
     async fn inventory(&self) -> Result<Vec<(String, Value)>, StoreError> {
-        self.0.store.inventory().await
+        self.world.store.inventory().await
     }
     async fn put_inventory(&self, rows: Vec<(String, Option<Value>)>) -> Result<(), StoreError> {
-        self.0.point().await;
-        self.0.store.put_inventory(rows).await
+        self.world.point().await;
+        self.world.store.put_inventory(rows).await
     }
     async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
-        self.0.store.checkpoint().await
+        self.world.store.checkpoint().await
     }
     async fn keep_checkpoint(&self, note: &str, size: u64, root: [u8; 32]) -> Result<(), StoreError> {
-        self.0.point().await;
-        self.0.store.keep_checkpoint(note, size, root).await
+        self.world.point().await;
+        self.world.store.keep_checkpoint(note, size, root).await
     }
 }
 

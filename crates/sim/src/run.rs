@@ -58,9 +58,19 @@ pub struct Play<'a> {
     pub seed: u64,
     /// Crash when this point is passed, and at no other.
     pub crash_at: Option<u64>,
-    /// No faults and no crashes but the one above.
-    pub calm: bool,
+    /// A person denies the plan that is open while somebody waits at this point.
+    pub denied_at: Option<u64>,
+    pub scene: Scene,
     pub bend: &'a Bend,
+}
+
+/// What happens in a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// Overlapping cases, people, faults and crashes.
+    Wild,
+    /// One case, contained and undone, and nothing goes wrong.
+    OneCase,
 }
 
 /// Plays one seed.
@@ -69,7 +79,7 @@ pub struct Play<'a> {
 ///
 /// The story, where a guard was violated.
 pub fn run_seed(seed: u64) -> Result<Report, Box<Failed>> {
-    play(&Play { seed, crash_at: None, calm: false, bend: &|_, ports| ports })
+    play(&Play { seed, crash_at: None, denied_at: None, scene: Scene::Wild, bend: &|_, ports| ports })
 }
 
 /// Plays one seed as asked.
@@ -100,8 +110,14 @@ const END_US: u64 = FAULTS_US * 5 + 3 * 300 * 1_000_000;
 /// Points that may pass while no time does.
 const SPIN_MAX: u64 = 6_000;
 
+/// What is done while somebody waits at a point.
+const INTERRUPTION: &str = "interruption";
+
 struct Running {
     key: String,
+    /// What is tried again where the process ends before it was answered: senders
+    /// send until they are.
+    again: Option<Deed>,
     future: Pin<Box<dyn Future<Output = Result<(), Failure>>>>,
 }
 
@@ -137,7 +153,7 @@ fn ports(world: &Arc<World>, cast: &Cast, bend: &Bend) -> Ports {
         .iter()
         .map(|plane| Arc::new(FakeSink { name: format!("sink-{plane}"), plane: plane.clone(), world: world.clone() }) as Arc<dyn Sink>);
     let ports = Ports {
-        store: Arc::new(SimStore(world.clone())),
+        store: Arc::new(SimStore { world: world.clone(), twist: None }),
         policy: Arc::new(SimPolicy(world.clone())),
         connectors: Connectors::new(planes, sinks),
         detectors: Arc::new(SimDetectors),
@@ -172,15 +188,19 @@ impl<'a> Driver<'a> {
         if let Err(failure) = cast.enter(&world, &engine).await {
             broken.push(format!("the scene could not be set: {failure}"));
         }
-        let mut script = script::draw(&world, &cast, FAULTS_US);
-        if play.calm {
-            script.retain(|(_, deed)| !matches!(deed, Deed::Crash { .. } | Deed::Step { .. } | Deed::Revert { .. }));
-        } else {
-            cast.draw_faults(&world, FAULTS_US);
-        }
+        let script = match play.scene {
+            Scene::Wild => {
+                cast.draw_faults(&world, FAULTS_US);
+                script::draw(&world, &cast, FAULTS_US)
+            }
+            Scene::OneCase => script::one_case(),
+        };
         world.set_quiet(false);
         if let Some(at) = play.crash_at {
             world.crash_in(at);
+        }
+        if let Some(at) = play.denied_at {
+            world.interrupt_at(at);
         }
         let mut driver =
             Self { play, world, cast, engine, script: script.into(), running: Vec::new(), resting: BTreeMap::new(), last_points: (0, 0) };
@@ -203,14 +223,25 @@ impl<'a> Driver<'a> {
                 let happening = deed.clone().happen(self.world.clone(), self.cast.clone(), self.engine.clone());
                 self.running.push(Running {
                     key: format!("deed {deed:?}"),
+                    again: deed.is_tried_again().then(|| deed.clone()),
                     future: Box::pin(async move {
                         happening.await;
                         Ok(())
                     }),
                 });
             }
+            if self.world.is_interrupted() && !self.running.iter().any(|r| r.key == INTERRUPTION) {
+                let happening = Deed::Deny.happen(self.world.clone(), self.cast.clone(), self.engine.clone());
+                let world = self.world.clone();
+                let future = async move {
+                    happening.await;
+                    world.go_on();
+                    Ok(())
+                };
+                self.running.push(Running { key: INTERRUPTION.to_owned(), again: None, future: Box::pin(future) });
+            }
             let wake_us = self.start_jobs(now_us).await;
-            if self.is_over(now_us) || self.spins(now_us) {
+            if self.is_over(now_us) || self.world.is_lost() || self.spins(now_us) {
                 return;
             }
             let wait = Duration::from_micros(wake_us.saturating_sub(now_us).clamp(1_000, 5_000_000));
@@ -235,7 +266,7 @@ impl<'a> Driver<'a> {
                 continue;
             }
             let (engine, key) = (self.engine.clone(), job.key.clone());
-            self.running.push(Running { key: job.key, future: Box::pin(async move { engine.do_job(&key).await }) });
+            self.running.push(Running { key, again: None, future: Box::pin(async move { engine.do_job(&job).await }) });
         }
         if let Ok(Some(next)) = self.world.store.next_due().await {
             let wait = next.duration_since(now).max(SignedDuration::ZERO);
@@ -253,6 +284,7 @@ impl<'a> Driver<'a> {
     async fn step(&mut self, wait: Duration) {
         let mut timer = Box::pin(tokio::time::sleep(wait));
         let (world, running) = (&self.world, &mut self.running);
+        let interrupts = running.iter().any(|r| r.key == INTERRUPTION);
         let mut done: Vec<(String, Result<(), Failure>)> = Vec::new();
         std::future::poll_fn(|cx: &mut Context<'_>| {
             let mut over = Vec::new();
@@ -261,15 +293,19 @@ impl<'a> Driver<'a> {
                     over.push(n);
                     done.push((running[n].key.clone(), result));
                 }
-                if world.is_crashed() {
+                if world.is_crashed() || world.is_lost() {
                     return Poll::Ready(());
                 }
+                if world.is_interrupted() && !interrupts {
+                    break;
+                }
             }
+            let interrupted = world.is_interrupted() && !interrupts;
             over.sort_unstable();
             for n in over.into_iter().rev() {
                 running.remove(n);
             }
-            if !done.is_empty() || timer.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { Poll::Pending }
+            if !done.is_empty() || interrupted || timer.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
         for (key, result) in done {
@@ -282,12 +318,15 @@ impl<'a> Driver<'a> {
 
     /// The process ends, and another begins on the same store.
     async fn crash(&mut self, limits: &Limits) {
-        let alerts: Vec<String> = self.running.iter().filter(|r| r.key.contains("Alert")).map(|r| r.key.clone()).collect();
-        self.running.clear();
+        let unanswered: Vec<Deed> = self.running.drain(..).filter_map(|r| r.again).collect();
         self.resting.clear();
         hold(&self.world.faults).count(Fault::Crash);
-        self.world
-            .tell(format!("FAULT Crash; another process begins{}", if alerts.is_empty() { "" } else { ", and a sender was not answered" }));
+        self.world.tell(format!("FAULT Crash; another process begins, and {} sender(s) were not answered", unanswered.len()));
+        let again_us = self.world.now_us() + 500_000;
+        let place = self.script.partition_point(|(at, _)| *at <= again_us);
+        for deed in unanswered {
+            self.script.insert(place, (again_us, deed));
+        }
         self.world.begin_again();
         loop {
             let mut starting = Box::pin(Engine::start(ports(&self.world, &self.cast, self.play.bend), settings(limits)));

@@ -47,7 +47,10 @@ pub enum Deed {
     Look,
     /// Somebody approves what waits.
     Approve,
+    /// Whatever containment is open is denied.
+    Deny,
     Undo,
+    Reinstate,
     Close,
     Pause,
     Resume,
@@ -69,7 +72,10 @@ pub fn draw(world: &World, cast: &Cast, until_us: u64) -> Vec<(u64, Deed)> {
     let mut script: Vec<(u64, Deed)> = Vec::new();
     let usual: Vec<usize> = (0..cast.roles.len()).filter(|n| cast.roles[*n].1 != "root").collect();
     let role = || *chance.pick(&usual).unwrap_or(&0);
-    let (first, second) = (role(), role());
+    let first = role();
+    // Another one: about the same role the two would be one case.
+    let others: Vec<usize> = usual.iter().copied().filter(|n| *n != first).collect();
+    let second = *chance.pick(&others).unwrap_or(&first);
     let at = |limit: u64| chance.below(limit);
 
     script.push((at(3_000_000), Deed::Arm));
@@ -136,7 +142,27 @@ pub fn draw(world: &World, cast: &Cast, until_us: u64) -> Vec<(u64, Deed)> {
     script
 }
 
+/// One case about the first role: reported with its secret, contained, undone.
+/// Each deed comes several times, because a crash may take one with it.
+pub fn one_case() -> Vec<(u64, Deed)> {
+    let mut script =
+        vec![(0, Deed::Arm), (500_000, Deed::Arm), (1_000_000, Deed::Alert { role: 0, source: 0, with_secret: true, sample: false })];
+    for second in 2..14 {
+        script.push((second * 1_000_000, Deed::Approve));
+    }
+    for second in [15, 30, 45] {
+        script.push((second * 1_000_000, Deed::Reinstate));
+        script.extend((second + 1..second + 14).map(|s| (s * 1_000_000, Deed::Approve)));
+    }
+    script
+}
+
 impl Deed {
+    /// Whoever got no answer tries again: senders do, and people.
+    pub fn is_tried_again(&self) -> bool {
+        matches!(self, Self::Alert { .. } | Self::Unreadable | Self::OpenByHand { .. })
+    }
+
     /// Does it; what it met is told and never matters to the world.
     pub async fn happen(self, world: Arc<World>, cast: Arc<Cast>, engine: Arc<Engine>) {
         let name = format!("{self:?}");
@@ -190,9 +216,19 @@ impl Deed {
             }
             Self::Look => look(world, cast, engine).await,
             Self::Approve => approve(world, cast, engine).await,
-            Self::Undo => {
+            Self::Deny => {
+                let open = hold(&world.guards)
+                    .plans
+                    .values()
+                    .find(|p| p.state.is_open() && p.state.plan.kind != PlanKind::Undo)
+                    .map(|p| (p.case.clone(), p.state.digest.clone()));
+                let Some((case, digest)) = open else { return Ok(()) };
+                engine.deny(&cast.member("u-rita").caller(), &case, &digest, "not this".to_owned()).await
+            }
+            Self::Undo | Self::Reinstate => {
                 let Some(case) = contained_case(world) else { return Ok(()) };
-                let mode = if chance.percent(75) { UndoMode::Reinstate } else { UndoMode::Restore };
+                let restores = matches!(self, Self::Undo) && chance.percent(25);
+                let mode = if restores { UndoMode::Restore } else { UndoMode::Reinstate };
                 engine.undo(&responder(world, cast).caller(), &case, mode).await.map(|_| ())
             }
             Self::Close => {

@@ -56,6 +56,9 @@ pub struct World {
 struct Points {
     passed: u64,
     crash_at: Vec<u64>,
+    interrupt_at: Option<u64>,
+    interrupted: bool,
+    lost_at: Option<u64>,
     crashed: bool,
     quiet: bool,
     asked: u64,
@@ -64,6 +67,10 @@ struct Points {
 
 /// How often the time may be asked for at one moment.
 const ASKED_MAX: u64 = 20_000;
+
+/// How long a world goes on after a guard spoke, in points: what follows from a
+/// broken promise belongs to the story, for ever it need not go on.
+const AFTERMATH_POINTS: u64 = 500;
 
 /// Takes a lock; a poisoned one is a panic that is reported anyway.
 pub fn hold<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -125,6 +132,32 @@ impl World {
         p.crash_at.push(at);
     }
 
+    /// Whoever passes the point of this number waits there until somebody else has
+    /// done something: the driver sees it and lets them.
+    pub fn interrupt_at(&self, point: u64) {
+        hold(&self.points).interrupt_at = Some(point);
+    }
+
+    /// Somebody waits at the point of an interruption.
+    pub fn is_interrupted(&self) -> bool {
+        hold(&self.points).interrupted
+    }
+
+    /// What was to happen in between has happened.
+    pub fn go_on(&self) {
+        hold(&self.points).interrupted = false;
+    }
+
+    /// A guard spoke some time ago: there is nothing more to learn here.
+    pub fn is_lost(&self) -> bool {
+        if hold(&self.guards).violations.is_empty() {
+            return false;
+        }
+        let mut p = hold(&self.points);
+        let passed = p.passed;
+        passed > *p.lost_at.get_or_insert(passed + AFTERMATH_POINTS)
+    }
+
     /// Points passed so far.
     pub fn points(&self) -> u64 {
         hold(&self.points).passed
@@ -168,7 +201,7 @@ impl World {
 
     /// A place where the engine waits for the outside.
     pub async fn point(&self) {
-        {
+        let interrupted = {
             let mut p = hold(&self.points);
             if p.quiet {
                 return;
@@ -178,10 +211,16 @@ impl World {
             if p.crash_at.contains(&passed) {
                 p.crashed = true;
             }
-        }
+            let interrupted = p.interrupt_at == Some(passed);
+            p.interrupted |= interrupted;
+            interrupted
+        };
         if self.is_crashed() {
             // Never again: the driver sees it and drops this future.
             std::future::pending::<()>().await;
+        }
+        while interrupted && self.is_interrupted() {
+            yield_once().await;
         }
         intruder::act(self);
         if self.chance.percent(30) {

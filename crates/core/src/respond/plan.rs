@@ -87,7 +87,11 @@ fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next
     // After the last step the reach is read again: what was minted since
     // becomes a new plan (invariant 8).
     let last_end = ended.iter().map(|(_, _, at)| *at).max().unwrap_or(now);
-    if state.plan.kind != PlanKind::Undo {
+    #[cfg(feature = "plant")]
+    let sweeps = !crate::plant::is("nothing is swept");
+    #[cfg(not(feature = "plant"))]
+    let sweeps = true;
+    if sweeps && state.plan.kind != PlanKind::Undo {
         for root in state.plan.roots.iter().filter(|r| r.kind == TargetKind::Identity) {
             if s.case.looked_at.get(&root.id).is_none_or(|at| *at < last_end) {
                 next.moves.push(Move::Enrich { identity: root.clone(), again: true });

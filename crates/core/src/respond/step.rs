@@ -58,6 +58,8 @@ pub(super) fn moves(s: &Situation<'_>, state: &PlanState, step: &Step, now: Time
     let mut busy = false;
     for target in &acts_on {
         let held = s.targets.get(&target.id);
+        #[cfg(feature = "plant")]
+        let held = held.filter(|h| h.unsettled_attempt().is_none() || !crate::plant::is("what nobody read is repeated"));
         let last = held.and_then(|t| t.last_attempt(&state.plan.id, step.n));
         match last.map(|a| (a.outcome.as_deref(), a)) {
             None => {

@@ -81,12 +81,6 @@ impl Engine {
         self.order_installation(&By::Automation, quell_core::event::ClockStepped { from, to }).await
     }
 
-    /// When the newest event was recorded; a start before it means that the
-    /// clock went back while nobody ran.
-    pub async fn newest_event_at(&self) -> Result<Option<Timestamp>, Failure> {
-        crate::streams::newest_at(&*self.ports.store).await
-    }
-
     /// A policy set is in force from now on.
     pub async fn policy_loaded(self: &Arc<Self>, files: Vec<(String, String)>) -> Result<(), Failure> {
         let digest = self.ports.policy.digest();

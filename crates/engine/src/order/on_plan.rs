@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quell_core::{
     action::Action,
     approval::{self, Approval, Candidate},
+    course::{PlanStage, PlanState},
     decision::{Role, Verb},
     draft,
     event::{ApprovalGiven, PlanDenied, PlanEnded, PlanExcluded},
@@ -225,6 +226,13 @@ impl Engine {
             // A sweep that waits would cut what is given back.
             if let Some(open) = ground.plans.values().find(|p| p.plan.kind != PlanKind::Undo && p.is_open()) {
                 return Err(Failure::Refused(format!("plan `{}` is still open; deny it first, or wait until it is proved", open.plan.id)));
+            }
+            let started = |p: &PlanState| p.started.as_ref().map(|started| started.at);
+            let cut_at = ground.plans.values().filter(|p| p.plan.kind != PlanKind::Undo).filter_map(started).max();
+            let undone = |p: &&PlanState| p.plan.kind == PlanKind::Undo && p.stage == PlanStage::Proved && started(p) > cut_at;
+            if let Some(undone) = ground.plans.values().find(undone) {
+                // A second purge would throw the rightful consumer out.
+                return Err(Failure::Refused(format!("plan `{}` undid it, and nothing was cut since", undone.plan.id)));
             }
             if ground.plans.values().any(|p| p.plan.kind == PlanKind::Undo && p.is_open()) {
                 return Err(Failure::Refused(format!("an undo of case `{id}` is already drafted; `quell case show {id}`")));

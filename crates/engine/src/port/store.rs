@@ -48,7 +48,17 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobChange {
     Set(Job),
-    Done { key: String },
+    Done {
+        key: String,
+    },
+    /// Whoever took the job when it was due at `taken` is through with it, for ever
+    /// or until `next`. A job that was set anew meanwhile stays as it was set:
+    /// somebody wants what was not yet seen when the work began.
+    Rest {
+        key: String,
+        taken: Timestamp,
+        next: Option<Timestamp>,
+    },
 }
 
 /// A row of a projection: `(table, key) -> value`; `None` removes it. Which

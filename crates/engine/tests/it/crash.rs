@@ -218,7 +218,7 @@ async fn child() {
     let engine = open(&place, |ports| wrap(&phase, ports)).await;
     let case = CaseId::new(text("case"));
     for _ in 0..200 {
-        engine.work(&case).await.expect("the case goes on until the process dies");
+        engine.work(&case, engine.ports.clock.now()).await.expect("the case goes on until the process dies");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     panic!("phase `{phase}` never came");
@@ -249,7 +249,7 @@ async fn dies_and_goes_on(phase: &str) {
     let view = |ground: quell_engine::ground::Ground| quell_core::view::case(&ground.situation(), engine.ports.clock.now());
     let mut last = Value::Null;
     for _ in 0..400 {
-        engine.work(&case).await.expect("the case goes on");
+        engine.work(&case, engine.ports.clock.now()).await.expect("the case goes on");
         last = view(engine.ground(&case).await.expect("loaded").expect("a case"));
         if last["state"] == "proven" {
             break;

@@ -241,7 +241,7 @@ impl Installation {
     /// Works a case until `done`, at most 30 s.
     pub async fn work_until(&self, case: &CaseId, done: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
         for _ in 0..600 {
-            self.engine.work(case).await.expect("the case goes on");
+            self.engine.work(case, self.engine.ports.clock.now()).await.expect("the case goes on");
             let view = self.view(case).await;
             if done(&view) {
                 return view;

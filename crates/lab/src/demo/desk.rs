@@ -149,6 +149,12 @@ impl Desk {
         }
     }
 
+    /// The server's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
     /// Ends the server as an operator would; answers its exit code.
     pub fn close(mut self) -> Result<i32> {
         let pid = rustix::process::Pid::from_child(&self.server);

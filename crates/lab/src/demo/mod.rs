@@ -5,7 +5,7 @@
 //! the intruder's own log ([`check`]) before the exit status says anything.
 
 pub mod check;
-mod desk;
+pub(crate) mod desk;
 mod story;
 
 pub use story::{Options, Sabotage, run};

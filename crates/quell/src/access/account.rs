@@ -15,7 +15,12 @@ use quell_core::{
 use quell_engine::{Engine, Failure};
 use tokio::sync::Mutex;
 
-use super::{Denied, password, token, tries::Tries};
+use super::{
+    Denied,
+    caller::{Callers, Who},
+    password, token,
+    tries::Tries,
+};
 
 /// How long a sign-in session lasts.
 pub const SESSION_SECONDS: i64 = 12 * 3600;
@@ -55,6 +60,7 @@ pub struct NewSource {
 /// Makes and signs in accounts, one at a time where names must stay unique.
 pub struct Accounts {
     engine: Arc<Engine>,
+    callers: Callers,
     making: Mutex<()>,
     tries: Tries,
 }
@@ -63,7 +69,7 @@ impl Accounts {
     /// Accounts of this installation.
     pub fn new(engine: Arc<Engine>) -> Self {
         // Ten wrong passwords of one account in five minutes.
-        Self { engine, making: Mutex::default(), tries: Tries::new(10, 300) }
+        Self { engine, callers: Callers::default(), making: Mutex::default(), tries: Tries::new(10, 300) }
     }
 
     /// Makes an account. Whether `by` may was policy's question.
@@ -151,9 +157,17 @@ impl Accounts {
         Ok(made)
     }
 
+    /// Whom a bearer token stands for.
+    pub async fn authenticate(&self, bearer: &str) -> Result<Who, Denied> {
+        self.callers.authenticate(&self.engine, bearer).await
+    }
+
     /// Ends a session or machine token.
     pub async fn log_out(&self, by: &By, person: &PersonId, token: TokenId, hash: String) -> Result<(), Failure> {
-        self.engine.revoke_token(by, person, TokenRevoked { token, hash }).await
+        self.engine.revoke_token(by, person, TokenRevoked { token, hash: hash.clone() }).await?;
+        // After the record says so: whoever looked it up in between is forgotten with it.
+        self.callers.forget(&hash);
+        Ok(())
     }
 
     /// Makes a machine token of an account.

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::access::{
     Denied,
-    caller::{self, Sender, Who},
+    caller::{Sender, Who},
     signature::{self, Signature},
 };
 
@@ -103,7 +103,7 @@ async fn send(Shared(app): Shared<State>, Path(name): Path<String>, request: Req
 /// The source and, where the message is signed, its signature; a token speaks for itself.
 async fn who_sends(app: &State, parts: &Parts, name: &str, now: Timestamp) -> Answer<(Sender, Option<Signature>)> {
     if let Some(token) = input::bearer(parts) {
-        let who = caller::authenticate(&app.engine, token).await?;
+        let who = app.accounts.authenticate(token).await?;
         let Some(source) = app.engine.source(name).await? else {
             return Err(Problem::unknown(format!("source `{}`", name.escape_default())));
         };

@@ -1,5 +1,7 @@
 //! Planes: what they offer, how they are, and whether they may act.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::{Path, State as Shared},
@@ -15,6 +17,7 @@ use super::{
     State,
     input::{Account, Input},
     problem::{Answer, Problem},
+    shown::{self, Which},
 };
 use crate::duration;
 
@@ -43,17 +46,42 @@ async fn every(app: &State, ask: bool) -> Answer<Json<Value>> {
     let planes: Vec<_> = app.engine.ports.connectors.iter().cloned().collect();
     let checks = futures::future::join_all(planes.iter().map(async |p| if ask { Some(p.check().await) } else { None })).await;
     let now = app.engine.ports.clock.now();
-    let shown = planes.iter().zip(checks).map(|(plane, check)| one(app, &**plane, check, &installation, now)).collect();
+    let proven = last_proven(app).await?;
+    let shown = planes.iter().zip(checks).map(|(plane, check)| one(app, &**plane, check, &installation, &proven, now)).collect();
     Ok(Json(Value::Array(shown)))
 }
 
-fn one(app: &State, plane: &dyn Connector, check: Option<Check>, installation: &Installation, now: Timestamp) -> Value {
+/// When an action of a plane was proved last.
+type Proven = BTreeMap<(String, Action), Timestamp>;
+
+/// Cases that are looked through for it, the newest first.
+const CASES_MAX: usize = 500;
+
+async fn last_proven(app: &State) -> Answer<Proven> {
+    let mut proven = Proven::new();
+    for id in shown::ids(app, Which::All).await?.iter().take(CASES_MAX) {
+        let Some(ground) = app.engine.ground(id).await? else { continue };
+        for state in ground.plans.values() {
+            for step in &state.plan.steps {
+                if let Some((how, _, at)) = state.course(step.n).ended
+                    && how == "proved"
+                {
+                    let last = proven.entry((step.plane.connector.clone(), step.action)).or_insert(at);
+                    *last = (*last).max(at);
+                }
+            }
+        }
+    }
+    Ok(proven)
+}
+
+fn one(app: &State, plane: &dyn Connector, check: Option<Check>, installation: &Installation, proven: &Proven, now: Timestamp) -> Value {
     let armed = installation.armed.get(plane.name()).filter(|a| now <= a.until);
     let actions: Vec<Value> = plane
         .manifest()
         .actions
         .iter()
-        .map(|a| json!({ "action": a.action, "reversible": a.reversible, "effective": a.effective, "survives": a.survives, "last_proven_at": Value::Null }))
+        .map(|a| json!({ "action": a.action, "reversible": a.reversible, "effective": a.effective, "survives": a.survives, "last_proven_at": proven.get(&(plane.name().to_owned(), a.action)) }))
         .collect();
     let mut shown = json!({
         "name": plane.name(), "kind": app.kinds.get(plane.name()), "endpoint": plane.endpoint(),
@@ -115,5 +143,6 @@ async fn disarm(Shared(app): Shared<State>, Account(person): Account, Path(name)
 
 async fn now_shown(app: &State, name: &str) -> Answer<Json<Value>> {
     let plane = app.engine.ports.connectors.get(name).ok_or_else(|| Problem::unknown(format!("connector `{}`", name.escape_default())))?;
-    Ok(Json(one(app, &**plane, None, &app.engine.installation().await?, app.engine.ports.clock.now())))
+    let (installation, proven) = (app.engine.installation().await?, last_proven(app).await?);
+    Ok(Json(one(app, &**plane, None, &installation, &proven, app.engine.ports.clock.now())))
 }

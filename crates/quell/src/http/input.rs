@@ -16,7 +16,7 @@ use zeroize::Zeroize;
 use super::{State, problem::Problem};
 use crate::access::{
     Denied,
-    caller::{self, Person, Who},
+    caller::{Person, Who},
 };
 
 /// Whoever a bearer token stands for.
@@ -37,7 +37,7 @@ impl FromRequestParts<State> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &State) -> Result<Self, Problem> {
         let token = bearer(parts).ok_or(Denied::NoToken)?;
-        Ok(Self(caller::authenticate(&app.engine, token).await?))
+        Ok(Self(app.accounts.authenticate(token).await?))
     }
 }
 

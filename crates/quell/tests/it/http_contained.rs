@@ -107,6 +107,9 @@ async fn an_armed_plane_is_proved_dead_within_the_one_request() {
     assert_eq!(case["credentials"][0]["state"], "DEAD", "{case:#}");
     assert!(plane.postgres.connect("billing_app", plane.estate.app.password.reveal(), "billing").await.is_err(), "the plane agrees");
 
+    let planes = plane.server.get("/connectors", &plane.admin).await;
+    let proven = planes[0]["actions"].as_array().expect("actions").iter().filter(|a| a["last_proven_at"].is_string()).count();
+    assert!(proven > 0, "{planes}");
     let id = case["id"].as_str().expect("an id");
     let why = plane.server.get(&format!("/cases/{id}/why"), &plane.admin).await;
     assert!(why["done"].as_array().is_some_and(|d| !d.is_empty()) && why["headline"].is_string(), "{why:#}");

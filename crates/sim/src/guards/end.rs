@@ -107,9 +107,14 @@ pub async fn replay_is_equal(world: &World, before: &Arc<Engine>, after: &Arc<En
             hold(&world.guards).violated(16, format!("case `{case}` cannot be loaded"));
             continue;
         };
-        let same = one.case == two.case && one.plans == two.plans && one.targets == two.targets && one.approvals == two.approvals;
-        if !same {
-            hold(&world.guards).violated(16, format!("case `{case}` is another one after a replay"));
+        let parts = [
+            difference(&one.case, &two.case),
+            difference(&one.plans, &two.plans),
+            difference(&one.targets, &two.targets),
+            difference(&one.approvals, &two.approvals),
+        ];
+        if let Some(difference) = parts.into_iter().flatten().next() {
+            hold(&world.guards).violated(16, format!("case `{case}` is another one after a replay: {difference}"));
         }
     }
     let mut rows = Vec::new();
@@ -123,4 +128,14 @@ pub async fn replay_is_equal(world: &World, before: &Arc<Engine>, after: &Arc<En
     if world.store.rebuild(rows).await != Ok(true) {
         hold(&world.guards).violated(16, "the projections are others after a replay");
     }
+}
+
+/// The first lines in which two folds of the same events differ.
+fn difference<T: PartialEq + std::fmt::Debug>(before: &T, after: &T) -> Option<String> {
+    if before == after {
+        return None;
+    }
+    let (before, after) = (format!("{before:#?}"), format!("{after:#?}"));
+    let pair = before.lines().zip(after.lines()).find(|(a, b)| a != b);
+    Some(pair.map_or_else(|| "one is longer".to_owned(), |(a, b)| format!("`{}` became `{}`", a.trim(), b.trim())))
 }

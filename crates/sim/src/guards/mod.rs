@@ -109,6 +109,8 @@ pub struct Guards {
     pub messages: Vec<Message>,
     pub roots: Vec<(u64, [u8; 32])>,
     pub events: u64,
+    /// Attempts whose effect happened, wholly or in part.
+    pub happened: BTreeSet<String>,
     known: BTreeMap<String, Disclosure>,
 }
 
@@ -178,6 +180,7 @@ pub fn before_effect(world: &World, plane: &str, cleared: &Cleared, attempt: &At
 
 /// Looks after a part of an effect.
 pub fn after_effect(world: &World, plane: &str, attempt: &Attempt) {
+    hold(&world.guards).happened.insert(attempt.marker.clone());
     let truth = hold(&world.truth);
     let Some(role) = attempt.target.native.value().map(|n| n.split('#').next().unwrap_or(n)) else { return };
     let revived = truth

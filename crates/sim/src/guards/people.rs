@@ -54,6 +54,10 @@ impl Guards {
             }
             Event::AttemptIntended(e) => self.intended(recorded, e, batch, now_us),
             Event::AttemptEnded(e) => {
+                let denies = matches!(e.outcome.as_str(), "refused" | "throttled") && !e.read_back;
+                if denies && self.happened.contains(e.attempt.as_str()) {
+                    self.violated(6, format!("`{}` had an effect, and the record says {}", e.attempt, e.outcome));
+                }
                 let target = self.targets.entry(TargetId::new(key)).or_default();
                 if let Some(attempt) = target.attempts.iter_mut().find(|a| a.cleared.attempt == e.attempt) {
                     attempt.outcome = Some(e.outcome.clone());

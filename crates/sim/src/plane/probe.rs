@@ -158,6 +158,10 @@ fn state_answer(role: &Role, request: &ProbeRequest, now: u64) -> Answer {
         let stands = role.told.verifier.as_deref() == old.map(Secret::expose);
         return if stands { Answer::Usable } else { cannot_tell("login is enabled") };
     }
+    // Of a later generation nothing is known but its own secret.
+    if !request.target.native.shown().ends_with("#password") {
+        return cannot_tell("login is enabled, and the sealed verifier is that of the one before");
+    }
     let Some(old) = old else { return cannot_tell("login is enabled, and the former verifier is not at hand") };
     if role.told.verifier.as_deref().map(|v| sha256(v.as_bytes())) == Some(sha256(old.expose().as_bytes())) {
         return if request.leaked_was_right { Answer::Usable } else { cannot_tell("login is enabled and the verifier is the old one") };

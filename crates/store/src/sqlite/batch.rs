@@ -230,6 +230,16 @@ impl<'t, 'h> Writing<'t, 'h> {
                     )?
                     .execute(params![job.key, job.due_at.as_second(), job.due_at.subsec_nanosecond()])?,
                 JobChange::Done { key } => self.conn.prepare_cached("DELETE FROM job WHERE key = ?1")?.execute([key])?,
+                JobChange::Rest { key, taken, next: Some(next) } => self
+                    .conn
+                    .prepare_cached(
+                        "UPDATE job SET due_second = ?4, due_nanosecond = ?5 WHERE key = ?1 AND due_second = ?2 AND due_nanosecond = ?3",
+                    )?
+                    .execute(params![key, taken.as_second(), taken.subsec_nanosecond(), next.as_second(), next.subsec_nanosecond()])?,
+                JobChange::Rest { key, taken, next: None } => self
+                    .conn
+                    .prepare_cached("DELETE FROM job WHERE key = ?1 AND due_second = ?2 AND due_nanosecond = ?3")?
+                    .execute(params![key, taken.as_second(), taken.subsec_nanosecond()])?,
             };
         }
         Ok(())

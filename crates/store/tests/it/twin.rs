@@ -78,7 +78,13 @@ async fn build(memory: &MemoryStore, step: &Step) -> Append {
     });
     let (key, due, there) = *job;
     let due_at = Timestamp::new(i64::from(due), 0).expect("a time");
-    append.jobs.push(if there { JobChange::Set(Job { key: key.to_string(), due_at }) } else { JobChange::Done { key: key.to_string() } });
+    let key = key.to_string();
+    append.jobs.push(match beside % 4 {
+        0 if there => JobChange::Rest { key, taken: due_at, next: Timestamp::new(i64::from(due) + 1, 0).ok() },
+        0 => JobChange::Rest { key, taken: due_at, next: None },
+        _ if there => JobChange::Set(Job { key, due_at }),
+        _ => JobChange::Done { key },
+    });
     append.disclosures.push(disclosure(*beside));
     append.blobs.push(blob(*beside));
     append

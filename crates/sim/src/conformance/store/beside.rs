@@ -100,6 +100,15 @@ pub(super) async fn jobs_are_set_moved_done_and_due_in_order(store: &dyn Store) 
     assert_eq!(due(at(10), 10).await, ["late", "b"]);
     assert_eq!(store.next_due().await, Ok(Some(at(1))));
     assert_eq!(store.due(at(3), 10).await.map(|jobs| jobs[1].due_at), Ok(at(3)));
+
+    // Whoever took a job puts away what it took, and nothing that was set since.
+    let rest = |key: &str, taken: i64, next: Option<i64>| JobChange::Rest { key: key.to_owned(), taken: at(taken), next: next.map(at) };
+    let third = vec![rest("late", 100, None), rest("b", 2, Some(500)), rest("never", 1, Some(1))];
+    store.append(Append { jobs: third, ..Append::default() }).await.expect("an append");
+    assert_eq!(due(at(10), 10).await, ["late", "b"], "set anew meanwhile");
+    let fourth = vec![rest("late", 1, None), rest("b", 3, Some(5))];
+    store.append(Append { jobs: fourth, ..Append::default() }).await.expect("an append");
+    assert_eq!(store.due(at(10), 10).await, Ok(vec![Job { key: "b".to_owned(), due_at: at(5) }]));
 }
 
 pub(super) async fn disclosures_are_found_until_they_are_erased(store: &dyn Store) {

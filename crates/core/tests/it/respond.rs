@@ -1,0 +1,282 @@
+//! What is next: whole incidents in memory, from detected to proven, without a hot loop.
+
+use quell_core::{
+    course::PlanStage,
+    decision::{Approvals, Role},
+    event::{AutomationPaused, By, Consumer, Event, FindingAttached, Stage, TargetsFound},
+    id::{FindingId, TargetId},
+    plan::UndoMode,
+    proof::Life,
+    target::TargetKind,
+};
+
+use crate::{
+    drive::World,
+    world::{at, failover, finding, identity, member, password, person, salter, session, target},
+};
+
+/// Runs `seconds` of the world and compares the words of what was done.
+fn check(name: &str, world: &mut World, seconds: i64, told: &[&str]) {
+    let from = world.told.len();
+    world.run(seconds);
+    assert_eq!(world.told[from..], *told, "{name}");
+}
+
+#[test]
+fn a_corroborated_leak_goes_from_detected_to_proven() {
+    let mut world = World::new();
+    check(
+        "possession, and nobody is waited for",
+        &mut world,
+        30,
+        &[
+            "enrich",
+            "draft Contain",
+            "decide",
+            "start",
+            "probe billing_app#password before",
+            "attempt 1 billing_app",
+            "enumerate 2",
+            "attempt 2 pid:1@1",
+            "enumerate 2",
+            "enumerate 2",
+            "attempt 3 billing_app#password",
+            "probe billing_app#password",
+            "step 1 proved",
+            "probe pid:1@1",
+            "step 2 proved",
+            "probe billing_app#password",
+            "step 3 proved",
+            "enrich",
+            "plan proved",
+            "Triaged",
+            "Decided",
+            "Acted",
+            "Proven",
+        ][..]
+            .iter()
+            .copied()
+            .collect::<Vec<_>>()
+            .as_slice(),
+    );
+    assert_eq!((world.life(&password()), world.life(&session(1))), (Life::Dead, Life::Dead));
+    assert_eq!(world.only_plan().stage, PlanStage::Proved);
+    let held = &world.targets[&password().id];
+    assert!(held.was_ever_live, "it was seen alive before the act");
+    let stages: Vec<Stage> = world.case.stages.iter().map(|(s, _)| *s).collect();
+    assert_eq!(stages, [Stage::Detected, Stage::Triaged, Stage::Decided, Stage::Acted, Stage::Proven]);
+}
+
+fn contained(change: impl FnOnce(&mut World)) -> World {
+    let mut world = World::new();
+    change(&mut world);
+    world.run(120);
+    world
+}
+
+#[test]
+fn however_a_plane_behaves_a_plan_is_proved_or_in_a_persons_hands() {
+    type Row = (&'static str, fn(&mut World), PlanStage, Life);
+    let table: &[Row] = &[
+        ("it obeys", |_| {}, PlanStage::Proved, Life::Dead),
+        ("the process dies after the intent", |w| w.plane.outcomes = vec!["crash"], PlanStage::Proved, Life::Dead),
+        ("nobody knows what an act did", |w| w.plane.outcomes = vec!["unknown"], PlanStage::Proved, Life::Dead),
+        ("it asks to wait, twice", |w| w.plane.outcomes = vec!["throttled", "throttled"], PlanStage::Proved, Life::Dead),
+        ("it asks to wait for ever", |w| w.plane.outcomes = vec!["throttled"; 50], PlanStage::HandedOver, Life::Live),
+        ("it refuses", |w| w.plane.outcomes = vec!["refused"; 50], PlanStage::HandedOver, Life::Live),
+        ("it answers success and does nothing", |w| w.plane.lies = true, PlanStage::HandedOver, Life::Live),
+        ("it cannot be probed", |w| w.plane.mute = true, PlanStage::HandedOver, Life::Unknown),
+        ("logins in flight become sessions", |w| w.plane.late = vec![4, 3, 2], PlanStage::Proved, Life::Dead),
+        ("nobody is logged in", |w| w.plane.sessions.clear(), PlanStage::Proved, Life::Dead),
+    ];
+    for (name, change, stage, life) in table {
+        let world = contained(change);
+        let plan = world.plans.values().next().expect("a plan");
+        assert_eq!(plan.stage, *stage, "{name}: {:#?}", world.told);
+        assert!(plan.plan.id.as_str() == "p-0000000001" && !world.plans.values().any(|p| p.is_open()), "{name}: {:#?}", world.told);
+        assert!(
+            world.life(&password()) == *life || *life == Life::Live && world.life(&password()) != Life::Dead,
+            "{name}: {:?}",
+            world.life(&password())
+        );
+        if *stage == PlanStage::HandedOver {
+            assert!(!world.case.tasks.is_empty(), "{name}: somebody has it");
+            assert_ne!(world.case.stage(), Stage::Proven, "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_outcome_is_read_before_anything_is_repeated() {
+    for outcome in ["crash", "unknown"] {
+        let world = contained(|w| w.plane.outcomes = vec![outcome]);
+        let first = world.told.iter().position(|t| t == "attempt 1 billing_app").expect("an attempt");
+        assert_eq!(world.told[first + 1], "read", "{outcome}: {:?}", world.told);
+        assert_eq!(world.says("attempt 1"), 1, "{outcome}: it took, so it is not repeated");
+        assert_eq!(world.says("read"), 1);
+    }
+}
+
+#[test]
+fn a_plan_that_lies_is_tried_three_times_and_then_left_to_people() {
+    let mut world = contained(|w| w.plane.lies = true);
+    assert_eq!(world.says("attempt 1"), 3);
+    let (plans, pages) = (world.plans.len(), world.says("page"));
+    world.run(7200);
+    assert_eq!((world.plans.len(), world.says("page")), (plans, pages), "no plan after plan: {:#?}", world.told);
+    assert!(plans <= 2, "the containment and its sweep");
+    assert!(world.says("probe") > 20, "and it goes on being probed");
+}
+
+#[test]
+fn people_are_awaited_heard_or_passed_by() {
+    let asking = || {
+        let mut world = World::new();
+        world.wanted = Approvals::from([(Role::Iam, 1), (Role::Secops, 1)]);
+        world
+    };
+    let mut world = asking();
+    check("asked once", &mut world, 60, &["enrich", "draft Contain", "decide", "Triaged", "ask 0"][..].to_vec().as_slice());
+    world.approve("ada", Role::Iam);
+    world.run(60);
+    assert_eq!(world.says("start"), 0, "one of two");
+    world.approve("bob", Role::Secops);
+    world.run(60);
+    assert_eq!((world.says("start"), world.life(&password())), (1, Life::Dead));
+    let started = world.only_plan().started.clone().expect("it started");
+    assert_eq!(started.approvals.len(), 2, "the start consumes both");
+
+    let mut world = asking();
+    world.run(60);
+    world.deny();
+    world.run(7200);
+    assert_eq!((world.says("attempt"), world.says("draft"), world.only_plan().stage), (0, 1, PlanStage::Denied), "no is no");
+
+    let mut world = asking();
+    world.run(4 * 3600);
+    assert_eq!([world.says("ask 0"), world.says("ask 1"), world.says("ask 2"), world.says("ask 3")], [1, 1, 1, 1]);
+    assert_eq!((world.says("plan expired"), world.says("attempt")), (1, 0), "and then it is handed over");
+}
+
+#[test]
+fn two_plans_that_wait_do_not_unask_each_other() {
+    let mut world = World::new();
+    world.wanted = Approvals::from([(Role::Iam, 1)]);
+    world.run(10);
+    let mut second = world.drafting.contain();
+    second.id = quell_core::id::PlanId::new("p-second");
+    world.link(second);
+    world.run(300);
+    assert_eq!(world.says("ask 0"), 2, "{:?}", world.told);
+}
+
+#[test]
+fn nothing_runs_unarmed_or_while_automation_is_paused() {
+    let mut world = World::new();
+    world.installation = Default::default();
+    world.run(600);
+    assert_eq!((world.says("start"), world.says("attempt")), (0, 0), "it observes");
+    world.arm();
+    world.run(60);
+    assert_eq!(world.says("start"), 1);
+
+    let mut world = World::new();
+    let paused = AutomationPaused { until: at(600), reason: None };
+    world.installation.apply(&paused.into(), &By::Person(person("ada")), at(0));
+    world.run(590);
+    assert_eq!(world.says("start"), 0);
+    world.run(60);
+    assert_eq!((world.says("start"), world.life(&password())), (1, Life::Dead), "a pause ends by itself");
+}
+
+#[test]
+fn the_consumer_moves_before_the_old_credential_is_cut() {
+    let world = contained(|w| {
+        w.drafting.subject.rotation = failover();
+        w.drafting.subject.consumers = vec![Consumer { name: salter().commit("job"), criticality: None, reads_from: None }];
+    });
+    let position = |word: &str| world.told.iter().position(|t| t.starts_with(word)).unwrap_or_else(|| panic!("{word}: {:?}", world.told));
+    assert!(position("attempt 1") < position("step 1 proved") && position("step 1 proved") < position("attempt 2"));
+    assert_eq!(world.only_plan().stage, PlanStage::Proved);
+}
+
+#[test]
+fn what_lives_again_is_paged_and_cut_again() {
+    let mut world = contained(|_| {});
+    world.plane.locked = false;
+    world.run(300);
+    assert_eq!((world.says("page"), world.says("draft Sweep")), (1, 1), "{:?}", world.told);
+    assert_eq!(world.life(&password()), Life::Dead, "and proved dead again");
+    let held = &world.targets[&password().id];
+    assert!(held.dead_since > held.last_live_at, "the clock began anew");
+}
+
+#[test]
+fn an_excluded_target_is_left_alone() {
+    let mut world = World::new();
+    while world.says("draft") == 0 {
+        assert!(world.step(at(60)));
+    }
+    world.exclude(&identity());
+    world.run(120);
+    assert_eq!((world.says("step 1 skipped"), world.says("attempt 1")), (1, 0), "{:?}", world.told);
+    assert!(!world.plans.values().any(|p| p.is_open()), "and nobody waits for its proof: {:?}", world.told);
+
+    let mut world = World::new();
+    while world.says("draft") == 0 {
+        assert!(world.step(at(60)));
+    }
+    world.exclude(&session(1));
+    world.run(120);
+    assert_eq!(world.says("attempt 2"), 0);
+    assert_eq!(world.life(&session(1)), Life::Live);
+}
+
+#[test]
+fn what_lies_outside_the_bounds_becomes_a_plan_of_its_own() {
+    let mut world = World::new();
+    while world.says("start") == 0 {
+        assert!(world.step(at(60)));
+    }
+    let plan = world.only_plan().plan.id.clone();
+    let stranger = target(TargetKind::Session, "pid:9@1", "payroll");
+    for _ in 0..2 {
+        world.on_plan(&plan, TargetsFound { step: 2, new: vec![], listed: vec![], outside: vec![stranger.clone()] });
+    }
+    assert_eq!(world.plans[&plan].course(2).outside.len(), 1, "one thing found twice is one");
+    world.run(120);
+    assert_eq!(world.says("draft Amendment"), 1, "{:?}", world.told);
+    assert_eq!(world.says("attempt 2 pid:9"), 0);
+}
+
+#[test]
+fn after_the_way_back_only_news_contains_again() {
+    let mut world = contained(|_| {});
+    world.undo(UndoMode::Reinstate);
+    world.run(120);
+    assert!(world.plans.values().any(|p| p.plan.undo.is_some() && p.stage == PlanStage::Proved), "{:#?}", world.told);
+    assert_eq!(world.life(&password()), Life::Dead, "undo never revives what was killed");
+    assert_eq!(world.says("draft"), 1, "the old finding was answered");
+    let mut news = finding("f-2", "src-b");
+    news.id = FindingId::new("f-2");
+    let attached = FindingAttached { finding: news, because: "same subject".into() };
+    world.case.apply(&Event::FindingAttached(attached), &By::Automation, world.now);
+    world.run(120);
+    assert_eq!(world.says("draft Contain"), 2, "a finding that came in since is news");
+}
+
+#[test]
+fn a_sample_and_evidence_of_containment_are_shown_and_not_acted_on() {
+    let table: [fn(&mut quell_core::finding::Finding); 2] = [|f| f.sample = true, |f| f.containment_evidence = true];
+    for change in table {
+        let mut world = World::new();
+        change(&mut world.case.findings[0]);
+        world.run(600);
+        assert_eq!(world.says("draft"), 0, "{:?}", world.told);
+    }
+    let mut world = World::new();
+    world.planes.clear();
+    world.run(600);
+    assert_eq!(world.says("draft"), 0, "a plane without a connector");
+    assert_ne!(member().id, TargetId::new(""));
+}
