@@ -6,5 +6,6 @@
 
 pub mod file_sink;
 pub mod openbao;
+pub mod openldap;
 mod pinned;
 pub mod postgresql;

@@ -24,6 +24,7 @@ use crate::{
     manifest::{ActionManifest, Manifest},
     personal::Salter,
     plan::{Bounds, Edge, Fallback, OnTimeout, Parent, Pin, Plan, PlanKind, Proves, Selector, Step, Tier, UndoMode, Until},
+    proof::ProbeClass,
     secret::FingerprintKey,
     signal::CredentialKind,
     target::{Target, TargetKind},
@@ -85,8 +86,10 @@ pub fn contain(ground: &Ground<'_>) -> Plan {
         gate = Some(Edge { step: n, until: Until::AfterProof, hard: true });
     }
 
-    // Without the leaked value only a throw-away of ours can be tried and refused.
-    let rotate_first = !ground.possession && ground.kind == PlanKind::Contain;
+    // Without the leaked value only a throw-away of ours can be tried and refused;
+    // and where sessions cannot be ended, the witness of their death logs in with it.
+    let by_witness = ground.manifest.controls.contains(&ProbeClass::Witness);
+    let rotate_first = (!ground.possession || by_witness) && ground.kind == PlanKind::Contain;
     let mut before_lock: Vec<Edge> = gate.iter().cloned().collect();
     if rotate_first && let Some(n) = steps.rotate(&before_lock) {
         before_lock.push(Edge { step: n, until: Until::AfterAct, hard: false });

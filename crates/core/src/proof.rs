@@ -35,6 +35,10 @@ pub enum ProbeClass {
     Read,
     /// A listing of sessions. Control: the control's session is in it.
     Listing,
+    /// A use of a session of the same identity that Quell opened before the cut and
+    /// kept, on a plane that cannot end sessions. Control: a session of the control
+    /// identity is served the same.
+    Witness,
     /// The plane's clock, for an expiry. Control: the clock was read now.
     Clock,
     /// Somebody's word: a directory, a status code, a person.

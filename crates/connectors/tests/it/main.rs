@@ -8,6 +8,7 @@ mod file_sink;
 mod hostile;
 mod identify;
 mod openbao;
+mod openldap;
 mod plane;
 mod probe;
 mod race;

@@ -69,6 +69,12 @@ fn what_is_cut_and_in_which_order() {
         &[],
     );
     check(
+        "with it, where sessions are proved by a witness: the witness logs in with the throw-away",
+        &Drafting { by_witness: true, ..Drafting::default() },
+        &["1 rotate_credential", "2 suspend_identity <1a~", "3 terminate_sessions <2a!"],
+        &[],
+    );
+    check(
         "a consumer moves before the cut",
         &with(true, subject(|s| s.rotation = failover())),
         &["1 reissue_credential", "2 suspend_identity <1p!", "3 terminate_sessions <2a!", "4 rotate_credential <3a~"],

@@ -9,7 +9,8 @@ use quell_core::{
 use crate::world::{at, at_ms};
 
 const SETTLE_MS: i64 = 250;
-const CLASSES: [ProbeClass; 5] = [ProbeClass::Login, ProbeClass::Read, ProbeClass::Listing, ProbeClass::Clock, ProbeClass::Record];
+const CLASSES: [ProbeClass; 6] =
+    [ProbeClass::Login, ProbeClass::Read, ProbeClass::Listing, ProbeClass::Witness, ProbeClass::Clock, ProbeClass::Record];
 
 fn control(class: ProbeClass, started_at: Timestamp) -> Control {
     Control { class, alive: true, started_at, what: "the control role".into() }
@@ -128,7 +129,7 @@ fn every_single_missing_condition_gives_unknown() {
             }
         }
     }
-    assert_eq!(dead_count, 16, "four classes, two channels, two answers");
+    assert_eq!(dead_count, 20, "five classes, two channels, two answers");
 }
 
 #[test]

@@ -157,16 +157,30 @@ pub struct Drafting {
     pub subject: CaseEnriched,
     pub parent: Option<Parent>,
     pub id: PlanId,
+    /// The plane proves the death of its sessions by a witness.
+    pub by_witness: bool,
 }
 
 impl Default for Drafting {
     fn default() -> Self {
-        Self { kind: PlanKind::Contain, possession: true, actions: EVERY_ACTION.to_vec(), subject: enriched(), parent: None, id: plan_id() }
+        Self {
+            kind: PlanKind::Contain,
+            possession: true,
+            actions: EVERY_ACTION.to_vec(),
+            subject: enriched(),
+            parent: None,
+            id: plan_id(),
+            by_witness: false,
+        }
     }
 }
 
 impl Drafting {
     pub fn with<T>(&self, make: impl FnOnce(&Ground<'_>) -> T) -> T {
+        let mut manifest = manifest(&self.actions);
+        if self.by_witness {
+            manifest.controls.push(ProbeClass::Witness);
+        }
         make(&Ground {
             id: self.id.clone(),
             case: case_id(),
@@ -175,7 +189,7 @@ impl Drafting {
             tier: Tier::Contain,
             subject: &self.subject,
             pin: pin(),
-            manifest: &manifest(&self.actions),
+            manifest: &manifest,
             naming: Naming { key: &key(), salter: &salter() },
             possession: self.possession,
             valid_seconds: 3600,

@@ -2,6 +2,7 @@
 
 mod actors;
 mod openbao;
+mod openldap;
 mod postgres;
 
 use std::{future::Future, time::Duration};
