@@ -73,6 +73,7 @@ pub struct ConnectorConfig {
     pub kind: String,
     /// `postgresql://HOST:PORT/DATABASE`, with `?host=DIR` for a Unix socket;
     /// `https://HOST:PORT`, with `?hostaddr=ADDRESS`.
+    /// `ldaps://HOST:PORT/BASE`, `ldap://` for StartTLS, `ldapi://%2FPATH/BASE`.
     pub url: String,
     pub ca_file: Option<PathBuf>,
     /// Without one the secret of an OpenBao is a token.
@@ -84,6 +85,8 @@ pub struct ConnectorConfig {
     pub protected: Vec<String>,
     /// The user id of the server, where the socket's directory is open to everybody.
     pub socket_owner: Option<u32>,
+    /// The entry in `cn=config` of an OpenLDAP's database.
+    pub database: Option<String>,
     pub control: ControlConfig,
     /// Which connector speaks to what a mount of an OpenBao leads to.
     #[serde(default)]
@@ -291,8 +294,11 @@ fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(
         }
     }
     for c in connectors {
-        if !matches!(c.kind.as_str(), "postgresql" | "openbao") {
-            return Err(BadConfig(format!("connector `{}`: expected the kind `postgresql` or `openbao`, found `{}`", c.name, c.kind)));
+        if !matches!(c.kind.as_str(), "postgresql" | "openbao" | "openldap") {
+            return Err(BadConfig(format!(
+                "connector `{}`: expected the kind `postgresql`, `openbao` or `openldap`, found `{}`",
+                c.name, c.kind
+            )));
         }
         if c.kind != "openbao" && (c.audit.is_some() || !c.planes.is_empty()) {
             return Err(BadConfig(format!("connector `{}`: only the kind `openbao` has `audit` and `planes`", c.name)));
@@ -300,6 +306,9 @@ fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(
         // A name that nobody answers to would be a hole in every reach.
         if let Some((mount, plane)) = c.planes.iter().find(|(_, plane)| !connectors.iter().any(|other| other.name == **plane)) {
             return Err(BadConfig(format!("connector `{}`: `planes` leads `{mount}` to `{plane}`, and no connector is named so", c.name)));
+        }
+        if c.kind != "openldap" && c.database.is_some() {
+            return Err(BadConfig(format!("connector `{}`: only the kind `openldap` has `database`; name it in `url`", c.name)));
         }
     }
     for s in sinks {
@@ -362,6 +371,7 @@ mod tests {
             ("[[sink]]\nname=\"s\"\nkind=\"openbao\"\npath=\"secret/x\"".to_owned(), "give `connector`"),
             (format!("{connector}[[sink]]\nname=\"s\"\nkind=\"openbao\"\npath=\"secret/x\"\nconnector=\"a\""), "of the kind `openbao`"),
             ("[[sink]]\nname=\"s\"\nkind=\"mail\"\npath=\"x\"".to_owned(), "found `mail`"),
+            (connector.replace("url=", "database=\"billing\"\nurl="), "name it in `url`"),
             ("[automation]\nwatch = \"soon\"".to_owned(), "automation.watch"),
             ("[automation]\nwatch = \"5ms\"".to_owned(), "at least `1s`"),
             ("[tls]\ncert_file = \"x\"".to_owned(), "`tls`"),

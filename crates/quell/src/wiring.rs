@@ -4,6 +4,8 @@
 //! directory holds its lock. Nothing is dialled here; a plane that is down does
 //! not keep the node from starting.
 
+mod openldap;
+
 use std::{
     collections::BTreeMap,
     os::unix::fs::PermissionsExt,
@@ -15,6 +17,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use quell_connectors::{
     file_sink::FileSink,
     openbao::{self, KvSink, OpenBao, OpenBaoConfig},
+    openldap::OpenLdap,
     postgresql::{ControlIdentity, PostgreSql, PostgresConfig, Reach},
 };
 use quell_core::{id::PersonId, secret::Secret};
@@ -26,6 +29,7 @@ use quell_policy::CedarPolicy;
 use quell_store::{FileKeyring, KeyFile, LogSigner, OpenMode, OsChance, SqliteStore, SystemClock};
 use zeroize::Zeroizing;
 
+pub use self::openldap::openldap;
 use crate::{
     config::{BadConfig, Config, ConnectorConfig},
     duration,
@@ -125,6 +129,8 @@ fn connectors(config: &Config, clock: &Arc<dyn Clock>) -> Result<Connectors> {
             let plane = Arc::new(OpenBao::new(openbao(wanted)?, clock.clone()).map_err(bad)?);
             vaults.insert(&wanted.name, plane.clone());
             planes.push(plane);
+        } else if wanted.kind == "openldap" {
+            planes.push(Arc::new(OpenLdap::new(openldap(wanted)?, clock.clone()).map_err(bad)?));
         } else {
             planes.push(Arc::new(PostgreSql::new(postgres(wanted)?, clock.clone()).map_err(bad)?));
         }

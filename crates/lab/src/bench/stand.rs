@@ -64,7 +64,7 @@ impl Stand {
         write(&dir.join("ca.pem"), server.ca_pem())?;
         let policies = if proof == Proof::Read { format!("policy_dir = {:?}\n", text(&reading_policies(dir)?)) } else { String::new() };
         let config = format!(
-            "{policies}[automation]\nper_hour = 1000000\nreach = 1000000\nwatch_every = \"1h\"\n\n[[connector]]\nname = \"pg-main\"\nkind = \"postgresql\"\nurl = \"postgresql://localhost:{}/billing?hostaddr=127.0.0.1\"\nca_file = \"ca.pem\"\nusername = \"quell\"\nsecret_file = \"quell.secret\"\nsettle = \"{SETTLE_MS}ms\"\n\n[connector.control]\nidentity = \"quell_control\"\nsecret_file = \"control.secret\"\n",
+            "{policies}[intake]\nper_second = 1000000\nburst = 1000000\n\n[automation]\nper_hour = 1000000\nreach = 1000000\nwatch_every = \"1h\"\n\n[[connector]]\nname = \"pg-main\"\nkind = \"postgresql\"\nurl = \"postgresql://localhost:{}/billing?hostaddr=127.0.0.1\"\nca_file = \"ca.pem\"\nusername = \"quell\"\nsecret_file = \"quell.secret\"\nsettle = \"{SETTLE_MS}ms\"\n\n[connector.control]\nidentity = \"quell_control\"\nsecret_file = \"control.secret\"\n",
             server.port(),
         );
         write(&dir.join("quell.toml"), &config)?;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quell_connectors::{openbao::bootstrap_script, postgresql::bootstrap_sql};
+use quell_connectors::{openbao::bootstrap_script, openldap::bootstrap_ldif, postgresql::bootstrap_sql};
 use quell_core::secret::FingerprintKey;
 use quell_store::{KeyFile, OpenMode};
 use zeroize::Zeroizing;
@@ -71,6 +71,7 @@ impl Local {
         };
         let script = match wanted.kind.as_str() {
             "openbao" => bootstrap_script(&wiring::openbao(wanted).map_err(|e| of_wiring(&e))?, scope),
+            "openldap" => bootstrap_ldif(&wiring::openldap(wanted).map_err(|e| of_wiring(&e))?, scope),
             _ => bootstrap_sql(&wiring::postgres(wanted).map_err(|e| of_wiring(&e))?, scope),
         };
         script.map_err(|e| Fault::refused(e.to_string()))
