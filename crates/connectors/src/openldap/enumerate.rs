@@ -41,6 +41,7 @@ impl OpenLdap {
                 facts.insert("cut".to_owned(), "true".to_owned());
             }
             Found {
+                minted_from: None,
                 kind: TargetKind::Session,
                 native: native::connection(c.number, &c.started, identity),
                 identity: identity.to_owned(),
@@ -83,6 +84,7 @@ impl OpenLdap {
             all.extend(found.entries.iter().map(|group| {
                 let facts = [("direction", "it may act as".to_owned()), ("group", group.dn.clone()), ("attribute", attribute.to_owned())];
                 Found {
+                    minted_from: None,
                     kind: TargetKind::Entitlement,
                     native: native::member(attribute, identity, &group.dn),
                     identity: identity.to_owned(),
@@ -98,7 +100,7 @@ impl OpenLdap {
     }
 
     fn enumeration(&self, found: Vec<Found>, truncated: bool) -> Enumeration {
-        Enumeration { at: Some(self.clock.now()), found, not_looked_at: not_looked_at(), truncated }
+        Enumeration { at: Some(self.clock.now()), found, not_looked_at: not_looked_at(), truncated, elsewhere: Vec::new() }
     }
 }
 
@@ -124,6 +126,7 @@ fn identity_of(identity: &str, now: &EntryNow, look: Option<&Look>) -> Vec<Found
         }
     }
     let one = |kind, native: String, credential_kind, facts| Found {
+        minted_from: None,
         kind,
         native,
         identity: identity.to_owned(),
