@@ -27,6 +27,8 @@ const PIECE: usize = 256 * 1024;
 const MESSAGE_MAX: u64 = 16 << 20;
 /// Records that are told one by one.
 const UNREADABLE_MAX: usize = 1_000;
+/// Most records of logs that are heard as alerts, too: a log is no alert by its size.
+const SHORT: u64 = 10_000;
 /// Bytes between two lines of progress.
 const PROGRESS: u64 = 256 << 20;
 
@@ -83,6 +85,31 @@ impl<'a> Hearing<'a> {
             if let Err(e) = heard {
                 let record = self.records;
                 self.cannot(source, record, format!("the file cannot be read on: {e}"));
+            }
+        }
+    }
+
+    /// Little enough to be messages rather than a log?
+    pub fn is_short(&self) -> bool {
+        self.records <= SHORT
+    }
+
+    /// Hears files that were read as logs once more, as messages of detectors.
+    /// What no detector reads was read already, so it is not told again.
+    pub fn as_alerts(&mut self, sources: &[Source], trace: &mut Trace) {
+        for (n, source) in (0_u32..).zip(sources) {
+            let mut bytes = Vec::new();
+            let read = source.open().and_then(|s| s.take(MESSAGE_MAX).read_to_end(&mut bytes));
+            if read.is_err() {
+                continue;
+            }
+            for (record, detected) in (0..).zip(Builtin.read(AUTO, &bytes).signals) {
+                // An alert that names nobody was told by the first reading, if it was one.
+                if let Some(alert) =
+                    self.alerted(detected, Place { file: n, record }).filter(|a| a.identity.is_some() || a.credential.is_some())
+                {
+                    trace.alert(alert);
+                }
             }
         }
     }
