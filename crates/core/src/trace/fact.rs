@@ -68,6 +68,8 @@ pub struct Bearer {
     pub service: Option<String>,
     /// The machine's own agent speaks, so the address is the machine's.
     pub own_agent: bool,
+    /// A tool speaks that runs on people's desks and on no machine of a cloud.
+    pub desk_tool: bool,
     /// Who acts for the identity, the nearest first (RFC 8693 section 4.1).
     pub act: Vec<String>,
 }

@@ -253,7 +253,7 @@ impl Trace {
             node.after += 1;
         }
         if let Some(address) = bearer.address {
-            node.came_from(address, bearer.own_agent);
+            node.came_from(address, bearer.own_agent, bearer.desk_tool);
         }
         if let Some(device) = bearer.device {
             node.devices.insert(device);

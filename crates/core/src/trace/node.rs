@@ -147,6 +147,8 @@ pub(super) struct FromAddress {
     pub uses: u64,
     /// Uses by the machine's own agent.
     pub own_agent: u64,
+    /// Uses by a tool of people's desks.
+    pub desk_tool: u64,
 }
 
 /// One credential.
@@ -233,6 +235,7 @@ impl Node {
             let mine = self.addresses.slot(address);
             mine.uses += from.uses;
             mine.own_agent += from.own_agent;
+            mine.desk_tool += from.desk_tool;
         }
         self.devices.extend(other.devices);
         self.endings.extend(other.endings);
@@ -250,10 +253,11 @@ impl Node {
     }
 
     /// Remembers an address; beyond the bound the smallest stay.
-    pub(super) fn came_from(&mut self, address: String, own_agent: bool) {
+    pub(super) fn came_from(&mut self, address: String, own_agent: bool, desk_tool: bool) {
         let from = self.addresses.slot(address);
         from.uses += 1;
         from.own_agent += u64::from(own_agent);
+        from.desk_tool += u64::from(desk_tool);
         if self.addresses.len() > ADDRESSES {
             self.addresses.pop_last();
         }

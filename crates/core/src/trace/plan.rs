@@ -58,7 +58,7 @@ impl Trace {
             fences.push(steps.push(Action::RestrictAccess, &role, &first, why));
         }
         for machine in machines(members) {
-            let why = "started or commanded by the chain: take its role away, so that it mints no more sessions";
+            let why = "in the chain's hands: take its role away, so that it mints no more sessions";
             fences.push(steps.push(Action::QuarantineWorkload, &machine, &first, why));
         }
         for grant in case.chain.iter().filter(alive).filter(|l| l.kind == LinkKind::Entitlement) {
@@ -169,7 +169,7 @@ fn roles(members: &[(&str, &Node)], case: &TracedCase) -> BTreeMap<String, Strin
 }
 
 fn machines(members: &[(&str, &Node)]) -> BTreeSet<String> {
-    members.iter().flat_map(|(_, n)| n.launches.map.keys().chain(n.commands.map.keys())).cloned().collect()
+    members.iter().flat_map(|(_, n)| n.launches.map.keys().chain(n.commands.map.keys()).chain(&n.workload)).cloned().collect()
 }
 
 /// What else the chain changed and nobody has a step for yet.

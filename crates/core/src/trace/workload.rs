@@ -100,7 +100,8 @@ impl Trace {
             );
             return Holder::Bound(Bond { from: hand.clone(), basis, confidence, reason: Some(reason) });
         }
-        let away = !own.is_empty() || addresses > 1 || foreign.iter().any(|a| people.contains(*a));
+        let on_a_desk = node.addresses.values().any(|from| from.desk_tool > 0);
+        let away = !own.is_empty() || addresses > 1 || on_a_desk || foreign.iter().any(|a| people.contains(*a));
         if !away {
             return Holder::Own(format!("used from one address only, taken for that of the machine `{machine}` itself"));
         }

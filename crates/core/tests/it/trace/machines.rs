@@ -98,6 +98,33 @@ fn a_machine_that_is_seen_from_one_place_alone_is_at_home_there() {
 }
 
 #[test]
+fn a_session_that_a_desk_s_tool_uses_is_away_from_its_machine() {
+    let used = |desk: bool| machine_call("03:02:00", "ASIALEFT", OWN, false).bearer(|b| b.desk_tool = desk);
+    assert!(tell(&[used(false)]).cases.is_empty());
+    let answer = tell(&[used(true)]);
+    assert!(link(case(&answer), "ASIALEFT").reasons[0].contains("used away from it"));
+    assert!(case(&answer).plan.iter().any(|s| s.target == MACHINE && s.action.name() == "quarantine_workload"));
+}
+
+#[test]
+fn a_machine_in_hand_and_an_address_of_nobody_join_less_surely_than_an_address_of_the_hand() {
+    let from = |address: &str| {
+        let facts = [
+            &[launch()][..],
+            &twins("03:00:05"),
+            &[machine_call("03:01:00", "ASIARIGHT", OWN, true), machine_call("03:02:00", "ASIALEFT", address, false)],
+        ];
+        let answer = tell(&facts.concat());
+        let link = link(case(&answer), "ASIALEFT");
+        (link.minted_from.clone(), link.basis, link.confidence)
+    };
+    let (near, far) = (from(OFFICE), from("198.51.100.9"));
+    assert_eq!((near.0.as_deref(), near.1), (Some(KEY), Basis::Observed));
+    assert_eq!((far.0.as_deref(), far.1), (Some(KEY), Basis::Possible));
+    assert!(far.2 < 50 && near.2 > far.2);
+}
+
+#[test]
 fn a_machine_that_was_commanded_is_in_hand_as_one_that_was_started() {
     let command = call("03:01:30", KEY, "SendCommand").did(Deed::Command(MACHINE.into()));
     let answer = tell(

@@ -104,6 +104,7 @@ pub fn bearer(
             by.identity = by.role.clone();
             by.workload = by.session.as_deref().filter(|s| is_machine(s)).map(str::to_owned);
             by.own_agent = by.workload.is_some() && agent.is_some_and(is_machines_agent);
+            by.desk_tool = by.workload.is_some() && agent.is_some_and(is_desk_tool);
             if by.service.is_none() && by.role.as_deref().is_some_and(|r| r.contains(":role/AWSServiceRoleFor")) {
                 by.service = Some(identity.invoked_by.get().unwrap_or("a service-linked role").to_owned());
             }
@@ -155,4 +156,9 @@ pub fn is_machine(name: &str) -> bool {
 
 fn is_machines_agent(agent: &str) -> bool {
     ["amazon-ssm-agent", "amazon-cloudwatch-agent", "CWAgent", "Amazon ECS Agent", "codedeploy-agent"].iter().any(|a| agent.contains(a))
+}
+
+/// Command lines and browsers of desktop systems.
+fn is_desk_tool(agent: &str) -> bool {
+    ["Darwin", "macOS", "Mozilla/", "kali", "S3Console", "console.amazonaws.com"].iter().any(|a| agent.contains(a))
 }

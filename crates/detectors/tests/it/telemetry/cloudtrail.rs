@@ -72,9 +72,11 @@ fn a_machine_s_session_is_known_by_its_name_and_its_agent() {
         json!({ "type": "AssumedRole", "arn": "arn:aws:sts::111111111111:assumed-role/web/i-0aaaabbbbccccdddd", "accessKeyId": "ASIAEXAMPLEEXAMPLE01",
             "sessionContext": { "sessionIssuer": { "arn": "arn:aws:iam::111111111111:role/team/web" }, "attributes": { "creationDate": "2026-10-01T03:00:00Z" } } }),
     );
+    let by_hand = read(with(record.clone(), "/userAgent", json!("aws-cli/2.15 Python/3.11 Darwin/23.0 exe/x86_64")));
+    assert_eq!((by(&by_hand).own_agent, by(&by_hand).desk_tool), (false, true));
     let fact = read(record);
     let bearer = by(&fact);
-    assert_eq!((bearer.workload.as_deref(), bearer.own_agent), (Some("i-0aaaabbbbccccdddd"), true));
+    assert_eq!((bearer.workload.as_deref(), bearer.own_agent, bearer.desk_tool), (Some("i-0aaaabbbbccccdddd"), true, false));
     assert_eq!(bearer.role.as_deref(), Some("arn:aws:iam::111111111111:role/web"));
     assert_eq!(bearer.began, Some("2026-10-01T03:00:00Z".parse().unwrap()));
 }
