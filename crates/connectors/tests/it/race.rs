@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use quell_connectors::postgresql::PostgreSql;
 use quell_core::{
     action::Action,
     proof::Liveness,
@@ -21,7 +20,7 @@ use quell_core::{
 };
 use quell_engine::port::{Clock, Connector};
 use quell_lab::postgres::scram_everywhere;
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 use crate::plane::*;
@@ -132,64 +131,6 @@ async fn deny_commit_kill_leaves_none_and_no_login_starts_after_the_proof() {
         assert_eq!(alive, 0, "round {round}: a session served after the proof");
         assert!(last.is_none_or(|last| last < proven_at), "round {round}: a login that started after the proof was accepted");
     }
-}
-
-/// The real clock, stopping at the first long wait until it is told to go on.
-#[derive(Default)]
-struct Halting {
-    halted: AtomicBool,
-    looked: Notify,
-    go: Notify,
-}
-
-#[async_trait::async_trait]
-impl Clock for Halting {
-    fn now(&self) -> Timestamp {
-        now()
-    }
-
-    async fn sleep(&self, duration: SignedDuration) {
-        if duration >= SignedDuration::from_millis(100) && !self.halted.swap(true, Ordering::Relaxed) {
-            self.looked.notify_one();
-            self.go.notified().await;
-        }
-        RealClock.sleep(duration).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_that_was_checked_before_the_lock_and_listed_after_the_first_look_is_ended() {
-    let plane = quick().await;
-    let clock = Arc::new(Halting::default());
-    let mut config = plane.config.clone();
-    config.settle_ms = 400;
-    let connector = PostgreSql::new(config, clock.clone()).expect("the configuration is good");
-    assert!(connector.check().await.reachable, "a connection is kept from before");
-
-    // A login reads the role, then its settings, and is listed last: held at the
-    // settings it is past the check and on no list.
-    plane.sql("BEGIN; LOCK TABLE pg_db_role_setting IN ACCESS EXCLUSIVE MODE").await;
-    let (login, tls) = (plane.server.config(APP, "trusted", "billing"), plane.server.tls().clone());
-    let intruder = tokio::spawn(async move { quell_lab::dial::dial(&login, &tls).await });
-    let held = "SELECT count(*) FROM pg_locks WHERE relation = 'pg_db_role_setting'::regclass AND NOT granted";
-    while plane.admin.query_one(held, &[]).await.expect("asked").get::<_, i64>(0) == 0 {}
-
-    done(act(&connector, attempt(Action::SuspendIdentity, &identity(APP))).await);
-    let listed = async {
-        let _ = tokio::time::timeout(Duration::from_secs(5), clock.looked.notified()).await;
-        plane.sql("ROLLBACK").await;
-        a_session_was_listed(&plane).await;
-        clock.go.notify_one();
-    };
-    let (outcome, ()) = tokio::join!(act(&connector, attempt(Action::TerminateSessions, &identity(APP))), listed);
-    done(outcome);
-    let client = intruder.await.expect("no panic").expect("the login was accepted, although the role is locked");
-    assert!(client.query_one("SELECT 1", &[]).await.is_err(), "and was ended all the same");
-}
-
-async fn a_session_was_listed(plane: &Plane) {
-    let asked = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'billing_app'";
-    while plane.admin.query_one(asked, &[]).await.expect("asked").get::<_, i64>(0) == 0 {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

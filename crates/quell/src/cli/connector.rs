@@ -62,7 +62,7 @@ pub struct Disarm {
 /// the plane's own tool and keep no copy.
 #[derive(Args)]
 #[command(
-    after_help = "Examples: quell connector bootstrap pg-main --scope billing_app | psql -d billing\n          quell connector bootstrap bao-main --scope approle:ci --scope kv:secret/billing | sh\n          quell connector bootstrap ldap-main --scope ou=people,dc=corp,dc=example | ldapmodify -c -Y EXTERNAL -H ldapi:///"
+    after_help = "Example: quell connector bootstrap pg-main --scope billing_app | psql -d billing\n         quell connector bootstrap bao-main --scope approle:ci --scope kv:secret/billing | sh\n         quell connector bootstrap ldap-main --scope ou=people,dc=corp,dc=example | ldapmodify -c -Y EXTERNAL -H ldapi:///"
 )]
 pub struct Bootstrap {
     /// The connector, as in quell.toml

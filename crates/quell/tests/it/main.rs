@@ -13,5 +13,4 @@ mod http_durable;
 mod http_secrets;
 mod http_stream;
 mod investigate_traces;
-mod ldap_contained;
 mod server;
