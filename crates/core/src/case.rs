@@ -208,22 +208,7 @@ impl Case {
 
     /// People who are subjects of it or joined to one (invariant 13).
     pub fn entangled(&self) -> BTreeSet<PersonId> {
-        self.joined(|corroborated| corroborated)
-    }
-
-    /// People who would be, if one uncorroborated sender were right: they count only
-    /// beside somebody who is not, so that forged alerts cannot empty the bench.
-    pub fn contested(&self) -> BTreeSet<PersonId> {
-        let entangled = self.entangled();
-        self.joined(|corroborated| !corroborated).into_iter().filter(|p| !entangled.contains(p)).collect()
-    }
-
-    fn joined(&self, wanted: impl Fn(bool) -> bool) -> BTreeSet<PersonId> {
-        self.subjects
-            .values()
-            .filter(|s| wanted(self.corroboration_about(&s.identity.id).is_corroborated()))
-            .flat_map(|s| s.entangled.iter().cloned())
-            .collect()
+        self.subjects.values().flat_map(|s| s.entangled.iter().cloned()).collect()
     }
 
     /// Security operations' last verdict is "not malicious".

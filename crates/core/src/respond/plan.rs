@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Move, Next, Situation, collateral, step};
+use super::{Move, Next, Situation, step};
 use crate::{
     approval,
     course::{Decided, PlanState},
@@ -73,9 +73,6 @@ fn waiting(s: &Situation<'_>, state: &PlanState, decided: &Decided, now: Timesta
 }
 
 fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next) {
-    if collateral::moves(s, state, now, next) {
-        return;
-    }
     for step in &state.plan.steps {
         if state.course(step.n).ended.is_none() {
             step::moves(s, state, step, now, next);

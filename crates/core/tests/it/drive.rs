@@ -37,8 +37,6 @@ pub struct Plane {
     /// Sessions that a login in flight adds at the next enumerations.
     pub late: Vec<u32>,
     pub reissued: bool,
-    /// The consumer stops working once the old login is locked.
-    pub consumer_fails: bool,
     /// Answers success and changes nothing.
     pub lies: bool,
     /// Answers nothing that anybody can judge.
@@ -458,15 +456,7 @@ impl World {
         if !self.case.linked.iter().any(|(t, _)| t.id == target.id) {
             self.on_case(quell_core::event::TargetLinked { target: target.clone(), credential_kind: None, because: "issued".into() });
         }
-        let round = Round {
-            case: case_id(),
-            plan: None,
-            observations,
-            proved,
-            decisive,
-            in_use: issued.then_some(!(self.plane.consumer_fails && self.plane.locked)),
-            at,
-        };
+        let round = Round { case: case_id(), plan: None, observations, proved, decisive, in_use: issued.then_some(true), at };
         self.on_target(&target.id, quell_core::event::TargetProbed { round, blobs: vec![] });
     }
 }

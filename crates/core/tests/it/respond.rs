@@ -201,29 +201,6 @@ fn the_consumer_moves_before_the_old_credential_is_cut() {
 }
 
 #[test]
-fn a_consumer_that_fails_after_an_act_pauses_what_is_reversible() {
-    let moved = |fails: bool| {
-        let mut world = World::new();
-        world.drafting.subject.rotation = failover();
-        world.drafting.subject.consumers = vec![Consumer { name: salter().commit("job"), criticality: None, reads_from: None }];
-        world.plane.consumer_fails = fails;
-        world.run(20);
-        world
-    };
-    let fine = moved(false);
-    assert_eq!((fine.says("pause"), fine.only_plan().paused.as_deref()), (0, None), "{:?}", fine.told);
-
-    let world = moved(true);
-    assert_eq!(world.only_plan().paused.as_deref(), Some(quell_core::respond::CONSUMER_FAILS), "{:?}", world.told);
-    // The lock came before it was noticed; the reversible rest waits.
-    let (lock, pause) =
-        (world.told.iter().position(|t| t.starts_with("attempt 2")), world.told.iter().position(|t| t.starts_with("pause")));
-    assert!(lock.is_some() && lock < pause, "{:?}", world.told);
-    assert_eq!(world.says("attempt 4"), 0, "{:?}", world.told);
-    assert!(world.case.lead.is_none() && quell_core::respond::pauses_by_itself(&world.situation(), world.only_plan()));
-}
-
-#[test]
 fn what_lives_again_is_paged_and_cut_again() {
     let mut world = contained(|_| {});
     world.plane.locked = false;

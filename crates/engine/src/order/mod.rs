@@ -50,19 +50,16 @@ impl Caller {
 impl Engine {
     /// May this caller use this verb, on this case if one is named?
     pub async fn may(&self, caller: &Caller, verb: Verb, case: Option<&CaseId>, gives_roles: &[Role]) -> Result<(), Failure> {
-        let of_case = match case {
-            Some(id) => self.case(id).await?,
-            None => None,
+        let entangled = match case {
+            Some(id) => self.case(id).await?.is_some_and(|c| c.entangled().contains(&caller.id)),
+            None => false,
         };
-        let contested = of_case.as_ref().is_some_and(|c| c.contested().contains(&caller.id));
-        // Beside others a contested person's yes counts; nothing else of theirs does.
-        let entangled = of_case.is_some_and(|c| c.entangled().contains(&caller.id)) || (contested && verb != Verb::Approve);
         let question = VerbQuestion {
             principal: caller.principal(),
             verb,
             signed_in: caller.signed_in,
             entangled,
-            contested,
+            contested: false,
             scopes: caller.scopes.clone(),
             gives_roles: gives_roles.to_vec(),
         };

@@ -46,13 +46,12 @@ impl Engine {
                 return Err(refuse(approval::NotEligible::NotWaiting(stage)));
             }
             let person = self.person(&caller.id).await?.ok_or_else(|| Failure::Unknown("such account".to_owned()))?;
-            let contested = ground.case.contested().contains(&caller.id);
             let candidate = Candidate {
                 id: caller.id.clone(),
                 roles: person.roles.clone(),
                 since: person.since.clone(),
                 entangled: ground.case.entangled().contains(&caller.id),
-                contested,
+                contested: false,
                 proposer: state.drafted_by == caller.by(),
                 is_person: person.human && caller.signed_in,
             };
@@ -72,7 +71,7 @@ impl Engine {
                 role,
                 at: now,
                 until: after(now, state.plan.valid_seconds),
-                contested,
+                contested: false,
                 used_by: None,
             };
             let mut writing = Writing::because(id.as_str());
