@@ -81,6 +81,11 @@ impl Found {
         self.facts.get("ours").is_some_and(|v| v == "true")
     }
 
+    /// The plane cannot end it, and denies it everything instead.
+    pub fn is_cut(&self) -> bool {
+        self.facts.get("cut").is_some_and(|v| v == "true")
+    }
+
     /// Something a containment of the identity acts on.
     pub fn is_to_be_cut(&self) -> bool {
         !self.is_ours() && (self.kind != TargetKind::Entitlement || self.is_delegation())

@@ -95,10 +95,12 @@ impl Engine {
         writing.event(StreamId::target(&target.id), &By::Automation, intended);
         // A denial, an exclusion or a pause that came meanwhile wins.
         writing.rests_on(StreamId::plan(id)).rests_on(StreamId::case(&ground.case.id)).rests_on(StreamId::policy());
-        writing.job(format!("case/{}", ground.case.id), after(now, step.attempt_seconds + 1));
+        let due = after(now, step.attempt_seconds + 1);
+        writing.job(format!("case/{}", ground.case.id), due);
         // Everything the desk gathered goes with the intent, or nothing does.
         self.post(desk, writing).await?;
         self.commit(desk).await?;
+        desk.put_off(due);
 
         let before = sealed_before.or(held.before.clone());
         let attempt = self.attempt_for(clearance.attempt(), step, target, before, new_secret).await?;

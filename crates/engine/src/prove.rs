@@ -227,7 +227,7 @@ impl Engine {
     /// The rightful consumer holds a session with the new credential.
     async fn is_used(&self, connector: &dyn crate::port::Connector, identity: &str) -> bool {
         match connector.enumerate(identity).await {
-            Ok(enumeration) => enumeration.of(TargetKind::Session).any(|s| !s.is_ours()),
+            Ok(enumeration) => enumeration.of(TargetKind::Session).any(|s| !s.is_ours() && !s.is_cut()),
             Err(_) => false,
         }
     }

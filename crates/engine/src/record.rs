@@ -114,12 +114,29 @@ pub struct Desk {
     /// What happened outside: written whoever else wrote meanwhile.
     facts: Vec<Drafted>,
     messages: Vec<Message>,
+    /// When the case's job is due by this desk's own hand, in the store already.
+    due: Option<Timestamp>,
 }
 
 impl Desk {
     /// Something waits to be appended.
     pub fn is_empty(&self) -> bool {
         self.writing.is_empty()
+    }
+
+    /// An attempt put the case's job off until it should be through.
+    pub fn put_off(&mut self, due: Timestamp) {
+        self.due = Some(due);
+    }
+
+    /// When the case's job is due as far as its worker knows, `taken` at first.
+    pub fn due(&self, taken: Timestamp) -> Timestamp {
+        self.due.unwrap_or(taken)
+    }
+
+    /// Hands over everything that it gathered. When the job is due stays known.
+    pub fn clear(&mut self) -> Self {
+        std::mem::replace(self, Self { due: self.due, ..Self::default() })
     }
 
     /// People are told after the append, never before it.
@@ -242,7 +259,7 @@ impl Engine {
 
     /// Appends what is on the desk, all or nothing, and clears it.
     pub(crate) async fn commit(self: &Arc<Self>, desk: &mut Desk) -> Result<(), Failure> {
-        let Desk { writing, loaded, facts, messages, .. } = std::mem::take(desk);
+        let Desk { writing, loaded, facts, messages, .. } = desk.clear();
         if writing.is_empty() {
             return Ok(());
         }

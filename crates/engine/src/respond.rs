@@ -58,20 +58,20 @@ impl Engine {
                 Ok(Progress::Later(at)) => Some(at),
                 Err(Failure::Stale) if stale < RETRIES => {
                     stale += 1;
-                    desk = Desk::default();
+                    let _ = desk.clear();
                     continue;
                 }
                 Err(failure) => {
                     tracing::error!(%case, error = %failure, "a case could not go on");
                     let mut writing = Writing::because(key.clone());
-                    writing.rests(key.clone(), taken, Some(after(self.ports.clock.now(), 2)));
+                    writing.rests(key.clone(), desk.due(taken), Some(after(self.ports.clock.now(), 2)));
                     self.append(writing, self.ports.clock.now()).await?;
                     self.wake();
                     return Err(failure);
                 }
             };
             let mut writing = Writing::because(key.clone());
-            writing.rests(key.clone(), taken, later);
+            writing.rests(key.clone(), desk.due(taken), later);
             self.post(&mut desk, writing).await?;
             match self.commit(&mut desk).await {
                 Err(Failure::Stale) if stale < RETRIES => stale += 1,
@@ -323,7 +323,10 @@ impl Engine {
             let target = self.target_of(&step.plane.connector, found, &salter);
             let admitted = step.bounds.admit(&target) && !state.excluded.contains(&target.id);
             if course.found.iter().any(|t| t.id == target.id) {
-                listed.push(target.id);
+                // One that the plane cannot end stays in its listing for ever.
+                if !found.is_cut() {
+                    listed.push(target.id);
+                }
                 continue;
             }
             if !admitted || known >= step.bounds.count_max as usize {

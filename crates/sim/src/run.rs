@@ -44,6 +44,8 @@ pub struct Report {
     pub plans: usize,
     pub proved: usize,
     pub undone: usize,
+    /// The longest that a plan took which was proved, in seconds.
+    pub longest: i64,
     pub attempts: usize,
     pub events: u64,
     pub points: u64,
@@ -390,13 +392,18 @@ impl<'a> Driver<'a> {
     fn report(&self) -> Report {
         let guards = hold(&self.world.guards);
         let proved = guards.plans.values().filter(|p| p.state.stage == quell_core::course::PlanStage::Proved);
+        let took = |p: &guards::SeenPlan| {
+            let ended = p.state.ended.as_ref()?.0;
+            p.state.started.as_ref().map(|s| quell_core::time::seconds_between(s.at, ended))
+        };
         let undo = |p: &&guards::SeenPlan| p.state.plan.kind == quell_core::plan::PlanKind::Undo;
         Report {
             cases: guards.cases.len(),
             overlapping: guards.targets.values().any(|t| t.holds.len() > 1) || guards.cases.len() > 1,
             plans: guards.plans.len(),
             proved: proved.clone().filter(|p| !undo(p)).count(),
-            undone: proved.filter(undo).count(),
+            undone: proved.clone().filter(undo).count(),
+            longest: proved.filter_map(took).max().unwrap_or_default(),
             attempts: guards.targets.values().map(|t| t.attempts.len()).sum(),
             events: guards.events,
             points: self.world.points(),

@@ -85,8 +85,7 @@ pub(super) fn matches(stored: &[u8], secret: &Secret) -> Option<bool> {
 }
 
 fn argon2(phc: &str, clear: &[u8]) -> Option<bool> {
-    // OpenLDAP 2.5.13 stores what it makes with the NULs at the end of its buffer.
-    let hash = PasswordHash::new(phc.trim_end_matches('\0')).ok()?;
+    let hash = PasswordHash::new(phc).ok()?;
     let cost = |name: &str| hash.params.get_decimal(name);
     if cost("m")? > ARGON2_KIB_MAX || cost("t")? > ARGON2_PASSES_MAX {
         return None;
@@ -100,6 +99,10 @@ fn argon2(phc: &str, clear: &[u8]) -> Option<bool> {
 
 /// `{SSHA}rest`; a value without a scheme is the clear password itself.
 fn scheme(stored: &[u8]) -> Option<(&str, &str)> {
+    // OpenLDAP 2.5.13 stores an Argon2 with what its buffer held behind the closing
+    // NUL, and reads it up to there.
+    let argon2 = stored.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"{ARGON2}"));
+    let stored = if argon2 { stored.split(|byte| *byte == 0).next().unwrap_or(stored) } else { stored };
     let text = std::str::from_utf8(stored).ok()?;
     let (name, rest) = text.strip_prefix('{')?.split_once('}')?;
     let legal = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'/' || b == b'.' || b == b'_');
@@ -145,6 +148,7 @@ mod tests {
             "{SSHA256}BuwHQIu4dNmKI1QoPjwSDbLS05FaezrpoXaL7Hv/AeFVK2tKQRAH7Q==",
             "{SSHA512}FHwkqX4qusa/dmMXD8sYONxtJ6mG6yKcpzIbWxQtm9IxXc0k0H6aZulk2PQkn1lKVGjxrvpYtKq3HdRS6Cy317B+dWjr3l3Z",
             "{ARGON2}$argon2i$v=19$m=4096,t=3,p=1$CWf8kHRw1NW7eBlHvuvjYg$3JwmvTaRA1S+ZBTp733D5PJNbtmSr2cWVYk55y+5K8c",
+            "{ARGON2}$argon2i$v=19$m=4096,t=3,p=1$CWf8kHRw1NW7eBlHvuvjYg$3JwmvTaRA1S+ZBTp733D5PJNbtmSr2cWVYk55y+5K8c\0!",
         ] {
             assert_eq!(matches(stored.as_bytes(), &Secret::new("secret")), Some(true), "{stored}");
             assert_eq!(matches(stored.as_bytes(), &Secret::new("Secret")), Some(false), "{stored}");

@@ -13,4 +13,5 @@ mod http_durable;
 mod http_secrets;
 mod http_stream;
 mod investigate_traces;
+mod ldap_contained;
 mod server;
