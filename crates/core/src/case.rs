@@ -43,8 +43,10 @@ pub struct Case {
     /// When each finding came in; its repetitions do not count.
     pub received: BTreeMap<FindingId, Timestamp>,
     pub subjects: BTreeMap<TargetId, CaseEnriched>,
-    /// When each subject was looked at last.
+    /// When the plane of each subject last said what it holds of it.
     pub looked_at: BTreeMap<TargetId, Timestamp>,
+    /// When it was asked last and said nothing, and how often in a row.
+    pub unseen: BTreeMap<TargetId, (Timestamp, u32)>,
     /// Credentials and sessions of the case, in the order they became known.
     pub linked: Vec<(Target, Option<CredentialKind>)>,
     pub plans: Vec<(PlanId, PlanKind)>,
@@ -78,6 +80,7 @@ impl Case {
             received: BTreeMap::from([(event.finding.id.clone(), at)]),
             subjects: BTreeMap::new(),
             looked_at: BTreeMap::new(),
+            unseen: BTreeMap::new(),
             linked: Vec::new(),
             plans: Vec::new(),
             lead: None,
@@ -113,7 +116,16 @@ impl Case {
             }
             Event::CaseEnriched(e) => {
                 self.subjects.insert(e.identity.id.clone(), e.clone());
-                self.looked_at.insert(e.identity.id.clone(), at);
+                match &e.unseen {
+                    None => {
+                        self.looked_at.insert(e.identity.id.clone(), at);
+                        self.unseen.remove(&e.identity.id);
+                    }
+                    Some(_) => {
+                        let unseen = self.unseen.entry(e.identity.id.clone()).or_insert((at, 0));
+                        *unseen = (at, unseen.1 + 1);
+                    }
+                }
                 for (target, kind) in &e.credentials {
                     self.link(target, *kind);
                 }

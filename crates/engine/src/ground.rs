@@ -175,26 +175,18 @@ impl Engine {
         // The plane, within the enrichment deadline.
         let connector = self.ports.connectors.get(&identity.plane);
         let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
-        let enumeration = match connector {
-            None => {
-                not_looked_at.push(format!("`{}`: no connector", identity.plane));
-                None
-            }
+        let (enumeration, unseen) = match connector {
+            None => (None, Some("no connector".to_owned())),
             Some(connector) => match tokio::time::timeout(deadline, connector.enumerate(&native)).await {
-                Ok(Ok(enumeration)) => Some(enumeration),
-                Ok(Err(error)) => {
-                    not_looked_at.push(format!("sessions and delegations: {error}"));
-                    None
-                }
-                Err(_) => {
-                    not_looked_at.push(format!(
-                        "sessions and delegations: `{}` did not answer in {} s",
-                        identity.plane, self.settings.limits.enrich_seconds
-                    ));
-                    None
-                }
+                Ok(Ok(enumeration)) => (Some(enumeration), None),
+                Ok(Err(error)) => (None, Some(error.to_string())),
+                Err(_) => (None, Some(format!("`{}` did not answer in {} s", identity.plane, self.settings.limits.enrich_seconds))),
             },
         };
+        not_looked_at.extend(unseen.iter().map(|why| match connector {
+            None => format!("`{}`: {why}", identity.plane),
+            Some(_) => format!("sessions and delegations: {why}"),
+        }));
         if let Some(enumeration) = &enumeration {
             not_looked_at.extend(enumeration.not_looked_at.iter().cloned());
             if enumeration.truncated {
@@ -316,6 +308,7 @@ impl Engine {
             not_looked_at,
             entangled,
             again,
+            unseen,
         };
         Ok((enriched, enumeration))
     }

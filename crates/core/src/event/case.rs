@@ -110,6 +110,9 @@ pub struct CaseEnriched {
     pub entangled: Vec<PersonId>,
     /// Asked again because something changed.
     pub again: bool,
+    /// Why the plane said nothing of it: nothing listed is then not nothing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
 }
 
 /// A credential or session became part of the case.

@@ -5,14 +5,14 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Move, Next, Situation, step};
+use super::{Move, Next, Situation, backoff_ms, step};
 use crate::{
     approval,
     course::{Decided, PlanState},
     id::TargetId,
     plan::PlanKind,
     target::{Target, TargetKind},
-    time::{Timestamp, after},
+    time::{Timestamp, after, after_millis},
 };
 
 pub(super) fn moves(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next) {
@@ -94,7 +94,17 @@ fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next
     if sweeps && state.plan.kind != PlanKind::Undo {
         for root in state.plan.roots.iter().filter(|r| r.kind == TargetKind::Identity) {
             if s.case.looked_at.get(&root.id).is_none_or(|at| *at < last_end) {
-                next.moves.push(Move::Enrich { identity: root.clone(), again: true });
+                // A plane that said nothing was not looked at: again, as long as a proof
+                // may take; then a person has it.
+                let patience = state.plan.steps.iter().map(|st| st.proof_seconds).max().unwrap_or_default();
+                if s.case.unseen.contains_key(&root.id) && now > after(last_end, patience) {
+                    let because = "the plane did not say what is left after the last step".to_string();
+                    next.moves.push(Move::EndPlan { plan: state.plan.id.clone(), ended: "handed_over", because });
+                    return;
+                }
+                next.wake(after(last_end, patience + 1));
+                let due = s.case.unseen.get(&root.id).map_or(now, |(at, times)| after_millis(*at, backoff_ms(*times)));
+                next.when(due, now, || Move::Enrich { identity: root.clone(), again: true });
                 return;
             }
             let loose = loose_ends(s, &root.id);

@@ -39,6 +39,8 @@ pub struct Plane {
     pub reissued: bool,
     /// Answers success and changes nothing.
     pub lies: bool,
+    /// How many of the next looks after the first it does not answer.
+    pub unseen: u32,
     /// Answers nothing that anybody can judge.
     pub mute: bool,
     /// Outcomes of the next attempts, before `done`.
@@ -74,7 +76,16 @@ impl World {
             installation: Installation::default(),
             limits: Limits::default(),
             planes: BTreeSet::from([PLANE.to_owned()]),
-            plane: Plane { locked: false, sessions: vec![1], late: vec![], reissued: false, lies: false, mute: false, outcomes: vec![] },
+            plane: Plane {
+                locked: false,
+                sessions: vec![1],
+                late: vec![],
+                reissued: false,
+                lies: false,
+                unseen: 0,
+                mute: false,
+                outcomes: vec![],
+            },
             wanted: Approvals::new(),
             drafting: Drafting::default(),
             now: at(0),
@@ -231,6 +242,12 @@ impl World {
                 let mut subject = enriched();
                 (subject.rotation, subject.consumers) = (self.drafting.subject.rotation.clone(), self.drafting.subject.consumers.clone());
                 subject.again = again;
+                if again && self.plane.unseen > 0 {
+                    self.plane.unseen -= 1;
+                    (subject.unseen, subject.sessions) = (Some("it did not answer".into()), vec![]);
+                    self.on_case(subject);
+                    return;
+                }
                 subject.sessions = self.plane.sessions.iter().map(|n| session(*n)).collect();
                 for (credential, _) in &subject.credentials {
                     self.hold(credential, None);

@@ -201,6 +201,31 @@ fn the_consumer_moves_before_the_old_credential_is_cut() {
 }
 
 #[test]
+fn a_sweep_whose_plane_says_nothing_is_no_sweep() {
+    let mut world = World::new();
+    world.plane.unseen = 3;
+    while world.says("step 3 proved") == 0 {
+        assert!(world.step(at(60)), "{:?}", world.told);
+    }
+    // A session that was opened meanwhile; the plane does not answer three times.
+    world.plane.sessions = vec![7];
+    world.run(120);
+    let position = |word: &str| world.told.iter().rposition(|t| t.starts_with(word)).unwrap_or_else(|| panic!("{word}: {:?}", world.told));
+    assert!(position("draft Sweep") < position("Proven"), "{:?}", world.told);
+    assert_eq!(world.life(&session(7)), Life::Dead, "{:?}", world.told);
+
+    let mut world = World::new();
+    world.plane.unseen = u32::MAX;
+    world.run(2 * 3600);
+    assert_eq!(
+        (world.only_plan().stage, world.says("Proven")),
+        (PlanStage::HandedOver, 0),
+        "never looked at is never proven: {:?}",
+        world.told
+    );
+}
+
+#[test]
 fn what_lives_again_is_paged_and_cut_again() {
     let mut world = contained(|_| {});
     world.plane.locked = false;

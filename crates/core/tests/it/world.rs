@@ -139,6 +139,7 @@ pub fn enriched() -> CaseEnriched {
         not_looked_at: vec![],
         entangled: vec![],
         again: false,
+        unseen: None,
     }
 }
 
