@@ -247,6 +247,7 @@ fn what_is_a_log_record_and_an_alert_is_heard_as_both() {
     let quiet = call("03:00:00", KEY, "ListUsers", Value::Null, Value::Null);
     let mut both = quiet.clone();
     both["class_uid"] = json!(2004);
+    both["metadata"] = json!({ "version": "1.8.0" });
     both["finding_info"] = json!({ "uid": "f-1", "title": "Unusual calls" });
     both["user"] = json!({ "uid": USER, "name": "ci-deploy" });
     both["time"] = json!("2026-10-01T03:00:00Z");
