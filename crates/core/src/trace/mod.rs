@@ -418,7 +418,7 @@ impl Trace {
                 self.nodes.entry(shown).or_default().absorb(*node);
             }
         }
-        for (_, node) in &mut self.nodes {
+        for node in self.nodes.values_mut() {
             if let Some(mint) = &mut node.mint
                 && let Some(by) = &mut mint.by
             {

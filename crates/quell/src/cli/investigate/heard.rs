@@ -44,7 +44,7 @@ struct Strange {
 impl Strange {
     fn hear(&mut self, place: Place, heard: Heard<'_>, trace: &mut Trace) {
         match heard {
-            Heard::Fact(fact) => trace.take(place, fact),
+            Heard::Fact(fact) => trace.take(place, *fact),
             Heard::Unknown(bytes) if self.records.len() < UNREADABLE_MAX => self.records.push((place.record, bytes.to_vec())),
             Heard::Unreadable(reason) if self.broken.len() < UNREADABLE_MAX => self.broken.push((place.record, reason)),
             Heard::Unknown(_) | Heard::Unreadable(_) => self.more += 1,
