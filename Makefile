@@ -9,12 +9,13 @@ SABOTAGE ?=
 ONLY ?=
 export CARGO_TERM_COLOR ?= never
 
-.PHONY: help demo test bench audit setup fmt seeds
+.PHONY: help demo test bench audit setup fmt seeds chance
 
 help:
 	@echo "make demo    the main job on a real PostgreSQL, under a minute after the build (OUT=, SABOTAGE=lying-plane|false-proof, YES=1)"
 	@echo "make test    every test; installs what is missing; each stage prints its time"
 	@echo "make seeds   worlds of the simulator alone (QUELL_SEEDS=10000 QUELL_FIRST_SEED=2000)"
+	@echo "make chance  every property with new cases (PROPTEST_CASES=20000, FILTER=)"
 	@echo "make bench   what Quell reaches beside what this machine allows (OUT=target/bench, ONLY=cut|proved|ingest|ledger)"
 	@echo "make audit   licences, bans and sources of dependencies"
 
@@ -35,6 +36,10 @@ setup:
 
 seeds:
 	@QUELL_SEEDS=$${QUELL_SEEDS:-10000} QUELL_FIRST_SEED=$${QUELL_FIRST_SEED:-2000} cargo nextest run --cargo-profile worlds -p quell-sim --no-capture -E "test(seeds)"
+
+# A property that sets no number of its own draws PROPTEST_CASES.
+chance:
+	@PROPTEST_CASES=$${PROPTEST_CASES:-20000} cargo nextest run --workspace --no-fail-fast -E "$${FILTER:-package(quell-core) + package(quell-ledger) + package(quell-detectors) + package(quell-policy)}"
 
 fmt:
 	@cargo fmt --all

@@ -54,7 +54,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             }
             let mut stream = Stream::new(None, Circumstances::default());
             let mut hear = |record: u64, heard: Heard<'_>| match heard {
-                Heard::Fact(fact) => trace.take(Place { file, record }, fact),
+                Heard::Fact(fact) => trace.take(Place { file, record }, *fact),
                 Heard::Unknown(_) | Heard::Unreadable(_) => unreadable += 1,
             };
             for piece in bytes.chunks(PIECE) {

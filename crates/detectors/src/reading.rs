@@ -105,7 +105,8 @@ pub fn plain(text: &str) -> String {
     if let Some((before, _)) = text.split_once("-----BEGIN ") {
         return plain(before) + REMOVED;
     }
-    let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '(' | ')' | '=' | '/' | ':');
+    // What stands in no token parts words: a domain before a name, an address's marks.
+    let is_edge = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_' | '+' | '~');
     if !text.split(is_edge).any(has_form_of_secret) {
         return text.to_owned();
     }

@@ -103,6 +103,11 @@ pub fn draw(world: &World, cast: &Cast, until_us: u64) -> Vec<(u64, Deed)> {
     for _ in 0..chance.below(4) {
         script.push((at(until_us), Deed::Revert { role: *chance.pick(&[first, second]).unwrap_or(&first) }));
     }
+    // Three in every world strike at the next point or soon after: a world of fewer
+    // faults tells little.
+    for _ in 0..3 {
+        script.push((at(until_us), Deed::Crash { points: chance.between(1, 4) }));
+    }
     for _ in 0..chance.between(1, 4) {
         script.push((at(until_us), Deed::Crash { points: chance.between(1, 120) }));
     }

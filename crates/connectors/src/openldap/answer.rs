@@ -144,7 +144,8 @@ impl OpenLdap {
         if !ours && leaked.is_none() && request.before_secrets.is_empty() {
             return cannot_tell("the entry can log in, and the former password is not at hand");
         }
-        if !ours && !(leaked == Some(false) && request.leaked_was_right) {
+        let not_the_leaked = leaked == Some(false) && request.leaked_was_right;
+        if !ours && !not_the_leaked {
             return cannot_tell("somebody else stored a password since, and whether it is the old one again cannot be told");
         }
         // Times are of whole seconds: one of the very second may be of before.

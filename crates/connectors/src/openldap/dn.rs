@@ -100,8 +100,11 @@ impl Dn {
     }
 }
 
-/// One `type=value` from the front, what ends it, and the rest.
-fn pair(text: &str) -> Result<(String, Vec<u8>, Option<char>, &str), &'static str> {
+/// One attribute and its value, what ends it, and the rest.
+type Pair<'a> = (String, Vec<u8>, Option<char>, &'a str);
+
+/// One `type=value` from the front.
+fn pair(text: &str) -> Result<Pair<'_>, &'static str> {
     const WANTED: &str = "a name of the directory looks like `uid=ann,ou=people,dc=corp,dc=example`";
     let (attribute, rest) = text.split_once('=').ok_or(WANTED)?;
     let attribute = attribute.trim().to_ascii_lowercase();

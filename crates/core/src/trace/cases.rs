@@ -228,10 +228,11 @@ impl Trace {
         let beside = bond.is_none()
             && self.first_root(group) != Some(id)
             && self.signing_keys().any(|(key, _)| group.members.contains(key.as_str()));
-        let root_confidence = if seen && !beside { ROOT } else { SAME_HANDS };
+        let away = forest.woven.away.get(id);
+        let root_confidence = away.map_or(if seen && !beside { ROOT } else { SAME_HANDS }, |(_, confidence)| *confidence);
         let together = beside
             .then(|| "at work on the machine where the signing key was read, within the same hours: taken for the same hands".to_string());
-        let reasons = [bond.and_then(|b| b.reason.clone()), together, forest.woven.away.get(id).cloned(), why];
+        let reasons = [bond.and_then(|b| b.reason.clone()), together, away.map(|(reason, _)| reason.clone()), why];
         Link {
             id: id.to_string(),
             kind: node.kind,

@@ -68,7 +68,7 @@ pub struct Bearer {
     pub service: Option<String>,
     /// The machine's own agent speaks, so the address is the machine's.
     pub own_agent: bool,
-    /// A tool speaks that runs on people's desks and on no machine of a cloud.
+    /// A tool speaks that people type into, as machines seldom use.
     pub desk_tool: bool,
     /// Who acts for the identity, the nearest first (RFC 8693 section 4.1).
     pub act: Vec<String>,
@@ -93,6 +93,8 @@ pub enum Deed {
     Touch(String),
     /// A detector's rule matched it.
     Hit(String),
+    /// The plane itself says that an identity is compromised, in our words.
+    Accuse { identity: String, why: &'static str },
     /// What would have been one of these was refused; it counts as a try.
     Attempt,
     /// A machine was started; its sessions are not the starter's until seen in its hands.
@@ -113,6 +115,7 @@ impl Deed {
             | Self::Hit(about)
             | Self::Launch(about)
             | Self::Command(about)
+            | Self::Accuse { identity: about, .. }
             | Self::Change { target: about, .. }
             | Self::End(Ended::Credential(about) | Ended::Identity(about) | Ended::SessionsOf(about)) => about,
             Self::Attempt => "",

@@ -321,6 +321,13 @@ impl Trace {
                     node.touches.add(what, sight, KEPT);
                 }
             }
+            Deed::Accuse { identity, why } => {
+                if let Some(node) = self.node(&format!("{identity}#alerted"), system) {
+                    node.alerts.insert(why.to_string());
+                    node.alerted.add(sight);
+                    Node::learn(&mut node.identity, Some(identity));
+                }
+            }
             Deed::Hit(title) => match self.held_by(by) {
                 Some(node) => {
                     node.alerts.insert(title);
@@ -411,7 +418,7 @@ impl Trace {
                 self.nodes.entry(shown).or_default().absorb(*node);
             }
         }
-        for (_, node) in &mut self.nodes {
+        for node in self.nodes.values_mut() {
             if let Some(mint) = &mut node.mint
                 && let Some(by) = &mut mint.by
             {

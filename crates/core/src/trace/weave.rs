@@ -55,7 +55,7 @@ pub(super) struct Woven {
     /// Not in anybody's hands: a machine's or the plane's own.
     pub own: BTreeMap<String, String>,
     /// Used away from its machine; a matter of its own.
-    pub away: BTreeMap<String, String>,
+    pub away: BTreeMap<String, (String, u8)>,
     /// Nothing says where it comes from, although something should.
     pub lonely: BTreeMap<String, String>,
 }
@@ -87,8 +87,8 @@ impl Trace {
                     woven.own.insert(id.clone(), reason);
                     continue;
                 }
-                Some(Holder::Away(reason)) => {
-                    woven.away.insert(id.clone(), reason);
+                Some(Holder::Away(reason, confidence)) => {
+                    woven.away.insert(id.clone(), (reason, confidence));
                     continue;
                 }
                 None => {}

@@ -20,6 +20,11 @@ use super::{
 };
 use crate::inventory::Basis;
 
+/// A machine's session, seen in two places, or where people are.
+const BY_PLACE: u8 = 75;
+/// A machine's session, used from one place with a tool that people type into.
+const BY_TOOL: u8 = 50;
+
 /// A machine, as far as somebody had a hand in it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Workload {
@@ -40,7 +45,7 @@ pub(super) enum Holder {
     /// In somebody's hands: minted from that credential, in effect.
     Bound(Bond),
     /// Used away from the machine, by nobody who is known.
-    Away(String),
+    Away(String, u8),
     /// The machine's own.
     Own(String),
 }
@@ -112,7 +117,11 @@ impl Trace {
                 );
                 Holder::Bound(Bond { from: hand.clone(), basis: Basis::Possible, confidence: 45, reason: Some(reason) })
             }
-            None => Holder::Away(format!("made for the machine `{machine}`, and used away from it")),
+            // A tool alone says less than a second place does.
+            None if own.is_empty() && addresses == 1 && on_a_desk => {
+                Holder::Away(format!("made for the machine `{machine}`, and used away from it, by the tool that was used"), BY_TOOL)
+            }
+            None => Holder::Away(format!("made for the machine `{machine}`, and used away from it"), BY_PLACE),
         }
     }
 

@@ -213,7 +213,6 @@ impl World {
             Move::ReadOutcome { .. } => "read".to_owned(),
             Move::Start { .. } => "start".to_owned(),
             Move::Decide { .. } => "decide".to_owned(),
-            Move::Pause { .. } => "pause".to_owned(),
             Move::Reopen { .. } => "reopen".to_owned(),
             Move::Page { .. } => "page".to_owned(),
         };

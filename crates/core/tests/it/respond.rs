@@ -52,11 +52,7 @@ fn a_corroborated_leak_goes_from_detected_to_proven() {
             "enrich",
             "plan proved",
             "Proven",
-        ][..]
-            .iter()
-            .copied()
-            .collect::<Vec<_>>()
-            .as_slice(),
+        ],
     );
     assert_eq!((world.life(&password()), world.life(&session(1))), (Life::Dead, Life::Dead));
     assert_eq!(world.only_plan().stage, PlanStage::Proved);
@@ -136,7 +132,7 @@ fn people_are_awaited_heard_or_passed_by() {
         world
     };
     let mut world = asking();
-    check("asked once", &mut world, 60, &["enrich", "draft Contain", "decide", "ask 0", "Triaged"][..].to_vec().as_slice());
+    check("asked once", &mut world, 60, &["enrich", "draft Contain", "decide", "ask 0", "Triaged"]);
     world.approve("ada", Role::Iam);
     world.run(60);
     assert_eq!(world.says("start"), 0, "one of two");

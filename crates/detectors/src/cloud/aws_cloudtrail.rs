@@ -34,7 +34,8 @@ pub fn read(bytes: &[u8]) -> Readout {
 
 /// Whether `first` is an event of CloudTrail.
 pub fn recognises(first: &Value) -> bool {
-    is_event(message::first(first, LISTS))
+    // What OCSF says of an event is OCSF's, whatever else of the event is beside it.
+    field(first, "class_uid").is_none() && is_event(message::first(first, LISTS))
 }
 
 /// Whether this record, also one inside another sender's alert, is an event.

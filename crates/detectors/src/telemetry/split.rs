@@ -281,8 +281,8 @@ impl Split {
 /// Do these first bytes of a document end in the key of a list of records?
 fn wraps(head: &[u8]) -> bool {
     let named = head.trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
-    let ends = |name: &&str| named.and_then(|n| n.strip_suffix(b"\"")?.strip_suffix(name.as_bytes())).is_some_and(|n| n.ends_with(b"\""));
-    if head.len() > 64 * 1024 || !WRAPPERS.iter().any(|name| ends(&name)) {
+    let ends = |name: &str| named.and_then(|n| n.strip_suffix(b"\"")?.strip_suffix(name.as_bytes())).is_some_and(|n| n.ends_with(b"\""));
+    if head.len() > 64 * 1024 || !WRAPPERS.iter().any(|name| ends(name)) {
         return false;
     }
     let Ok(head) = std::str::from_utf8(head) else { return false };

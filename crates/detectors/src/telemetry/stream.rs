@@ -14,7 +14,7 @@ use super::{
 
 /// What a stream hands over, with the number of the record.
 pub enum Heard<'a> {
-    Fact(Fact),
+    Fact(Box<Fact>),
     /// No kind of log knows it; a detector may.
     Unknown(&'a [u8]),
     Unreadable(String),
@@ -103,7 +103,7 @@ impl Readers {
         let found = self.unwrapped(&value, 3);
         crate::json::wipe(value);
         let Some((log, inner)) = found else { return hear(Heard::Unknown(record)) };
-        let given = self.with(log).read(inner.as_deref().unwrap_or(record), &mut |fact| hear(Heard::Fact(fact)));
+        let given = self.with(log).read(inner.as_deref().unwrap_or(record), &mut |fact| hear(Heard::Fact(Box::new(fact))));
         match given {
             Given::NotMine => hear(Heard::Unreadable(format!("the record looks like `{}`, and lacks what makes one", log.name))),
             given => unreadable(given, hear),
@@ -122,7 +122,7 @@ impl Readers {
         };
         match log {
             Some(log) => {
-                let given = self.with(log).read(line, &mut |fact| hear(Heard::Fact(fact)));
+                let given = self.with(log).read(line, &mut |fact| hear(Heard::Fact(Box::new(fact))));
                 unreadable(given, hear);
             }
             // Other programs write into the same file; their lines say nothing of credentials.
@@ -133,7 +133,7 @@ impl Readers {
     /// Asks the reader of the last record; `None` where it declines.
     fn ask_last(&mut self, record: &[u8], hear: &mut dyn FnMut(Heard<'_>)) -> Option<Given> {
         let (_, reader) = self.current.as_mut()?;
-        match reader.read(record, &mut |fact| hear(Heard::Fact(fact))) {
+        match reader.read(record, &mut |fact| hear(Heard::Fact(Box::new(fact)))) {
             Given::NotMine => None,
             given => Some(given),
         }

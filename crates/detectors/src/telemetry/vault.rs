@@ -59,7 +59,10 @@ fn fact(record: &Value) -> Fact {
     let moment = text(record, "time").and_then(|t| when(&t));
     let mut aliases = Vec::new();
     if let (Some(entity), Some(name)) = (text_at(record, &["auth", "entity_id"]), text_at(record, &["auth", "display_name"])) {
-        aliases.push((entity, name));
+        // A masked name is nobody's.
+        if !name.contains("**") && !entity.contains("**") {
+            aliases.push((entity, name));
+        }
     }
     let by = if login { None } else { bearer(record) };
     let outcome = match (failed, login) {

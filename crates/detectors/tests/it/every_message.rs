@@ -203,7 +203,7 @@ pub fn check_readout(name: &str, readout: &Readout) -> Result<(), TestCaseError>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases * 2, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn bytes_of_any_kind_get_an_answer(message in prop::collection::vec(any::<u8>(), 0..400)) {

@@ -13,7 +13,6 @@ mod generic;
 mod golden;
 mod hostile;
 mod log_demands;
-mod mutated;
 mod recognition;
 mod shown;
 mod telemetry;

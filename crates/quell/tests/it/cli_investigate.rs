@@ -241,6 +241,26 @@ fn alerts_make_cases_and_a_secret_is_known_only_by_its_fingerprint() {
 }
 
 #[test]
+fn what_is_a_log_record_and_an_alert_is_heard_as_both() {
+    let desk = Desk::new();
+    // Nobody did anything that lasts; the record is a detector's message all the same.
+    let quiet = call("03:00:00", KEY, "ListUsers", Value::Null, Value::Null);
+    let mut both = quiet.clone();
+    both["class_uid"] = json!(2004);
+    both["metadata"] = json!({ "version": "1.8.0" });
+    both["finding_info"] = json!({ "uid": "f-1", "title": "Unusual calls" });
+    both["user"] = json!({ "uid": USER, "name": "ci-deploy" });
+    both["time"] = json!("2026-10-01T03:00:00Z");
+    let quiet = desk.file("quiet.json", quiet.to_string());
+    assert_eq!(json_of(&desk.run(&["investigate", &quiet, "--json"]))["cases"], json!([]));
+    let both = desk.file("both.json", both.to_string());
+    let answer = json_of(&desk.run(&["investigate", &both, "--json"]));
+    assert_eq!(chain(&answer), BTreeSet::from([(KEY.to_owned(), None)]), "{answer}");
+    assert_eq!(answer["cases"][0]["untrusted"], json!(["Unusual calls"]));
+    assert_eq!(answer["records"], 1, "a record that is heard twice is one");
+}
+
+#[test]
 fn every_detector_s_own_fixtures_are_heard() {
     let desk = Desk::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../detectors/tests/fixtures");

@@ -92,10 +92,8 @@ fn every_invariant_holds_in_every_seed() {
     assert!(failures.is_empty(), "{} seeds failed: {:?}", failures.len(), failures.iter().map(|f| f.seed).take(40).collect::<Vec<_>>());
     for report in &reports {
         assert!(report.overlapping && report.cases >= 2, "a world without overlapping cases");
+        assert!(report.struck.values().sum::<u64>() >= 3, "a world with fewer than three faults: {:?}", report.struck);
     }
-    // Three faults are drawn for every world; now and then one finds nothing to strike.
-    let calm = reports.iter().filter(|r| r.struck.values().sum::<u64>() < 3).count();
-    assert!(calm * 20 <= reports.len(), "{calm} of {} worlds with fewer than three faults", reports.len());
 }
 
 #[test]

@@ -188,7 +188,7 @@ async fn the_script_holds_no_secret_and_runs_again() {
     plane.server.ldapmodify(&script, &["-c"]).expect_err("it says what is there");
     let after = plane.stored(DATABASE, "olcAccess").await;
     assert_eq!(after.iter().filter(|r| !rules.contains(r)).collect::<Vec<_>>(), Vec::<&String>::new());
-    let more = bootstrap_ldif(&plane.config, &[plane.company.groups.clone()]).expect("good");
+    let more = bootstrap_ldif(&plane.config, std::slice::from_ref(&plane.company.groups)).expect("good");
     plane.server.ldapmodify(&more, &["-c"]).expect_err("it says what is there");
     assert!(plane.stored(DATABASE, "olcAccess").await.len() > rules.len(), "and a further scope is added");
     assert_eq!(plane.connector.check().await.privileges.missing, Vec::<String>::new());

@@ -116,8 +116,6 @@ fn ending_an_identity_or_its_sessions_reaches_what_began_before() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     /// Whatever is recorded, only an expiry that has passed is ever called a death.
     #[test]
     fn unknown_is_never_dead(deeds in prop::collection::vec((0_u32..5, 0_u32..40), 1..30)) {

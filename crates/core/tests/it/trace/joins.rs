@@ -180,6 +180,17 @@ fn an_alert_that_names_an_identity_is_about_what_it_did_here() {
 }
 
 #[test]
+fn what_the_plane_itself_says_of_an_identity_is_an_alert_about_it() {
+    let accused = call("03:30:00", "AKIAVENDOR", "AttachUserPolicy")
+        .bearer(|b| b.identity = Some("vendor".into()))
+        .did(Deed::Accuse { identity: USER.into(), why: "its key leaked" });
+    let answer = tell(&[call("03:00:00", KEY, "ListUsers"), accused]);
+    let case = case(&answer);
+    assert_eq!(ids(case), BTreeSet::from([KEY]), "not whoever wrote it down");
+    assert_eq!(case.untrusted, ["its key leaked"]);
+}
+
+#[test]
 fn an_alert_that_names_nobody_is_unattached_with_a_reason() {
     let mut trace = Trace::new(None);
     trace.alert(alerted(None, None));

@@ -104,6 +104,8 @@ fn a_session_that_a_desk_s_tool_uses_is_away_from_its_machine() {
     let answer = tell(&[used(true)]);
     assert!(link(case(&answer), "ASIALEFT").reasons[0].contains("used away from it"));
     assert!(case(&answer).plan.iter().any(|s| s.target == MACHINE && s.action.name() == "quarantine_workload"));
+    let second = tell(&[machine_call("03:00:00", "ASIALEFT", OWN, true), machine_call("03:02:00", "ASIALEFT", OFFICE, false)]);
+    assert!(link(case(&answer), "ASIALEFT").confidence < link(case(&second), "ASIALEFT").confidence, "a tool says less than a place");
 }
 
 #[test]

@@ -68,8 +68,6 @@ fn the_world_of_this_file_holds_what_it_should() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     #[test]
     fn shuffled_delivery_gives_the_same_answer(facts in Just(world()).prop_shuffle()) {
         prop_assert_eq!(answer(&facts), answer(&world()));

@@ -104,7 +104,8 @@ pub fn bearer(
             by.identity = by.role.clone();
             by.workload = by.session.as_deref().filter(|s| is_machine(s)).map(str::to_owned);
             by.own_agent = by.workload.is_some() && agent.is_some_and(is_machines_agent);
-            by.desk_tool = by.workload.is_some() && agent.is_some_and(is_desk_tool);
+            by.desk_tool =
+                by.workload.is_some() && agent.is_some_and(|a| is_desk_tool(a) || (a.contains("aws-cli/") && from.is_some_and(is_public)));
             if by.service.is_none() && by.role.as_deref().is_some_and(|r| r.contains(":role/AWSServiceRoleFor")) {
                 by.service = Some(identity.invoked_by.get().unwrap_or("a service-linked role").to_owned());
             }
@@ -156,6 +157,16 @@ pub fn is_machine(name: &str) -> bool {
 
 fn is_machines_agent(agent: &str) -> bool {
     ["amazon-ssm-agent", "amazon-cloudwatch-agent", "CWAgent", "Amazon ECS Agent", "codedeploy-agent"].iter().any(|a| agent.contains(a))
+}
+
+/// An address of the open network, from which a machine inside of it does not call.
+fn is_public(address: &str) -> bool {
+    use std::net::IpAddr;
+    match address.parse() {
+        Ok(IpAddr::V4(a)) => !(a.is_private() || a.is_loopback() || a.is_link_local() || a.is_unspecified()),
+        Ok(IpAddr::V6(a)) => !(a.is_loopback() || a.is_unspecified() || a.is_unique_local() || a.is_unicast_link_local()),
+        Err(_) => false,
+    }
 }
 
 /// Command lines and browsers of desktop systems.

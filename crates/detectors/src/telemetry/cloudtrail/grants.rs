@@ -121,8 +121,12 @@ fn nature(name: &str) -> Option<Nature> {
 pub fn grants(call: &Call<'_>, out: &mut Vec<Deed>) {
     let Some(nature) = nature(call.name) else { return };
     match call.name {
-        // The vendor fences a leaked key by itself: that contains, it gives nothing.
-        "AttachUserPolicy" if call.asked("policyArn").is_some_and(|p| p.contains("AWSCompromisedKeyQuarantine")) => return,
+        // The vendor fences a leaked key by itself: that gives nothing, and says whose key leaked.
+        "AttachUserPolicy" if call.asked("policyArn").is_some_and(|p| p.contains("AWSCompromisedKeyQuarantine")) => {
+            let why = "AWS quarantined this user for a leaked key";
+            out.extend(call.user().map(|identity| Deed::Accuse { identity, why }));
+            return;
+        }
         // What the console writes to end sessions that began before.
         "PutRolePolicy" if call.asked("policyName").is_some_and(|p| p == "AWSRevokeOlderSessions") => {
             out.extend(call.role().map(Ended::SessionsOf).map(Deed::End));

@@ -95,6 +95,10 @@ fn a_secret_in_any_text_is_taken_out_and_an_id_that_is_one_is_none() {
             assert!(!printed.contains("harborthistle") && !printed.contains("eyJ4") && !printed.contains("bm90"), "{source}: {printed}");
         }
     }
-    let signal = one("quell", json!({"kind": "other", "title": "t", "subject": {"native_id": "hvs.harborthistleharborthistle"}}));
-    assert_eq!((subject(&signal), signal.subject.resolvable), (None, Resolvable::No));
+    for id in
+        ["", "HARBOR\\", "https://vault.example/?token=", "<", "ida@", "é"].map(|before| format!("{before}hvs.harborthistleharborthistle"))
+    {
+        let signal = one("quell", json!({"kind": "other", "title": "t", "subject": {"native_id": id}}));
+        assert_eq!((subject(&signal), signal.subject.resolvable), (None, Resolvable::No), "{id}");
+    }
 }

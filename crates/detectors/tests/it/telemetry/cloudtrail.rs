@@ -175,7 +175,10 @@ fn what_outlives_the_key_is_told_by_its_nature_and_a_fence_is_none() {
     assert_eq!(change("AddPermission20150331v2", json!({ "functionName": "billing" })), Some((Nature::Sharing, "billing".into())));
     assert_eq!(change("ModifyInstanceAttribute", json!({ "instanceId": "i-1", "userData": "hidden" })), Some((Nature::Code, "i-1".into())));
     assert_eq!(change("ModifyInstanceAttribute", json!({ "instanceId": "i-1", "instanceType": { "value": "t3.micro" } })), None);
-    // The vendor's own quarantine is about the user and gives nothing.
+    // The vendor's own quarantine is about the user, who leaked a key, and gives nothing.
+    let quarantine = json!({ "userName": "door", "policyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2" });
+    let fact = read(call("AttachUserPolicy", quarantine, Value::Null));
+    assert!(matches!(&fact.deeds[..], [Deed::Accuse { identity, .. }] if identity == "arn:aws:iam::111111111111:user/door"));
     assert_eq!(
         change(
             "AttachUserPolicy",

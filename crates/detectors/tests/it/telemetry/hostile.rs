@@ -77,8 +77,6 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
     #[test]
     fn no_record_makes_a_reader_panic(record in value(), line in "[ -~]{0,120}") {
         let text = record.to_string();

@@ -45,7 +45,7 @@ fn a_december_line_in_a_january_file_is_of_the_year_before() {
         let mut stream = quell_detectors::telemetry::Stream::new(None, circumstances);
         stream.feed(b"Dec 31 23:59:59 web1 sshd[1]: Accepted password for bob from 192.0.2.11 port 50023 ssh2\n", &mut |_, heard| {
             match heard {
-                quell_detectors::telemetry::Heard::Fact(fact) => out.push(fact),
+                quell_detectors::telemetry::Heard::Fact(fact) => out.push(*fact),
                 _ => broken += 1,
             }
         });

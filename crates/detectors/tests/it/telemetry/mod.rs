@@ -30,7 +30,7 @@ pub fn told_of(kind: Option<&str>, bytes: &[u8]) -> Told {
     let mut told = Told::default();
     let mut stream = Stream::new(kind.map(|k| log(k).expect("a kind of log")), circumstances);
     let mut hear = |record: u64, heard: Heard<'_>| match heard {
-        Heard::Fact(fact) => told.facts.push(fact),
+        Heard::Fact(fact) => told.facts.push(*fact),
         Heard::Unknown(_) => told.unknown += 1,
         Heard::Unreadable(reason) => told.unreadable.push((record, reason)),
     };

@@ -90,8 +90,6 @@ fn a_record_that_is_too_large_is_told_and_the_next_is_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     /// Where a piece of bytes ends says nothing about where a record does.
     #[test]
     fn the_records_are_the_same_in_pieces_of_every_size(n in 0..TABLE.len(), sizes in prop::collection::vec(1_usize..9, 1..6)) {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use quell_core::{
+    respond::calls_for_containment,
     signal::{Detected, Resolvable},
     trace::{Alerted, Investigation, LinkKind, Place, Trace, UnreadableRecord},
 };
@@ -44,7 +45,7 @@ struct Strange {
 impl Strange {
     fn hear(&mut self, place: Place, heard: Heard<'_>, trace: &mut Trace) {
         match heard {
-            Heard::Fact(fact) => trace.take(place, fact),
+            Heard::Fact(fact) => trace.take(place, *fact),
             Heard::Unknown(bytes) if self.records.len() < UNREADABLE_MAX => self.records.push((place.record, bytes.to_vec())),
             Heard::Unreadable(reason) if self.broken.len() < UNREADABLE_MAX => self.broken.push((place.record, reason)),
             Heard::Unknown(_) | Heard::Unreadable(_) => self.more += 1,
@@ -104,6 +105,11 @@ impl<'a> Hearing<'a> {
                 continue;
             }
             for (record, detected) in (0..).zip(Builtin.read(AUTO, &bytes).signals) {
+                // What somebody did is in the log already; only what asks to be contained
+                // is an alert besides.
+                if !calls_for_containment(detected.signal.kind) {
+                    continue;
+                }
                 // An alert that names nobody was told by the first reading, if it was one.
                 if let Some(alert) =
                     self.alerted(detected, Place { file: n, record }).filter(|a| a.identity.is_some() || a.credential.is_some())

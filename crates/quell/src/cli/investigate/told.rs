@@ -13,7 +13,7 @@ use quell_core::{
     inventory::Basis,
     proof::Liveness,
     time::Timestamp,
-    trace::{Investigation, Link, LinkKind, Nature, Proposal, TracedCase},
+    trace::{Investigation, Link, LinkKind, Nature, Proposal, SecretRead, TracedCase},
 };
 
 use crate::cli::terminal::safe;
@@ -109,21 +109,20 @@ fn timeline(case: &TracedCase) -> Vec<String> {
             events.push((end.at, who, format!("{}: {} is said to be gone{hand}{again}", safe(&end.event), short(&link.id))));
         }
     }
-    let mut reads: BTreeMap<(Option<String>, &str), (Option<Timestamp>, BTreeSet<&str>)> = BTreeMap::new();
+    // Reads of one minute stand together; they come in the order of their time.
+    type Minute<'a> = (Option<String>, &'a str);
+    let mut reads: BTreeMap<Minute<'_>, Vec<&SecretRead>> = BTreeMap::new();
     for read in &case.secrets_read {
         let minute = read.at.map(|t| t.to_string().get(..16).unwrap_or_default().to_owned());
-        let slot = reads.entry((minute, &read.by)).or_insert((read.at, BTreeSet::new()));
-        slot.0 = slot.0.min(read.at).or(read.at);
-        slot.1.insert(&read.id);
+        reads.entry((minute, &read.by)).or_default().push(read);
     }
-    for ((_, by), (at, ids)) in reads {
-        let first = ids.first().copied().unwrap_or_default();
-        let what = if ids.len() == 1 {
-            format!("reads the secret {}", short(first))
-        } else {
-            format!("reads {} secrets, {} among them", ids.len(), short(first))
+    for ((_, by), list) in reads {
+        let what = match list[..] {
+            [one] => format!("reads the secret {}", short(&one.id)),
+            [first, ..] => format!("reads {} secrets, {} among them", list.len(), short(&first.id)),
+            [] => continue,
         };
-        events.push((at, short(by), what));
+        events.push((list[0].at, short(by), what));
     }
     for change in &case.changes {
         events.push((change.at, short(&change.by), format!("{} {}", nature(change.nature), short(&change.target))));
