@@ -113,23 +113,47 @@ pub fn eligible_role(
     Ok(role)
 }
 
+/// Who of the people stands too near to a case to decide in it now (invariant 13).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bench {
+    /// Subjects of it and people joined to one: they do not count at all.
+    pub entangled: BTreeSet<PersonId>,
+    /// Those who would be, if one uncorroborated sender were right.
+    pub contested: BTreeSet<PersonId>,
+}
+
 /// The approvals that count for one digest at one moment, one a person. Those of
-/// another plan or digest, ended ones and ones used by another plan do not;
-/// contested people count only beside one who is not.
-pub fn counted<'a>(approvals: impl IntoIterator<Item = &'a Approval>, plan: &PlanId, digest: &str, now: Timestamp) -> Vec<&'a Approval> {
+/// another plan or digest, ended ones and ones used by another plan do not, nor
+/// does a yes of somebody who became entangled since; contested people count only
+/// beside one who is not.
+pub fn counted<'a>(
+    approvals: impl IntoIterator<Item = &'a Approval>,
+    plan: &PlanId,
+    digest: &str,
+    bench: &Bench,
+    now: Timestamp,
+) -> Vec<&'a Approval> {
     let valid: Vec<&Approval> = approvals
         .into_iter()
         .filter(|a| a.plan == *plan && a.digest == digest && now <= a.until && a.used_by.as_ref().is_none_or(|p| p == plan))
+        .filter(|a| !bench.entangled.contains(&a.by))
         .collect();
-    let uncontested = valid.iter().any(|a| !a.contested);
+    let contested = |a: &Approval| a.contested || bench.contested.contains(&a.by);
+    let uncontested = valid.iter().any(|a| !contested(a));
     let mut people = BTreeSet::new();
-    valid.into_iter().filter(|a| (uncontested || !a.contested) && people.insert(&a.by)).collect()
+    valid.into_iter().filter(|a| (uncontested || !contested(a)) && people.insert(&a.by)).collect()
 }
 
 /// How many distinct people [`counted`] holds, per role.
-pub fn count<'a>(approvals: impl IntoIterator<Item = &'a Approval>, plan: &PlanId, digest: &str, now: Timestamp) -> Approvals {
+pub fn count<'a>(
+    approvals: impl IntoIterator<Item = &'a Approval>,
+    plan: &PlanId,
+    digest: &str,
+    bench: &Bench,
+    now: Timestamp,
+) -> Approvals {
     let mut counts = Approvals::new();
-    for approval in counted(approvals, plan, digest, now) {
+    for approval in counted(approvals, plan, digest, bench, now) {
         *counts.entry(approval.role).or_default() += 1;
     }
     #[cfg(feature = "plant")]

@@ -15,6 +15,7 @@ use alloc::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::Bench,
     decision::Role,
     event::{
         By, CaseAdvanced, CaseClosed, CaseEnriched, CaseReopened, Event, FindingEnded, LeadTaken, NoteAdded, PeopleAsked, RestAccepted,
@@ -218,9 +219,18 @@ impl Case {
             .collect()
     }
 
-    /// People who are subjects of it or joined to one (invariant 13).
-    pub fn entangled(&self) -> BTreeSet<PersonId> {
-        self.subjects.values().flat_map(|s| s.entangled.iter().cloned()).collect()
+    /// People who are subjects of it or joined to one, and those whom one
+    /// uncorroborated sender alone names: forged alerts cannot empty the bench
+    /// (invariant 13).
+    pub fn bench(&self) -> Bench {
+        let mut bench = Bench::default();
+        for subject in self.subjects.values() {
+            let corroborated = self.corroboration_about(&subject.identity.id).is_corroborated();
+            let side = if corroborated { &mut bench.entangled } else { &mut bench.contested };
+            side.extend(subject.entangled.iter().cloned());
+        }
+        bench.contested.retain(|p| !bench.entangled.contains(p));
+        bench
     }
 
     /// Security operations' last verdict is "not malicious".

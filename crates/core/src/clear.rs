@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::Action,
-    approval::{self, Approval},
+    approval::{self, Approval, Bench},
     decision::Decision,
     hold::TargetState,
     id::{ApprovalId, AttemptId, CaseId, PlanId, TargetId},
@@ -124,6 +124,8 @@ pub struct Grounds<'a> {
     /// The digest of the question that this attempt asks, computed by the caller just now.
     pub question_digest: &'a str,
     pub approvals: &'a [Approval],
+    /// Who stands too near to the case for their yes to count.
+    pub bench: &'a Bench,
     /// Set where automation acts without an approval.
     pub budget: Option<Budget>,
     pub corroborated: bool,
@@ -192,7 +194,8 @@ pub fn clear(grounds: Grounds<'_>, attempt: AttemptId, now: Timestamp) -> Result
     }
 
     // The approvals are those of distinct people for this very digest.
-    let counted: Vec<ApprovalId> = approval::counted(grounds.approvals, &plan.id, digest, now).into_iter().map(|a| a.id.clone()).collect();
+    let counted: Vec<ApprovalId> =
+        approval::counted(grounds.approvals, &plan.id, digest, grounds.bench, now).into_iter().map(|a| a.id.clone()).collect();
     if !grounds.approvals.is_empty() && counted.is_empty() {
         return Err(NotCleared::NoApproval);
     }

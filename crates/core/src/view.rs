@@ -140,7 +140,8 @@ pub fn waiting_for(s: &Situation<'_>, now: Timestamp) -> Vec<Value> {
                 "what": format!("policy lets nobody run step {}", decided.never.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }));
             continue;
         }
-        let counts = crate::approval::count(s.approvals.get(id).map(Vec::as_slice).unwrap_or_default(), id, &state.digest, now);
+        let counts =
+            crate::approval::count(s.approvals.get(id).map(Vec::as_slice).unwrap_or_default(), id, &state.digest, &s.case.bench(), now);
         let asked = s.case.asked.get(id);
         let mut missing = false;
         for (role, n) in &decided.wanted {

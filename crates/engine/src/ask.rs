@@ -150,7 +150,7 @@ impl Engine {
     /// passed over, with why (invariant 13). A business owner is the owner of a
     /// subject, or whoever holds the role where inventory names nobody.
     async fn whom(&self, ground: &Ground, roles: &[Role]) -> Result<(Vec<PersonId>, Vec<(PersonId, String)>), Failure> {
-        let entangled = ground.case.entangled();
+        let quell_core::approval::Bench { entangled, contested } = ground.case.bench();
         let owner_role = |role: Role| match role {
             Role::BusinessOwner => Some(OwnerRole::Business),
             Role::Iam => Some(OwnerRole::Iam),
@@ -174,6 +174,11 @@ impl Engine {
                 match person {
                     Some(p) if entangled.contains(&p) => {
                         passed_over.push((p, "joined to a subject of this case, so the deputy is asked".to_owned()));
+                        wanted.extend(deputy);
+                    }
+                    // Their yes needs another one beside it.
+                    Some(p) if contested.contains(&p) => {
+                        wanted.push(p);
                         wanted.extend(deputy);
                     }
                     Some(p) => wanted.push(p),

@@ -167,6 +167,7 @@ impl Engine {
                 decision,
                 question_digest: &question_digest,
                 approvals: &approvals,
+                bench: &ground.case.bench(),
                 budget,
                 corroborated: corroboration.is_corroborated(),
                 secret_exposed: target.kind != TargetKind::Entitlement && corroboration.secret_exposed,

@@ -423,15 +423,19 @@ impl Engine {
         because: &str,
     ) -> Result<Progress, Failure> {
         let state = plan_of(ground, plan)?;
+        if respond::is_told(&ground.situation(), state, because) {
+            return Ok(Progress::Changed);
+        }
         let mut writing = Writing::because(plan.as_str());
-        if respond::pauses_by_itself(&ground.situation(), state) {
+        if respond::pauses_by_itself(state) {
             writing.event(StreamId::plan(plan), &By::Automation, PlanPaused { because: because.to_owned() });
         } else {
-            self.task_for(&mut writing, ground, plan, step, Role::Lead, format!("{because}; pause or undo the plan"));
+            let owner = if ground.case.lead.is_some() { Role::Lead } else { Role::ResponseOwner };
+            self.task_for(&mut writing, ground, plan, step, owner, format!("{because}; pause or undo the plan"));
         }
         self.post(desk, writing).await?;
         let headline = quell_core::view::headline(&ground.situation(), self.ports.clock.now());
-        let lead = ground.case.lead.as_ref().map_or_else(|| Role::Lead.name().to_owned(), ToString::to_string);
+        let lead = ground.case.lead.as_ref().map_or_else(|| Role::ResponseOwner.name().to_owned(), ToString::to_string);
         for to in [lead, Role::BusinessOwner.name().to_owned()] {
             desk.tell(Message {
                 id: format!("collateral/{plan}/{}/{to}", step.unwrap_or_default()),
@@ -477,6 +481,5 @@ pub(crate) enum Progress {
 pub(crate) fn counted(ground: &Ground, id: &PlanId, now: Timestamp) -> Vec<quell_core::approval::Approval> {
     let Some(state) = ground.plans.get(id) else { return Vec::new() };
     let given = ground.approvals.get(id).cloned().unwrap_or_default();
-    let counts = approval::count(&given, id, &state.digest, now);
-    given.into_iter().filter(|a| a.digest == state.digest && now <= a.until && counts.contains_key(&a.role)).collect()
+    approval::counted(&given, id, &state.digest, &ground.case.bench(), now).into_iter().cloned().collect()
 }

@@ -275,6 +275,7 @@ pub fn cleared(attempt: &Attempt) -> Clearance {
         gaps_accepted: false,
         decision,
         question_digest: "q",
+        bench: &quell_core::approval::Bench::default(),
         approvals: &[],
         budget: None,
         corroborated: true,

@@ -18,7 +18,7 @@ use alloc::{
     vec::Vec,
 };
 
-pub use collateral::pauses_by_itself;
+pub use collateral::{CONSUMER_FAILS, is_told, pauses_by_itself};
 pub use prove::proof_targets;
 pub use question::{principal_of, question};
 pub use step::act_targets;

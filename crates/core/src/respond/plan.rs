@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Move, Next, Situation, backoff_ms, step};
+use super::{Move, Next, Situation, backoff_ms, collateral, step};
 use crate::{
     approval,
     course::{Decided, PlanState},
@@ -47,12 +47,13 @@ fn waiting(s: &Situation<'_>, state: &PlanState, decided: &Decided, now: Timesta
     next.wake(after(decided.until, 1));
 
     let given = s.approvals.get(&state.plan.id).map(Vec::as_slice).unwrap_or_default();
-    let counts = approval::count(given, &state.plan.id, &state.digest, now);
+    let bench = s.case.bench();
+    let counts = approval::count(given, &state.plan.id, &state.digest, &bench, now);
     let enough = decided.wanted.iter().all(|(role, n)| counts.get(role).copied().unwrap_or(0) >= *n);
     let armed = state.plan.steps.iter().all(|step| s.installation.is_armed(&step.plane.connector, step.action, now));
     let automation_waits = decided.wanted.is_empty() && s.installation.is_paused(now);
     if decided.never.is_empty() && enough && armed && state.plan.gaps.is_empty() && !automation_waits {
-        let approvals = approval::counted(given, &state.plan.id, &state.digest, now).into_iter().map(|a| a.id.clone()).collect();
+        let approvals = approval::counted(given, &state.plan.id, &state.digest, &bench, now).into_iter().map(|a| a.id.clone()).collect();
         next.moves.push(Move::Start { plan: id(), approvals });
         return;
     }
@@ -73,15 +74,22 @@ fn waiting(s: &Situation<'_>, state: &PlanState, decided: &Decided, now: Timesta
 }
 
 fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next) {
+    let pauses = collateral::pauses_by_itself(state);
+    if pauses && collateral::moves(s, state, now, next) {
+        return;
+    }
     for step in &state.plan.steps {
         if state.course(step.n).ended.is_none() {
             step::moves(s, state, step, now, next);
         }
     }
 
+    // Where it stops nothing, nothing waits for it but the end of the plan.
+    let looking = !pauses && collateral::moves(s, state, now, next);
+
     let ended: Vec<(u16, String, Timestamp)> =
         state.plan.steps.iter().filter_map(|st| state.course(st.n).ended.map(|(how, _, at)| (st.n, how, at))).collect();
-    if ended.len() < state.plan.steps.len() {
+    if looking || ended.len() < state.plan.steps.len() {
         return;
     }
     // After the last step the reach is read again: what was minted since

@@ -28,7 +28,7 @@ pub fn question(s: &Situation<'_>, state: &PlanState, step: &Step, principal: Pr
             possession: corroboration.possession,
             secret_exposed: corroboration.secret_exposed,
             not_malicious: s.case.is_not_malicious(),
-            approvals: approval::count(given, &state.plan.id, &state.digest, now),
+            approvals: approval::count(given, &state.plan.id, &state.digest, &s.case.bench(), now),
             failover: state.plan.failover,
             reversible: step.reversible,
             reach: subject.reach,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use quell_core::{
-    approval::{Approval, Candidate, NotEligible, count, counted, eligible_role},
+    approval::{Approval, Bench, Candidate, NotEligible, count, counted, eligible_role},
     decision::{Approvals, Role},
     id::PlanId,
 };
@@ -12,12 +12,16 @@ use quell_core::{
 use crate::world::{approval, at, person, plan};
 
 fn check(name: &str, change: impl Fn(&mut Vec<Approval>), expected: &[(Role, u8)]) {
+    check_on(&Bench::default(), name, change, expected);
+}
+
+fn check_on(bench: &Bench, name: &str, change: impl Fn(&mut Vec<Approval>), expected: &[(Role, u8)]) {
     let plan = plan();
     let mut given = vec![approval("ada", Role::Iam, &plan), approval("bob", Role::Secops, &plan)];
     change(&mut given);
-    let counts = count(&given, &plan.id, &plan.digest(), at(10));
+    let counts = count(&given, &plan.id, &plan.digest(), bench, at(10));
     assert_eq!(counts, expected.iter().copied().collect::<Approvals>(), "{name}");
-    let people: BTreeSet<_> = counted(&given, &plan.id, &plan.digest(), at(10)).iter().map(|a| a.by.clone()).collect();
+    let people: BTreeSet<_> = counted(&given, &plan.id, &plan.digest(), bench, at(10)).iter().map(|a| a.by.clone()).collect();
     assert_eq!(people.len(), usize::from(counts.values().sum::<u8>()), "{name}: people are counted, not clicks");
 }
 
@@ -37,6 +41,14 @@ fn only_people_who_said_yes_to_this_digest_count() {
     check("used by this plan", |g| g[0].used_by = Some(plan.id.clone()), &[(Iam, 1), (Secops, 1)]);
     check("contested beside one who is not", |g| g[0].contested = true, &[(Iam, 1), (Secops, 1)]);
     check("contested people alone", |g| g.iter_mut().for_each(|a| a.contested = true), &[]);
+    let bench = |entangled: &[&str], contested: &[&str]| Bench {
+        entangled: entangled.iter().map(|p| person(p)).collect(),
+        contested: contested.iter().map(|p| person(p)).collect(),
+    };
+    check_on(&bench(&["ada"], &[]), "entangled since", |_| {}, &[(Secops, 1)]);
+    check_on(&bench(&["bob"], &[]), "contested beside one who is entangled since", |g| g[0].contested = true, &[]);
+    check_on(&bench(&[], &["ada"]), "contested since, beside one who is not", |_| {}, &[(Iam, 1), (Secops, 1)]);
+    check_on(&bench(&[], &["ada", "bob"]), "both contested since", |_| {}, &[]);
     check("contested beside an ended one", |g| (g[0].contested, g[1].until) = (true, at(9)), &[]);
 }
 
@@ -112,7 +124,7 @@ proptest! {
             })
             .collect();
         let digest = plan.digest();
-        let counts = count(&given, &plan.id, &digest, at(10));
+        let counts = count(&given, &plan.id, &digest, &Bench::default(), at(10));
         let total: usize = counts.values().map(|n| usize::from(*n)).sum();
         let valid: Vec<&Approval> = given.iter().filter(|a| a.digest == digest && a.until >= at(10)).collect();
         let people: BTreeSet<_> = valid.iter().map(|a| &a.by).collect();

@@ -201,6 +201,30 @@ fn two_plans_of_one_case_ask_their_own_people() {
 }
 
 #[test]
+fn whom_one_sender_alone_names_is_contested_and_whom_two_name_is_a_subject() {
+    let ida = person("ida");
+    for (name, possession, senders, contested) in [
+        ("one sender, an identifier alone", false, &["src-a"][..], true),
+        ("the alert carried the secret", true, &["src-a"], false),
+        ("a second sender says so", false, &["src-a", "src-b"], false),
+    ] {
+        let mut found = finding("f-1", "src-a");
+        found.senders = senders.iter().map(|s| quell_core::id::SourceId::new(*s)).collect();
+        if let Some(resolved) = &mut found.resolved {
+            resolved.possession = possession;
+        }
+        let mut case = Case::opened(&opened(found), at(0));
+        case.apply(
+            &Event::CaseEnriched(quell_core::event::CaseEnriched { entangled: vec![ida.clone()], ..enriched() }),
+            &By::Automation,
+            at(1),
+        );
+        let bench = case.bench();
+        assert_eq!((bench.contested.contains(&ida), bench.entangled.contains(&ida)), (contested, !contested), "{name}");
+    }
+}
+
+#[test]
 fn whoever_alone_could_still_say_yes_is_protected() {
     let people = |rows: &[(&str, Role, bool)]| -> Vec<quell_core::people::Person> {
         let made = |(name, role, disabled): &(&str, Role, bool)| {

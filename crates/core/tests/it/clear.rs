@@ -2,7 +2,7 @@
 
 use quell_core::{
     action::Action,
-    approval::Approval,
+    approval::{Approval, Bench},
     clear::{Budget, Cleared, Grounds, NotCleared, clear},
     decision::{Decision, Role},
     hold::TargetState,
@@ -11,7 +11,7 @@ use quell_core::{
     target::{Target, TargetKind},
 };
 
-use crate::world::{approval, at, case_id, decision, identity, member, password, plan, session, target};
+use crate::world::{approval, at, case_id, decision, identity, member, password, person, plan, session, target};
 
 /// Everything an attempt to suspend the identity rests on, and all of it fits.
 struct Try {
@@ -26,6 +26,7 @@ struct Try {
     decision: Decision,
     question: String,
     approvals: Vec<Approval>,
+    bench: Bench,
     budget: Option<Budget>,
     corroborated: bool,
     secret_exposed: bool,
@@ -41,6 +42,7 @@ fn fits() -> Try {
     Try {
         digest: plan.digest(),
         approvals: vec![approval("ada", Role::Iam, &plan), approval("bob", Role::Secops, &plan)],
+        bench: Bench::default(),
         plan,
         step,
         target: identity(),
@@ -70,6 +72,7 @@ fn attempt(t: &Try) -> Result<Cleared, NotCleared> {
         decision: t.decision.clone(),
         question_digest: &t.question,
         approvals: &t.approvals,
+        bench: &t.bench,
         budget: t.budget.clone(),
         corroborated: t.corroborated,
         secret_exposed: t.secret_exposed,
@@ -127,6 +130,9 @@ fn one_thing_that_does_not_fit_is_enough_to_refuse() {
     check("every approval ended", |t| t.approvals.iter_mut().for_each(|a| a.until = at(9)), Err("approval"));
     check("the approvals are of another digest", |t| t.approvals.iter_mut().for_each(|a| a.digest = "x".into()), Err("approval"));
     check("only contested people approved", |t| t.approvals.iter_mut().for_each(|a| a.contested = true), Err("approval"));
+    let both = || [person("ada"), person("bob")].into();
+    check("everybody who approved is entangled since", |t| t.bench.entangled = both(), Err("approval"));
+    check("everybody who approved is contested since", |t| t.bench.contested = both(), Err("approval"));
     check("no approval was wanted", |t| t.approvals.clear(), Ok(()));
     check("budget is left", |t| t.budget = budget(14), Ok(()));
     check("the reserve is not for one sender", |t| t.budget = budget(15), Err("15 of 15"));

@@ -23,7 +23,7 @@ use quell_core::{
     people::{Installation, Limits},
     plan::{Parent, Plan, PlanKind, Selector, UndoMode},
     proof::{Answer, Channel, Control, Observation, ProbeClass, judge_round},
-    respond::{Move, Next, Situation, next, principal_of, question},
+    respond::{Move, Next, Situation, next, pauses_by_itself, principal_of, question},
     target::{Target, TargetKind},
     time::{Timestamp, after, after_millis},
 };
@@ -37,6 +37,8 @@ pub struct Plane {
     /// Sessions that a login in flight adds at the next enumerations.
     pub late: Vec<u32>,
     pub reissued: bool,
+    /// The consumer stops working once the old login is locked.
+    pub consumer_fails: bool,
     /// Answers success and changes nothing.
     pub lies: bool,
     /// How many of the next looks after the first it does not answer.
@@ -77,6 +79,7 @@ impl World {
             limits: Limits::default(),
             planes: BTreeSet::from([PLANE.to_owned()]),
             plane: Plane {
+                consumer_fails: false,
                 locked: false,
                 sessions: vec![1],
                 late: vec![],
@@ -300,7 +303,11 @@ impl World {
             Move::EndStep { plan, step, ended, because } => self.on_plan(&plan, StepEnded { step, ended: ended.into(), because }),
             Move::HandOver { plan, step, because } => self.hand_over(&plan, step, because),
             Move::EndPlan { plan, ended, because } => self.on_plan(&plan, PlanEnded { ended: ended.into(), because }),
-            Move::Pause { plan, because, .. } => self.on_plan(&plan, PlanPaused { because }),
+            Move::Pause { plan, because, .. } if pauses_by_itself(&self.plans[&plan]) => self.on_plan(&plan, PlanPaused { because }),
+            Move::Pause { plan, step, because } => {
+                let (task, owner) = (quell_core::id::TaskId::new(format!("t-{}", self.count)), quell_core::decision::Role::ResponseOwner);
+                self.on_case(quell_core::event::TaskAdded { task, plan: Some(plan), step, owner, what: because, text: None });
+            }
             Move::Advance { stage } => self.on_case(CaseAdvanced { stage }),
             other => panic!("nobody drives {other:?}"),
         }
@@ -379,7 +386,7 @@ impl World {
         let decision =
             Decision { allowed: true, errors: vec![], policy_digest: "p".into(), request_digest: digest.clone(), deciding: vec![] };
         let given = self.approvals.get(plan).cloned().unwrap_or_default();
-        let approvals: Vec<Approval> = counted(&given, plan, &state.digest, self.now).into_iter().cloned().collect();
+        let approvals: Vec<Approval> = counted(&given, plan, &state.digest, &self.case.bench(), self.now).into_iter().cloned().collect();
         self.hold(target, None);
         let attempt = AttemptId::new(format!("at-{}", self.count));
         let grounds = Grounds {
@@ -394,6 +401,7 @@ impl World {
             decision,
             question_digest: &digest,
             approvals: &approvals,
+            bench: &self.case.bench(),
             budget: None,
             corroborated: true,
             secret_exposed: false,
@@ -463,7 +471,15 @@ impl World {
         if !self.case.linked.iter().any(|(t, _)| t.id == target.id) {
             self.on_case(quell_core::event::TargetLinked { target: target.clone(), credential_kind: None, because: "issued".into() });
         }
-        let round = Round { case: case_id(), plan: None, observations, proved, decisive, in_use: issued.then_some(true), at };
+        let round = Round {
+            case: case_id(),
+            plan: None,
+            observations,
+            proved,
+            decisive,
+            in_use: issued.then_some(!(self.plane.consumer_fails && self.plane.locked)),
+            at,
+        };
         self.on_target(&target.id, quell_core::event::TargetProbed { round, blobs: vec![] });
     }
 }

@@ -222,6 +222,39 @@ fn a_sweep_whose_plane_says_nothing_is_no_sweep() {
 }
 
 #[test]
+fn a_consumer_that_fails_after_an_act_is_told_of_once_and_stops_no_cut() {
+    let moved = |fails: bool| {
+        let mut world = World::new();
+        world.drafting.subject.rotation = failover();
+        world.drafting.subject.consumers = vec![Consumer { name: salter().commit("job"), criticality: None, reads_from: None }];
+        world.plane.consumer_fails = fails;
+        world.run(60);
+        world
+    };
+    let fine = moved(false);
+    assert_eq!((fine.says("pause"), fine.case.tasks.len()), (0, 0), "{:?}", fine.told);
+
+    let world = moved(true);
+    let told: Vec<_> = world.case.tasks.iter().map(|t| (t.added.what.as_str(), t.added.plan.clone())).collect();
+    assert_eq!(told, [(quell_core::respond::CONSUMER_FAILS, Some(world.only_plan().plan.id.clone()))], "{:?}", world.told);
+    let position = |word: &str| world.told.iter().position(|t| t.starts_with(word)).unwrap_or_else(|| panic!("{word}: {:?}", world.told));
+    assert!(position("attempt 2") < position("pause"), "{:?}", world.told);
+    assert_eq!((world.only_plan().paused.as_deref(), world.only_plan().stage), (None, PlanStage::Proved), "{:?}", world.told);
+}
+
+#[test]
+fn a_plan_pauses_by_itself_below_the_contain_tier_alone() {
+    use quell_core::plan::Tier;
+    for (tier, pauses) in [(Tier::Observe, true), (Tier::StepUp, true), (Tier::Restrict, true), (Tier::Contain, false)] {
+        let mut world = World::new();
+        world.run(1);
+        let mut state = world.only_plan().clone();
+        state.plan.tier = tier;
+        assert_eq!(quell_core::respond::pauses_by_itself(&state), pauses, "{tier:?}");
+    }
+}
+
+#[test]
 fn what_lives_again_is_paged_and_cut_again() {
     let mut world = contained(|_| {});
     world.plane.locked = false;

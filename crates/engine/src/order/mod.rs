@@ -13,6 +13,7 @@ mod on_plan;
 use std::sync::Arc;
 
 use quell_core::{
+    approval::Bench,
     decision::{Principal, Role, Verb, VerbQuestion},
     event::By,
     id::{CaseId, PersonId},
@@ -50,16 +51,19 @@ impl Caller {
 impl Engine {
     /// May this caller use this verb, on this case if one is named?
     pub async fn may(&self, caller: &Caller, verb: Verb, case: Option<&CaseId>, gives_roles: &[Role]) -> Result<(), Failure> {
-        let entangled = match case {
-            Some(id) => self.case(id).await?.is_some_and(|c| c.entangled().contains(&caller.id)),
-            None => false,
+        let bench = match case {
+            Some(id) => self.case(id).await?.map(|c| c.bench()).unwrap_or_default(),
+            None => Bench::default(),
         };
+        let contested = bench.contested.contains(&caller.id);
+        // Beside others a contested person's yes counts; nothing else of theirs does.
+        let entangled = bench.entangled.contains(&caller.id) || (contested && verb != Verb::Approve);
         let question = VerbQuestion {
             principal: caller.principal(),
             verb,
             signed_in: caller.signed_in,
             entangled,
-            contested: false,
+            contested,
             scopes: caller.scopes.clone(),
             gives_roles: gives_roles.to_vec(),
         };

@@ -46,12 +46,14 @@ impl Engine {
                 return Err(refuse(approval::NotEligible::NotWaiting(stage)));
             }
             let person = self.person(&caller.id).await?.ok_or_else(|| Failure::Unknown("such account".to_owned()))?;
+            let bench = ground.case.bench();
+            let contested = bench.contested.contains(&caller.id);
             let candidate = Candidate {
                 id: caller.id.clone(),
                 roles: person.roles.clone(),
                 since: person.since.clone(),
-                entangled: ground.case.entangled().contains(&caller.id),
-                contested: false,
+                entangled: bench.entangled.contains(&caller.id),
+                contested,
                 proposer: state.drafted_by == caller.by(),
                 is_person: person.human && caller.signed_in,
             };
@@ -71,7 +73,7 @@ impl Engine {
                 role,
                 at: now,
                 until: after(now, state.plan.valid_seconds),
-                contested: false,
+                contested,
                 used_by: None,
             };
             let mut writing = Writing::because(id.as_str());
@@ -164,7 +166,13 @@ impl Engine {
         if !decided.never.is_empty() {
             return Err(Failure::Refused(format!("policy lets nobody run step {:?}; `quell policy explain` says why", decided.never)));
         }
-        let counts = approval::count(ground.approvals.get(&state.plan.id).into_iter().flatten(), &state.plan.id, &state.digest, now);
+        let counts = approval::count(
+            ground.approvals.get(&state.plan.id).into_iter().flatten(),
+            &state.plan.id,
+            &state.digest,
+            &ground.case.bench(),
+            now,
+        );
         let missing: Vec<&str> =
             decided.wanted.iter().filter(|(r, n)| counts.get(r).copied().unwrap_or(0) < **n).map(|(r, _)| r.name()).collect();
         if !missing.is_empty() {

@@ -133,7 +133,9 @@ impl Guards {
         let Some(seen) = self.plans.get(plan) else { return people };
         let entangled = self.entangled(&seen.case);
         let mut counted = BTreeSet::new();
-        for given in self.approvals.values().filter(|a| a.plan == *plan && a.digest == seen.state.digest && recorded.at <= a.until) {
+        let given = || self.approvals.values().filter(|a| a.plan == *plan && a.digest == seen.state.digest && recorded.at <= a.until);
+        let beside = given().any(|a| !a.contested);
+        for given in given().filter(|a| beside || !a.contested) {
             if !entangled.contains(&given.by) && counted.insert(given.by.clone()) {
                 people.entry(given.role).or_default().insert(given.by.clone());
             }

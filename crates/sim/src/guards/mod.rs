@@ -141,9 +141,29 @@ impl Guards {
 
     /// People joined to a subject of the case (invariant 13), of subjects that were looked at.
     fn entangled(&self, case: &CaseId) -> BTreeSet<PersonId> {
+        self.named(case, true)
+    }
+
+    /// Those whom one uncorroborated sender alone names.
+    fn contested(&self, case: &CaseId) -> BTreeSet<PersonId> {
+        let entangled = self.entangled(case);
+        self.named(case, false).into_iter().filter(|p| !entangled.contains(p)).collect()
+    }
+
+    fn named(&self, case: &CaseId, corroborated: bool) -> BTreeSet<PersonId> {
         let Some(seen) = self.cases.get(case) else { return BTreeSet::new() };
+        let is_corroborated = |id: &TargetId| {
+            let real: Vec<_> = seen
+                .findings
+                .iter()
+                .filter(|f| f.resolved.as_ref().is_some_and(|r| r.identity.id == *id))
+                .filter(|f| !f.sample && !f.unreadable && !f.containment_evidence)
+                .collect();
+            let senders: BTreeSet<_> = real.iter().flat_map(|f| &f.senders).collect();
+            senders.len() >= 2 || real.iter().any(|f| f.resolved.as_ref().is_some_and(|r| r.possession))
+        };
         let roots = seen.findings.iter().filter_map(|f| f.resolved.as_ref()).map(|r| &r.identity).filter(|i| seen.enriched.contains(&i.id));
-        roots.filter_map(|i| self.facts_of(&i.plane, i.native.value()?).person).collect()
+        roots.filter(|i| is_corroborated(&i.id) == corroborated).filter_map(|i| self.facts_of(&i.plane, i.native.value()?).person).collect()
     }
 }
 

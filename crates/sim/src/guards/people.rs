@@ -170,6 +170,11 @@ impl Guards {
             },
             _ => return,
         };
+        let contested = self.contested(&case).contains(person);
+        let counted_apart = matches!(&recorded.event, Event::ApprovalGiven(e) if e.approval.contested);
+        if contested && !counted_apart {
+            self.violated(13, format!("{deed} by `{person}`, whom one sender names as a subject of `{case}`"));
+        }
         if self.entangled(&case).contains(person) {
             self.violated(13, format!("{deed} by `{person}`, who is joined to a subject of `{case}`"));
         }
