@@ -5,7 +5,7 @@
 //! is. What could not be looked at is part of the answer.
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     format,
     string::{String, ToString},
     vec,
@@ -14,7 +14,7 @@ use alloc::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::{Basis, Inventory, Object};
+use crate::inventory::{Basis, Edge, Inventory};
 
 /// One thing that can be reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,33 +38,17 @@ pub struct Reach {
 
 /// Walks outward from `start`, at most `depth` steps and `limit` nodes.
 pub fn reach(inventory: &Inventory, planes: &[String], start: &str, depth: u32, limit: usize) -> Reach {
-    let mut edges: BTreeMap<&str, Vec<(&str, &str, Basis)>> = BTreeMap::new();
-    for (_, object) in inventory.iter() {
-        match object {
-            Object::Derivation(d) => edges.entry(&d.from).or_default().push((&d.to, &d.via, d.basis)),
-            Object::Credential(c) => {
-                edges.entry(&c.identity).or_default().push((&c.id, "holds", Basis::Observed));
-                edges.entry(&c.id).or_default().push((&c.identity, "authenticates_as", Basis::Observed));
-            }
-            Object::Session(s) => {
-                edges.entry(s.credential.as_deref().unwrap_or(&s.identity)).or_default().push((&s.id, "opened", Basis::Observed));
-            }
-            Object::Entitlement(e) => edges.entry(&e.identity).or_default().push((&e.resource, &e.permission, Basis::Possible)),
-            _ => {}
-        }
-    }
-
     let mut best: BTreeMap<&str, Basis> = BTreeMap::from([(start, Basis::Observed)]);
     let mut found: BTreeMap<&str, (Basis, Reached)> = BTreeMap::new();
     let mut truncated = false;
     let mut queue: VecDeque<(&str, Basis, Vec<String>)> = VecDeque::from([(start, Basis::Observed, vec![start.to_string()])]);
     while let Some((at, basis, path)) = queue.pop_front() {
         if path.len() > depth as usize {
-            truncated |= edges.contains_key(at);
+            truncated |= inventory.edges_from(at).next().is_some();
             continue;
         }
-        for (to, via, step) in edges.get(at).into_iter().flatten() {
-            let basis = basis.max(*step);
+        for Edge { to, via, basis: step, .. } in inventory.edges_from(at) {
+            let basis = basis.max(step);
             if best.get(to).is_some_and(|known| *known <= basis) {
                 continue;
             }
@@ -74,8 +58,8 @@ pub fn reach(inventory: &Inventory, planes: &[String], start: &str, depth: u32, 
             }
             best.insert(to, basis);
             let mut path = path.clone();
-            path.push((*to).to_string());
-            found.insert(to, (basis, Reached { id: (*to).to_string(), via: (*via).to_string(), path: path.clone() }));
+            path.push(to.to_string());
+            found.insert(to, (basis, Reached { id: to.to_string(), via: via.to_string(), path: path.clone() }));
             queue.push_back((to, basis, path));
         }
     }
@@ -100,4 +84,21 @@ pub fn reach(inventory: &Inventory, planes: &[String], start: &str, depth: u32, 
         truncated,
         not_looked_at,
     }
+}
+
+/// Everything whose observed reach holds `reference`, nearest first: the same walk
+/// the other way round, at most `depth` steps and `limit` nodes.
+pub fn origins<'a>(inventory: &'a Inventory, reference: &'a str, depth: u32, limit: usize) -> Vec<&'a str> {
+    let mut seen: BTreeSet<&str> = BTreeSet::from([reference]);
+    let mut found: Vec<&str> = Vec::new();
+    let mut edge: Vec<&str> = vec![reference];
+    for _ in 0..depth {
+        let before = edge.iter().flat_map(|at| inventory.edges_to(at)).filter(|e| e.basis == Basis::Observed).map(|e| e.from);
+        edge = before.filter(|from| seen.insert(from)).take(limit - found.len()).collect();
+        found.extend(&edge);
+        if edge.is_empty() || found.len() >= limit {
+            break;
+        }
+    }
+    found
 }

@@ -10,6 +10,7 @@ use quell_core::{
     id::{CaseId, FindingId, StreamId},
     personal::Salter,
     signal::{SignalKind, Unreadable},
+    target::TargetKind,
     time::Timestamp,
 };
 
@@ -189,16 +190,16 @@ impl Engine {
         }
         // A case whose observed reach contains the identity.
         let inventory = self.inventory();
-        let planes: Vec<String> = self.ports.connectors.iter().map(|c| c.name().to_owned()).collect();
         let reference = resolved.identity.reference();
-        for (id, _) in self.ports.store.lookup_range(lookup::OPEN_CASE, "", None, 200).await? {
-            let id = CaseId::new(id);
-            let Some(case) = self.case(&id).await? else { continue };
-            for root in case.roots() {
-                let reach = quell_core::reach::reach(&inventory, &planes, &root.reference(), 6, 10_000);
-                if reach.observed.iter().any(|r| r.id == reference) {
-                    return Ok((Some(id), format!("`{}` was reached from the subject of this case", resolved.identity.plane)));
-                }
+        let salter = Salter::new(self.ports.chance.seed());
+        for origin in quell_core::reach::origins(&inventory, &reference, 6, 10_000) {
+            let Some((plane, native)) = inventory.identity(origin).and_then(|i| quell_core::inventory::split(&i.id)) else { continue };
+            let subject = self.naming(&salter).target(plane, TargetKind::Identity, native, native).id;
+            if let Some(value) = self.ports.store.lookup(lookup::SUBJECT, subject.as_str()).await?
+                && let Some(id) = value.as_str().map(CaseId::new)
+                && self.case(&id).await?.is_some_and(|c| c.is_open())
+            {
+                return Ok((Some(id), format!("`{}` was reached from the subject of this case", resolved.identity.plane)));
             }
         }
         Ok((None, "no open case is about this identity".to_owned()))

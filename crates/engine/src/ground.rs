@@ -209,11 +209,8 @@ impl Engine {
         for found in enumeration.iter().flat_map(|e| e.of(TargetKind::Credential)) {
             add(self.target_of(&identity.plane, found, &salter), found.credential_kind);
         }
-        for (_, object) in inventory.iter() {
-            if let Object::Credential(c) = object
-                && c.identity == reference
-                && let Some((plane, id)) = inventory::split(&c.id)
-            {
+        for c in inventory.credentials(&reference) {
+            if let Some((plane, id)) = inventory::split(&c.id) {
                 add(self.naming(&salter).target(plane, TargetKind::Credential, id, &native), Some(c.kind));
             }
         }

@@ -7,6 +7,7 @@
 //! authority only from them. References are `SYSTEM/NATIVE_ID`, split at the
 //! first `/`.
 
+mod edge;
 mod file;
 mod glob;
 mod object;
@@ -20,6 +21,8 @@ use alloc::{
 
 use serde::{Deserialize, Serialize};
 
+pub use edge::Edge;
+use edge::Index;
 pub use file::{Remark, read_object};
 pub use glob::matches_glob;
 pub use object::{
@@ -35,7 +38,12 @@ pub fn split(reference: &str) -> Option<(&str, &str)> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inventory {
     objects: BTreeMap<String, Object>,
-    by_fingerprint: BTreeMap<String, String>,
+    fingerprints: Index,
+    /// Objects whose edges start, and end, at a reference.
+    outward: Index,
+    inward: Index,
+    /// Other names of identities, and native names of systems.
+    aliases: Index,
 }
 
 /// What an import would do.
@@ -64,19 +72,36 @@ impl Inventory {
     /// Adds an object or replaces the one of its key.
     pub fn put(&mut self, object: Object) {
         let key = object.key();
+        self.remove(&key);
         if let Object::Credential(credential) = &object {
-            self.by_fingerprint.retain(|_, id| *id != credential.id);
             for print in &credential.fingerprints {
-                self.by_fingerprint.insert(print.clone(), credential.id.clone());
+                self.fingerprints.add(print, &key);
             }
+        }
+        for edge in object.edges() {
+            self.outward.add(edge.from, &key);
+            self.inward.add(edge.to, &key);
+        }
+        for alias in object.aliases() {
+            self.aliases.add(alias, &key);
         }
         self.objects.insert(key, object);
     }
 
     /// Removes the object of a key.
     pub fn remove(&mut self, key: &str) {
-        if let Some(Object::Credential(credential)) = self.objects.remove(key) {
-            self.by_fingerprint.retain(|_, id| *id != credential.id);
+        let Some(object) = self.objects.remove(key) else { return };
+        if let Object::Credential(credential) = &object {
+            for print in &credential.fingerprints {
+                self.fingerprints.remove(print, key);
+            }
+        }
+        for edge in object.edges() {
+            self.outward.remove(edge.from, key);
+            self.inward.remove(edge.to, key);
+        }
+        for alias in object.aliases() {
+            self.aliases.remove(alias, key);
         }
     }
 
@@ -94,8 +119,8 @@ impl Inventory {
     pub fn identity(&self, reference: &str) -> Option<&Identity> {
         match self.objects.get(&format!("identity:{reference}")) {
             Some(Object::Identity(identity)) => Some(identity),
-            _ => self.objects.values().find_map(|o| match o {
-                Object::Identity(i) if i.aliases.iter().any(|a| a == reference) => Some(i),
+            _ => self.aliases.of(reference).find_map(|key| match self.objects.get(key) {
+                Some(Object::Identity(identity)) => Some(identity),
                 _ => None,
             }),
         }
@@ -109,17 +134,21 @@ impl Inventory {
         }
     }
 
-    /// The credential whose secret has this fingerprint: possession.
+    /// The credential whose secret has this fingerprint: possession. The first by
+    /// name where several share it.
     pub fn by_fingerprint(&self, fingerprint: &str) -> Option<&Credential> {
-        self.by_fingerprint.get(fingerprint).and_then(|id| self.credential(id))
+        self.fingerprints.of(fingerprint).find_map(|key| match self.objects.get(key) {
+            Some(Object::Credential(credential)) => Some(credential),
+            _ => None,
+        })
     }
 
     /// The system of a name, or of a native name such as `aws:111111111111`.
     pub fn system(&self, name: &str) -> Option<&System> {
         match self.objects.get(&format!("system:{name}")) {
             Some(Object::System(system)) => Some(system),
-            _ => self.objects.values().find_map(|o| match o {
-                Object::System(s) if s.native.iter().any(|n| n == name) => Some(s),
+            _ => self.aliases.of(name).find_map(|key| match self.objects.get(key) {
+                Some(Object::System(system)) => Some(system),
                 _ => None,
             }),
         }
@@ -129,7 +158,7 @@ impl Inventory {
     /// outweighs one about a glob, a longer glob a shorter one.
     pub fn owners(&self, reference: &str) -> Vec<&Owner> {
         let mut best: BTreeMap<OwnerRole, &Owner> = BTreeMap::new();
-        for object in self.objects.values() {
+        for object in self.of_kind("owner") {
             let Object::Owner(owner) = object else { continue };
             if !matches_glob(&owner.of, reference) {
                 continue;
@@ -144,8 +173,7 @@ impl Inventory {
 
     /// Who breaks without the credentials of an identity.
     pub fn consumers(&self, identity: &str) -> Vec<&Dependency> {
-        self.objects
-            .values()
+        self.of_kind("dependency")
             .filter_map(|o| match o {
                 Object::Dependency(d) if d.on == identity || self.credential(&d.on).is_some_and(|c| c.identity == identity) => Some(d),
                 _ => None,
@@ -153,12 +181,27 @@ impl Inventory {
             .collect()
     }
 
-    /// Derivations out of a reference.
-    pub fn derived_from<'a>(&'a self, reference: &'a str) -> impl Iterator<Item = &'a Derivation> {
-        self.objects.values().filter_map(move |o| match o {
-            Object::Derivation(d) if d.from == reference => Some(d),
+    /// The credentials of an identity.
+    pub fn credentials<'a>(&'a self, identity: &'a str) -> impl Iterator<Item = &'a Credential> {
+        self.outward.of(identity).filter_map(move |key| match self.objects.get(key) {
+            Some(Object::Credential(c)) if c.identity == identity => Some(c),
             _ => None,
         })
+    }
+
+    /// Edges out of a reference.
+    pub fn edges_from<'a>(&'a self, at: &'a str) -> impl Iterator<Item = Edge<'a>> {
+        self.outward.of(at).filter_map(|key| self.objects.get(key)).flat_map(Object::edges).filter(move |e| e.from == at)
+    }
+
+    /// Edges that end at a reference.
+    pub fn edges_to<'a>(&'a self, at: &'a str) -> impl Iterator<Item = Edge<'a>> {
+        self.inward.of(at).filter_map(|key| self.objects.get(key)).flat_map(Object::edges).filter(move |e| e.to == at)
+    }
+
+    /// Objects of a kind stand together: their keys begin with its name.
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Object> {
+        self.objects.range(format!("{kind}:")..format!("{kind};")).map(|(_, o)| o)
     }
 
     /// What an upsert of `objects` would do. `present` are the keys this source

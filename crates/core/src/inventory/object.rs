@@ -177,6 +177,15 @@ impl Object {
         }
     }
 
+    /// Other names it is found by.
+    pub(super) fn aliases(&self) -> &[String] {
+        match self {
+            Self::Identity(o) => &o.aliases,
+            Self::System(o) => &o.native,
+            _ => &[],
+        }
+    }
+
     /// References to identities and credentials that must exist.
     pub(super) fn needs(&self) -> Vec<&str> {
         match self {

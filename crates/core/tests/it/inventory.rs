@@ -128,6 +128,32 @@ fn a_star_stands_for_any_text() {
     }
 }
 
+/// One of a few objects that concern each other, by chance.
+fn any_object() -> impl Strategy<Value = Object> {
+    let id = || (0_u8..3).prop_map(|n| format!("p/{n}"));
+    prop_oneof![
+        (id(), id()).prop_map(|(id, alias)| json!({"type":"identity","id":id,"kind":"human","aliases":[format!("x{alias}")]})),
+        (id(), id(), 1_usize..4).prop_map(
+            |(id, identity, n)| json!({"type":"credential","id":format!("{id}#k"),"identity":identity,"kind":"password","secret":"s".repeat(n)})
+        ),
+        (id(), id()).prop_map(|(id, identity)| json!({"type":"session","id":format!("{id}/s"),"identity":identity})),
+        (id(), id()).prop_map(|(from, to)| json!({"type":"derivation","from":from,"to":to,"via":"reads","basis":"observed"})),
+        (id(), id()).prop_map(|(identity, to)| json!({"type":"entitlement","identity":identity,"permission":"read","resource":to})),
+    ]
+    .prop_map(object)
+}
+
+proptest! {
+    #[test]
+    fn whatever_came_and_went_an_inventory_is_what_is_in_it(deeds in prop::collection::vec((any_object(), any::<bool>()), 0..40)) {
+        let mut inventory = Inventory::default();
+        for (object, comes) in deeds {
+            if comes { inventory.put(object) } else { inventory.remove(&object.key()) }
+        }
+        prop_assert_eq!(&inventory, &Inventory::of(inventory.iter().map(|(_, o)| o.clone())));
+    }
+}
+
 proptest! {
     #[test]
     fn a_pattern_without_a_star_is_only_itself(a in "[a-c/]{0,5}", b in "[a-c/]{0,5}") {

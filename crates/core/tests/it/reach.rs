@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use quell_core::{
     inventory::{Basis, Derivation, Inventory, Object},
-    reach::{Reach, reach},
+    reach::{Reach, origins, reach},
 };
 
 /// `a>b` observed, `a?b` possible.
@@ -50,6 +50,18 @@ fn what_was_cut_short_or_has_no_connector_is_said() {
 }
 
 proptest! {
+    #[test]
+    fn origins_are_all_whose_observed_reach_holds_it(picks in prop::collection::vec((0_u8..8, 0_u8..8, any::<bool>()), 0..30), depth in 1_u32..8) {
+        let name = |n: u8| format!("p/{}", char::from(b'a' + n));
+        let edges: Vec<String> = picks.iter().filter(|(a, b, _)| a != b).map(|(a, b, seen)| format!("{}{}{}", name(*a), if *seen { '>' } else { '?' }, name(*b))).collect();
+        let inventory = inventory(&edges.iter().map(String::as_str).collect::<Vec<_>>());
+        let holds = |from: &str| reach(&inventory, &[], from, depth, 100).observed.iter().any(|r| r.id == "p/a");
+        let mut found = origins(&inventory, "p/a", depth, 100);
+        found.sort_unstable();
+        let expected: Vec<String> = (1..8).map(name).filter(|from| holds(from)).collect();
+        prop_assert_eq!(found, expected);
+    }
+
     #[test]
     fn every_path_begins_at_the_start_and_goes_along_edges(picks in prop::collection::vec((0_u8..8, 0_u8..8, any::<bool>()), 0..30)) {
         let edges: Vec<String> = picks.iter().filter(|(a, b, _)| a != b).map(|(a, b, seen)| format!("p/{}{}p/{}", char::from(b'a' + a), if *seen { '>' } else { '?' }, char::from(b'a' + b))).collect();
