@@ -8,4 +8,7 @@ pub mod file_sink;
 pub mod openbao;
 pub mod openldap;
 mod pinned;
+mod pool;
 pub mod postgresql;
+mod said;
+mod socket;
