@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use quell_core::secret::{Secret, sha256};
+use quell_engine::port::Card;
 use serde_json::json;
 
-use super::native;
+use super::{manifest::manifest, native};
 
 /// How the server is reached, and what makes its answers its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,9 +99,15 @@ impl OpenBaoConfig {
         }
     }
 
+    /// Which plane it is.
+    pub(super) fn card(&self) -> Card {
+        let manifest = manifest(self.settle_ms);
+        Card { name: self.name.clone(), manifest, endpoint: self.endpoint(), config_digest: self.digest() }
+    }
+
     /// SHA-256 over everything but the secrets and the time limits, which change
     /// no effect: what a plan pins.
-    pub(super) fn digest(&self) -> String {
+    fn digest(&self) -> String {
         let reach = match &self.reach {
             Reach::Tls { address, ca_pem, .. } => json!({"address": address.map(|a| a.to_string()), "ca": sha256(ca_pem.as_bytes())}),
             Reach::Clear { address, .. } => json!({"address": address.map(|a| a.to_string())}),

@@ -118,20 +118,44 @@ pub struct Check {
     pub warnings: Vec<String>,
 }
 
+/// Which plane it is: settled when it is configured, and pinned by plans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// The SYSTEM of references: the connector's name in the configuration.
+    pub name: String,
+    /// What this kind of plane declares.
+    pub manifest: Manifest,
+    /// The endpoint, without credentials.
+    pub endpoint: String,
+    /// SHA-256 of the configuration without secrets.
+    pub config_digest: String,
+}
+
 /// One plane of one kind.
 #[async_trait::async_trait]
 pub trait Connector: Send + Sync {
-    /// The SYSTEM of references: the connector's name in the configuration.
-    fn name(&self) -> &str;
+    /// Which plane it is.
+    fn card(&self) -> &Card;
+
+    /// The SYSTEM of references.
+    fn name(&self) -> &str {
+        &self.card().name
+    }
 
     /// What this kind of plane declares.
-    fn manifest(&self) -> &Manifest;
+    fn manifest(&self) -> &Manifest {
+        &self.card().manifest
+    }
 
-    /// The endpoint, without credentials, as plans pin it.
-    fn endpoint(&self) -> String;
+    /// The endpoint, as plans pin it.
+    fn endpoint(&self) -> &str {
+        &self.card().endpoint
+    }
 
-    /// SHA-256 of the configuration without secrets, as plans pin it.
-    fn config_digest(&self) -> String;
+    /// The digest of its configuration, as plans pin it.
+    fn config_digest(&self) -> &str {
+        &self.card().config_digest
+    }
 
     /// Why this identity (native id) is protected by configuration or by
     /// derivation: our own roles, the control, superusers out of reach.
