@@ -4,7 +4,10 @@
 //! A connector observes and acts. It never decides whether to act, and never
 //! says what a probe proves.
 
+mod attempt;
+mod config;
 pub mod file_sink;
+mod names;
 pub mod openbao;
 pub mod openldap;
 mod pinned;
@@ -12,3 +15,4 @@ mod pool;
 pub mod postgresql;
 mod said;
 mod socket;
+mod vantage;

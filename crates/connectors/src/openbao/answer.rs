@@ -12,7 +12,7 @@ use quell_engine::port::{Outcome, PlaneError};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::said;
+use crate::{attempt::Failed, said};
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -237,6 +237,16 @@ fn refused(status: u16, asked: &str, said: &str) -> String {
         403 => format!("does not let Quell {asked}; run the script of `quell connector bootstrap` again"),
         404 => format!("knows no {asked}: is it mounted elsewhere?"),
         _ => format!("refused {asked} with {status}: {said}"),
+    }
+}
+
+impl Failed for Failure {
+    fn outcome(self: Box<Self>) -> Outcome {
+        (*self).outcome()
+    }
+
+    fn plane_error(self: Box<Self>, plane: &str) -> PlaneError {
+        (*self).plane_error(plane)
     }
 }
 

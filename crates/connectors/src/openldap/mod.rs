@@ -56,9 +56,10 @@ use quell_engine::port::{Attempt, Card, Check, Clock, Connector, Identified, Out
 
 pub use self::{
     bootstrap::bootstrap_ldif,
-    config::{ControlIdentity, DATABASE, OpenLdapConfig, Reach, SETTLE_MS},
+    config::{DATABASE, OpenLdapConfig, Reach, SETTLE_MS},
 };
 use self::{config::Names, dn::Dn, guesses::Guesses, wire::Wire, witness::Witnesses};
+pub use crate::config::ControlIdentity;
 
 /// One OpenLDAP server.
 pub struct OpenLdap {

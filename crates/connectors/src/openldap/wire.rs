@@ -35,6 +35,7 @@ use crate::{
     pinned,
     pool::{Broken, Ours, Pool},
     said::{cause, one_line},
+    vantage::NOT_PROVEN,
 };
 
 /// Kept connections to one server, and the way to open others.
@@ -251,7 +252,7 @@ impl Wire {
     pub(super) async fn open(&self, dn: &str, secret: &Secret) -> Result<(Bound, Option<Session>), String> {
         // Over clear TCP whoever listens would be handed the password.
         if self.channel() == Channel::Unauthenticated {
-            return Err("a secret is not tried over a channel that does not prove who answers".to_owned());
+            return Err(NOT_PROVEN.to_owned());
         }
         // RFC 4513 5.1.2: a name without a password binds as nobody, with success.
         if dn.is_empty() || secret.expose().is_empty() {

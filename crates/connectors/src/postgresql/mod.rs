@@ -44,12 +44,13 @@ use quell_engine::port::{Attempt, Card, Check, Clock, Connector, Identified, Out
 
 pub use self::{
     bootstrap::bootstrap_sql,
-    config::{ControlIdentity, PostgresConfig, Reach, SETTLE_MS},
+    config::{PostgresConfig, Reach, SETTLE_MS},
 };
 use self::{
     look::{RoleNow, Standing},
     wire::Wire,
 };
+pub use crate::config::ControlIdentity;
 
 /// One PostgreSQL server.
 pub struct PostgreSql {

@@ -20,8 +20,10 @@ use super::{
     dial::{self, Dialled, NotOpened},
 };
 use crate::{
+    attempt::Failed,
     pool::{Broken, Ours, Pool},
     said::{cause, one_line},
+    vantage::NOT_PROVEN,
 };
 
 /// Kept connections to one server, and the way to open others.
@@ -175,8 +177,7 @@ impl Wire {
     pub(super) async fn login(&self, user: &str, secret: &Secret) -> Result<bool, NotOpened> {
         // Over clear TCP whoever listens could ask for the password itself.
         if self.channel() == Channel::Unauthenticated {
-            let why = "a secret is not tried over a channel that does not prove who answers".to_owned();
-            return Err(NotOpened::NoAnswer { why });
+            return Err(NotOpened::NoAnswer { why: NOT_PROVEN.to_owned() });
         }
         let dialled = self.dial(user, secret, "quell-probe").await?;
         // The session may be listed for a moment after it was closed, and must not
@@ -266,6 +267,16 @@ fn refused(code: &str, message: &str) -> String {
         }
         "28P01" | "28000" => format!("refused Quell's own login (`{code}`); give it the configured secret again"),
         _ => format!("refused with `{code}`: {message}"),
+    }
+}
+
+impl Failed for Failure {
+    fn outcome(self: Box<Self>) -> Outcome {
+        (*self).outcome()
+    }
+
+    fn plane_error(self: Box<Self>, plane: &str) -> PlaneError {
+        (*self).plane_error(plane)
     }
 }
 

@@ -33,6 +33,20 @@ pub struct Attempt {
     pub parameters: BTreeMap<String, String>,
 }
 
+impl Attempt {
+    /// Whether it is this attempt, on a target of this plane, that was cleared.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is something else.
+    pub fn is_cleared(&self, clearance: &Clearance, plane: &str) -> Result<(), Outcome> {
+        if clearance.target() == &self.target.id && clearance.action() == self.action && self.target.plane == plane {
+            return Ok(());
+        }
+        Err(Outcome::Refused { reason: "the clearance is for something else than this attempt".to_owned() })
+    }
+}
+
 /// What became of the world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -116,6 +130,14 @@ pub struct Check {
     /// The control identity could log in and was found by the read probe.
     pub control_alive: bool,
     pub warnings: Vec<String>,
+}
+
+impl Check {
+    /// Nothing was asked yet.
+    pub fn unasked(needed: Vec<String>) -> Self {
+        let privileges = Privileges { needed, ..Privileges::default() };
+        Self { reachable: false, why_not: None, privileges, control_alive: false, warnings: Vec::new() }
+    }
 }
 
 /// Which plane it is: settled when it is configured, and pinned by plans.
