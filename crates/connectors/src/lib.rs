@@ -3,6 +3,12 @@
 //!
 //! A connector observes and acts. It never decides whether to act, and never
 //! says what a probe proves.
+//!
+//! | file | what every plane has from it |
+//! | --- | --- |
+//! | `pinned` `socket` `pool` | who answers, and connections that are kept |
+//! | `config` `names` `said` | what a plan pins, native ids, what others said in one line |
+//! | `attempt` `vantage` | what an attempt came to, and a look without its control |
 
 mod attempt;
 mod config;
