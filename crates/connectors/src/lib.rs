@@ -3,9 +3,22 @@
 //!
 //! A connector observes and acts. It never decides whether to act, and never
 //! says what a probe proves.
+//!
+//! | file | what every plane has from it |
+//! | --- | --- |
+//! | `pinned` `socket` `pool` | who answers, and connections that are kept |
+//! | `config` `names` `said` | what a plan pins, native ids, what others said in one line |
+//! | `attempt` `vantage` | what an attempt came to, and a look without its control |
 
+mod attempt;
+mod config;
 pub mod file_sink;
+mod names;
 pub mod openbao;
 pub mod openldap;
 mod pinned;
+mod pool;
 pub mod postgresql;
+mod said;
+mod socket;
+mod vantage;

@@ -62,6 +62,29 @@ pub enum Effective {
     NextAuth,
 }
 
+impl ActionManifest {
+    /// An action that sets a state at once, leaves nothing alive and waits for no
+    /// other: what a plane says more of it stands beside.
+    pub fn converges(action: Action, target: TargetKind, proves: TargetKind, reversible: Reversible) -> Self {
+        Self {
+            action,
+            target,
+            proves,
+            class: Class::Converges,
+            reversible,
+            effective: Effective::Now,
+            survives: Vec::new(),
+            after: Vec::new(),
+            undo: String::new(),
+        }
+    }
+}
+
+/// Lines of a manifest, as they are written in one.
+pub fn words(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).into()).collect()
+}
+
 impl Manifest {
     /// What this plane declares about `action`.
     pub fn action(&self, action: Action) -> Option<&ActionManifest> {

@@ -250,7 +250,7 @@ async fn read_back(connector: &dyn crate::port::Connector, request: &ProbeReques
         class: ProbeClass::Read,
         started_at,
         ended_at: clock.now(),
-        vantage: connector.endpoint(),
+        vantage: connector.endpoint().to_owned(),
         channel: proof::Channel::Unauthenticated,
         answer,
         control: None,

@@ -247,8 +247,8 @@ impl Engine {
             subject,
             pin: Pin {
                 connector: connector.name().to_owned(),
-                endpoint: connector.endpoint(),
-                config_digest: connector.config_digest(),
+                endpoint: connector.endpoint().to_owned(),
+                config_digest: connector.config_digest().to_owned(),
                 settle_ms: connector.manifest().settle_ms,
             },
             manifest: connector.manifest(),

@@ -1,8 +1,25 @@
-//! What `/proc` says about the processes of the lab's servers.
+//! The processes of the lab's servers: run to their end, and as `/proc` shows them.
 
-use std::fs;
+use std::{ffi::OsString, fs, process::Command};
 
+use anyhow::{Context, Result, bail};
 use rustix::process::Pid;
+
+/// Runs the words of `argv` to their end, with no environment but `PATH`. The
+/// command is called `name` where it fails.
+pub(crate) fn run_to_its_end(name: &str, argv: &[OsString]) -> Result<()> {
+    let output = Command::new(&argv[0])
+        .args(&argv[1..])
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .current_dir("/")
+        .output()
+        .with_context(|| format!("run `{name}`"))?;
+    if !output.status.success() {
+        bail!("`{name}` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
 
 /// Whether the process is there and not merely waiting to be reaped.
 #[must_use]

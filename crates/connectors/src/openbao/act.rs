@@ -2,67 +2,33 @@
 //! the server answers to a write is never taken for its effect: a 204 is also the
 //! answer to a token that was dead before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use quell_core::{action::Action, clear::Clearance, time::SignedDuration};
-use quell_engine::port::{Attempt, Outcome, PlaneError};
+use quell_engine::port::{Attempt, Outcome};
 use serde_json::json;
 
 use super::{
     OpenBao,
-    answer::Failure,
     native::{self, Native, Who},
     seen::SecretIdNow,
     wire::{Call, Verb},
 };
-
-/// What a call changed, by name: before and after.
-pub(super) type Changed = BTreeMap<String, (Option<String>, Option<String>)>;
+use crate::attempt::{self, Changed, Stop, change, change_if, new_secret, refused, unknown};
 
 /// How many rounds of ending tokens until two listings apart in time are empty.
 const ROUNDS_MAX: u32 = 30;
 
-/// Why an attempt ended before its end.
-pub(super) enum Stop {
-    Failed(Failure),
-    Said(Outcome),
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<PlaneError> for Stop {
-    /// Of a question before a change: nothing was changed by it.
-    fn from(error: PlaneError) -> Self {
-        Self::Said(match error {
-            PlaneError::NotPermitted { why, .. } => Outcome::Refused { reason: why },
-            PlaneError::Throttled { retry_after_ms, .. } => Outcome::Throttled { retry_after_ms },
-            other => Outcome::Unknown { reason: other.to_string() },
-        })
-    }
-}
-
-pub(super) fn refused(reason: impl Into<String>) -> Stop {
-    Stop::Said(Outcome::Refused { reason: reason.into() })
-}
-
-pub(super) fn change(changed: bool, what: &str, before: Option<String>, after: Option<String>) -> Changed {
-    if changed { [(what.to_owned(), (before, after))].into() } else { Changed::new() }
-}
-
 impl OpenBao {
     pub(super) async fn act_on(&self, clearance: Clearance, attempt: &Attempt) -> Outcome {
-        if clearance.target() != &attempt.target.id || clearance.action() != attempt.action || attempt.target.plane != self.config.name {
-            return Outcome::Refused { reason: "the clearance is for something else than this attempt".to_owned() };
+        if let Err(outcome) = attempt.is_cleared(&clearance, &self.config.name) {
+            return outcome;
         }
-        let native = match native::of(&attempt.target) {
-            Ok(native) => native,
-            Err(reason) => return Outcome::Refused { reason },
-        };
-        let done = match (attempt.action, native) {
+        attempt::came_to(self.enforce(attempt).await)
+    }
+
+    async fn enforce(&self, attempt: &Attempt) -> Result<Changed, Stop> {
+        match (attempt.action, native::of(&attempt.target).map_err(refused)?) {
             (Action::SuspendIdentity, Native::Who(who)) => self.suspend(&who).await,
             (Action::TerminateSessions, Native::Who(who)) => self.end_all(&who).await,
             (Action::TerminateSessions | Action::RevokeCredential, Native::Token { accessor }) => self.revoke_token(&accessor).await,
@@ -85,11 +51,6 @@ impl OpenBao {
             (action, _) => {
                 Err(refused(format!("`{}` is not something OpenBao does to this {}", action.name(), attempt.target.kind.name())))
             }
-        };
-        match done {
-            Ok(changed) => Outcome::Done { changed },
-            Err(Stop::Failed(failure)) => failure.outcome(),
-            Err(Stop::Said(outcome)) => outcome,
         }
     }
 
@@ -109,7 +70,7 @@ impl OpenBao {
             return Ok(Changed::new());
         }
         self.set_disabled(&entity.id, true).await?;
-        Ok(change(true, "disabled", Some("false".to_owned()), Some("true".to_owned())))
+        Ok(change("disabled", Some("false".to_owned()), Some("true".to_owned())))
     }
 
     pub(super) async fn set_disabled(&self, entity: &str, to: bool) -> Result<(), Stop> {
@@ -132,7 +93,7 @@ impl OpenBao {
         }
         let call = Call::new(Verb::Update, "auth/token/revoke-accessor", &[]);
         self.wire.call(call, Some(json!({ "accessor": accessor }))).await?.accepted()?;
-        Ok(change(true, "token", Some("live".to_owned()), None))
+        Ok(change("token", Some("live".to_owned()), None))
     }
 
     /// Ends every token of an identity until two listings apart in time are empty.
@@ -146,7 +107,7 @@ impl OpenBao {
             let tokens = self.tokens_of(&subject, trail.as_ref()).await?;
             empty = if tokens.held.is_empty() { empty + 1 } else { 0 };
             if empty == 2 {
-                return Ok(change(!ended.is_empty(), "tokens", Some(ended.len().to_string()), Some("0".to_owned())));
+                return Ok(change_if(!ended.is_empty(), "tokens", Some(ended.len().to_string()), Some("0".to_owned())));
             }
             for held in &tokens.held {
                 self.revoke_token(&held.token.accessor).await?;
@@ -156,7 +117,7 @@ impl OpenBao {
                 self.clock.sleep(apart).await;
             }
         }
-        Err(Stop::Said(Outcome::Unknown { reason: format!("tokens keep coming: is it suspended? {} were ended", ended.len()) }))
+        Err(unknown(format!("tokens keep coming: is it suspended? {} were ended", ended.len())))
     }
 
     async fn destroy_secret_id(&self, mount: &str, role: &str, accessor: &str) -> Result<Changed, Stop> {
@@ -171,7 +132,7 @@ impl OpenBao {
             return Ok(Changed::new());
         }
         reply.accepted()?;
-        Ok(change(true, "secret-id", Some("accepted".to_owned()), None))
+        Ok(change("secret-id", Some("accepted".to_owned()), None))
     }
 
     /// Destroys every secret-id of a role but `kept`, until two listings are empty.
@@ -187,10 +148,10 @@ impl OpenBao {
             // An expired one stays listed until the server tidies.
             empty = if there == 0 { empty + 1 } else { 0 };
             if empty == 2 {
-                return Ok(change(ended > 0, "secret-ids", Some(ended.to_string()), Some("0".to_owned())));
+                return Ok(change_if(ended > 0, "secret-ids", Some(ended.to_string()), Some("0".to_owned())));
             }
         }
-        Err(Stop::Said(Outcome::Unknown { reason: format!("secret-ids keep coming: {ended} were destroyed") }))
+        Err(unknown(format!("secret-ids keep coming: {ended} were destroyed")))
     }
 
     /// Waits until the backend has taken the secret back, and says so if it cannot.
@@ -201,7 +162,7 @@ impl OpenBao {
         }
         let call = Call::new(Verb::Update, "sys/leases/revoke", &[]);
         self.wire.call(call, Some(json!({ "lease_id": id, "sync": true }))).await?.accepted()?;
-        Ok(change(true, "lease", Some("live".to_owned()), None))
+        Ok(change("lease", Some("live".to_owned()), None))
     }
 
     async fn revoke_leases(&self, prefix: &str) -> Result<Changed, Stop> {
@@ -212,7 +173,7 @@ impl OpenBao {
         }
         let call = Call::new(Verb::Update, "sys/leases/revoke-prefix/*", &[prefix]);
         self.wire.call(call, Some(json!({ "sync": true }))).await?.accepted()?;
-        Ok(change(true, "leases", Some(were.to_string()), Some("0".to_owned())))
+        Ok(change("leases", Some(were.to_string()), Some("0".to_owned())))
     }
 
     /// Gives a user another password.
@@ -225,7 +186,7 @@ impl OpenBao {
         }
         let call = Call::new(Verb::Update, "auth/+/users/+/password", &[mount, user]);
         self.wire.call(call, Some(json!({ "password": secret.expose() }))).await?.accepted()?;
-        Ok(change(true, "password", Some("the former one".to_owned()), Some("a new one".to_owned())))
+        Ok(change("password", Some("the former one".to_owned()), Some("a new one".to_owned())))
     }
 
     /// Refuses what is Quell's own, the control's, or protected.
@@ -257,9 +218,4 @@ fn lease_guard(path: &str) -> Result<(), Stop> {
         return Err(refused("only leases of one secret engine and path are revoked; tokens are ended one by one"));
     }
     Ok(())
-}
-
-pub(super) fn new_secret(attempt: &Attempt) -> Result<quell_core::secret::Secret, Stop> {
-    let secret = attempt.new_secret.clone().ok_or_else(|| refused("the attempt brings no new secret"))?;
-    if secret.expose().is_empty() { Err(refused("the new secret is empty")) } else { Ok(secret) }
 }

@@ -5,12 +5,14 @@
 //! from an answer, once, so that nobody takes silence for a refusal or a refusal
 //! for silence.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use quell_core::secret::Secret;
 use quell_engine::port::{Outcome, PlaneError};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+use crate::{attempt::Failed, said};
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -68,7 +70,7 @@ pub(super) async fn answer(request: reqwest::RequestBuilder, asked: String) -> R
         429 => return Err(Failure::Later { retry_after_ms: retry_after.unwrap_or(1).clamp(1, 60) * 1_000 }),
         503 if is_sealed(&bytes) => return Err(Failure::Lost { why: "it is sealed; unseal it".to_owned() }),
         // Not initialised, in maintenance, overwhelmed: it does not answer for itself.
-        473 | 472 | 501..=599 => return Err(Failure::Lost { why: format!("it answers {status}: {}", said(&bytes)) }),
+        473 | 472 | 501..=599 => return Err(Failure::Lost { why: format!("it answers {status}: {}", errors_of(&bytes)) }),
         300..=399 => return Err(garbled("it sends somewhere else, so it is not the node that decides; name the active one")),
         200 | 204 | 400 | 403 | 404 | 405 | 413 | 500 => {}
         _ => return Err(Failure::Garbled { why: format!("it answers {status}, which is nothing that OpenBao says") }),
@@ -168,7 +170,7 @@ impl Reply {
     }
 }
 
-fn said(bytes: &[u8]) -> String {
+fn errors_of(bytes: &[u8]) -> String {
     let errors = serde_json::from_slice::<Value>(bytes).ok();
     let errors = errors.as_ref().and_then(|v| v.get("errors")).and_then(Value::as_array).cloned().unwrap_or_default();
     one_line(&errors.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
@@ -177,34 +179,21 @@ fn said(bytes: &[u8]) -> String {
 /// It says so in its own answer, or as the error of any other.
 fn is_sealed(bytes: &[u8]) -> bool {
     let answer = serde_json::from_slice::<Value>(bytes).unwrap_or_default();
-    answer.get("sealed") == Some(&Value::Bool(true)) || said(bytes).contains("sealed")
+    answer.get("sealed") == Some(&Value::Bool(true)) || errors_of(bytes).contains("sealed")
 }
 
 /// At most 300 characters, on one line, without anything that moves a cursor.
 pub(super) fn one_line(text: &str) -> String {
-    let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
+    let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(said::CHARACTERS_MAX).collect();
     flat.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The chain of causes. The client's own message quotes the URL, whose path may
 /// hold a name, so it is left out.
 pub(super) fn cause(e: &reqwest::Error) -> String {
-    let mut text = if e.is_timeout() { "no answer in time".to_owned() } else { String::new() };
-    let mut next = std::error::Error::source(e);
-    while let Some(inner) = next {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&inner_text);
-        }
-        next = inner.source();
-    }
-    if text.is_empty() {
-        text.push_str("the call failed");
-    }
-    one_line(&text)
+    let own = if e.is_timeout() { "no answer in time".to_owned() } else { String::new() };
+    let text = said::with_causes(own, e.source());
+    one_line(if text.is_empty() { "the call failed" } else { &text })
 }
 
 /// How long to wait where nothing else is said.
@@ -248,6 +237,16 @@ fn refused(status: u16, asked: &str, said: &str) -> String {
         403 => format!("does not let Quell {asked}; run the script of `quell connector bootstrap` again"),
         404 => format!("knows no {asked}: is it mounted elsewhere?"),
         _ => format!("refused {asked} with {status}: {said}"),
+    }
+}
+
+impl Failed for Failure {
+    fn outcome(self: Box<Self>) -> Outcome {
+        (*self).outcome()
+    }
+
+    fn plane_error(self: Box<Self>, plane: &str) -> PlaneError {
+        (*self).plane_error(plane)
     }
 }
 

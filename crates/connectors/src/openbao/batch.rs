@@ -16,9 +16,10 @@ use super::{
     answer::Failure,
     control::Query,
     native::Who,
-    probe::{cannot_tell, enforced},
+    probe::enforced,
     subject::{Login, Subject, Tokens},
 };
+use crate::vantage::cannot_tell;
 
 /// Who may still be handed batch tokens, and for how long they live.
 #[derive(Clone, Debug)]

@@ -8,10 +8,12 @@ use serde_json::json;
 
 use super::{
     OpenBao,
-    act::{Changed, Stop, change, refused},
     answer::Failure,
-    probe::cannot_tell,
     wire::{Call, Verb},
+};
+use crate::{
+    attempt::{Changed, Stop, change, refused},
+    vantage::cannot_tell,
 };
 
 /// How long after its end a careless relying party may still take a certificate.
@@ -25,7 +27,7 @@ impl OpenBao {
         }
         let call = Call::new(Verb::Update, "+/revoke", &[mount]);
         self.wire.call(call, Some(json!({ "serial_number": serial }))).await?.accepted()?;
-        Ok(change(true, "certificate", Some("good".to_owned()), Some("revoked at the CA".to_owned())))
+        Ok(change("certificate", Some("good".to_owned()), Some("revoked at the CA".to_owned())))
     }
 
     pub(super) async fn observe_cert(&self, mount: &str, serial: &str) -> Vec<Observation> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use quell_core::proof::{Channel, ProbeClass};
-use quell_engine::port::{Check, Privileges};
+use quell_engine::port::Check;
 use serde_json::json;
 
 use super::{
@@ -31,13 +31,7 @@ const TEMPTING: [(&str, &str); 10] = [
 
 impl OpenBao {
     pub(super) async fn examine(&self) -> Check {
-        let mut check = Check {
-            reachable: false,
-            why_not: None,
-            privileges: Privileges { needed: NEEDED.iter().map(|(may, path)| privilege(may, path)).collect(), ..Privileges::default() },
-            control_alive: false,
-            warnings: Vec::new(),
-        };
+        let mut check = Check::unasked(NEEDED.iter().map(|(may, path)| privilege(may, path)).collect());
         if self.wire.channel() == Channel::Unauthenticated {
             check
                 .warnings

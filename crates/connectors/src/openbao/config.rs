@@ -3,10 +3,12 @@
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
-use quell_core::secret::{Secret, sha256};
+use quell_core::secret::Secret;
+use quell_engine::port::Card;
 use serde_json::json;
 
-use super::native;
+use super::{manifest::manifest, native};
+use crate::config;
 
 /// How the server is reached, and what makes its answers its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,12 +100,18 @@ impl OpenBaoConfig {
         }
     }
 
+    /// Which plane it is.
+    pub(super) fn card(&self) -> Card {
+        let manifest = manifest(self.settle_ms);
+        Card { name: self.name.clone(), manifest, endpoint: self.endpoint(), config_digest: self.digest() }
+    }
+
     /// SHA-256 over everything but the secrets and the time limits, which change
     /// no effect: what a plan pins.
-    pub(super) fn digest(&self) -> String {
+    fn digest(&self) -> String {
         let reach = match &self.reach {
-            Reach::Tls { address, ca_pem, .. } => json!({"address": address.map(|a| a.to_string()), "ca": sha256(ca_pem.as_bytes())}),
-            Reach::Clear { address, .. } => json!({"address": address.map(|a| a.to_string())}),
+            Reach::Tls { address, ca_pem, .. } => config::pinned_tls(*address, ca_pem),
+            Reach::Clear { address, .. } => config::pinned_clear(*address),
         };
         let login = match &self.login {
             Login::Token(_) => json!("token"),
@@ -114,8 +122,7 @@ impl OpenBaoConfig {
             "kind": "openbao", "name": self.name, "endpoint": self.endpoint(), "reach": reach, "login": login,
             "control": self.control.role, "settle_ms": self.settle_ms, "protected": self.protected, "planes": self.planes, "audit": audit,
         });
-        let canonical = quell_core::canonical::write(&all).expect("text and integers only");
-        sha256(&canonical)
+        config::digest(&all)
     }
 
     /// What is wrong with it, in words for the person who wrote it.

@@ -16,11 +16,14 @@ use serde_json::json;
 
 use super::{
     OpenBao,
-    act::{Changed, Stop, change, refused},
     answer::Failure,
-    probe::{cannot_tell, enforced},
+    probe::enforced,
     seen::KvSeen,
     wire::{Call, Verb},
+};
+use crate::{
+    attempt::{Changed, Stop, change, refused},
+    vantage::cannot_tell,
 };
 
 impl OpenBao {
@@ -81,7 +84,7 @@ impl OpenBao {
         }
         let call = Call::new(Verb::Update, "+/destroy/*", &[&mount, &rest]);
         self.wire.call(call, Some(json!({ "versions": [version] }))).await?.accepted()?;
-        Ok(change(true, "version", Some("kept".to_owned()), Some("destroyed".to_owned())))
+        Ok(change("version", Some("kept".to_owned()), Some("destroyed".to_owned())))
     }
 }
 

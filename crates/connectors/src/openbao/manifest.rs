@@ -2,8 +2,8 @@
 //! outlives them. Facts of OpenBao 2.7, measured November 2026.
 
 use quell_core::{
-    action::{Action, Class, Reversible},
-    manifest::{ActionManifest, Effective, Manifest},
+    action::{Action, Reversible},
+    manifest::{ActionManifest, Effective, Manifest, words},
     proof::ProbeClass,
     target::TargetKind,
 };
@@ -12,10 +12,6 @@ use super::{bootstrap::NEEDED, identify::ROLES_MAX, memory::FAILURES_MAX};
 
 /// Most objects one enumeration returns, and most tokens one looks at.
 pub(super) const ENUMERATION_MAX: u32 = 2_000;
-
-fn words(lines: &[&str]) -> Vec<String> {
-    lines.iter().map(|line| (*line).to_owned()).collect()
-}
 
 /// The manifest; `settle_ms` is the operator's.
 pub(super) fn manifest(settle_ms: i64) -> Manifest {
@@ -43,17 +39,6 @@ pub(super) fn manifest(settle_ms: i64) -> Manifest {
 }
 
 fn actions() -> Vec<ActionManifest> {
-    let converges = |action, target, proves, reversible| ActionManifest {
-        action,
-        target,
-        proves,
-        class: Class::Converges,
-        reversible,
-        effective: Effective::Now,
-        survives: Vec::new(),
-        after: Vec::new(),
-        undo: String::new(),
-    };
     vec![
         ActionManifest {
             survives: words(&[
@@ -62,7 +47,7 @@ fn actions() -> Vec<ActionManifest> {
                 "other logins of the same entity are suspended with it",
             ]),
             undo: "the entity is enabled again; its tokens are ended first, because they would live again with it".to_owned(),
-            ..converges(Action::SuspendIdentity, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
+            ..ActionManifest::converges(Action::SuspendIdentity, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
         },
         ActionManifest {
             survives: words(&[
@@ -72,7 +57,7 @@ fn actions() -> Vec<ActionManifest> {
             ]),
             after: vec![Action::SuspendIdentity],
             undo: "it cannot be taken back: the consumer logs in anew".to_owned(),
-            ..converges(Action::TerminateSessions, TargetKind::Session, TargetKind::Session, Reversible::No)
+            ..ActionManifest::converges(Action::TerminateSessions, TargetKind::Session, TargetKind::Session, Reversible::No)
         },
         ActionManifest {
             survives: words(&[
@@ -82,27 +67,27 @@ fn actions() -> Vec<ActionManifest> {
             ]),
             after: vec![Action::SuspendIdentity],
             undo: "it cannot be taken back: a new one is issued".to_owned(),
-            ..converges(Action::RevokeCredential, TargetKind::Credential, TargetKind::Credential, Reversible::No)
+            ..ActionManifest::converges(Action::RevokeCredential, TargetKind::Credential, TargetKind::Credential, Reversible::No)
         },
         ActionManifest {
             effective: Effective::NextAuth,
             survives: words(&["tokens that were got with the old password, for up to 768 hours"]),
             undo: "the old password is not known to the server in a form that could be put back; another new one is set".to_owned(),
-            ..converges(Action::RotateCredential, TargetKind::Credential, TargetKind::Credential, Reversible::No)
+            ..ActionManifest::converges(Action::RotateCredential, TargetKind::Credential, TargetKind::Credential, Reversible::No)
         },
         ActionManifest {
             survives: words(&["the same path in another policy of the token, and a longer path beside a shorter one"]),
             undo: "the former text is written back, if nobody else changed it since".to_owned(),
-            ..converges(Action::ChangePolicy, TargetKind::Entitlement, TargetKind::Entitlement, Reversible::Exact)
+            ..ActionManifest::converges(Action::ChangePolicy, TargetKind::Entitlement, TargetKind::Entitlement, Reversible::Exact)
         },
         ActionManifest {
             after: vec![Action::TerminateSessions],
             undo: "the entity is disabled again".to_owned(),
-            ..converges(Action::Reinstate, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
+            ..ActionManifest::converges(Action::Reinstate, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
         },
         ActionManifest {
             undo: "the entity is disabled again".to_owned(),
-            ..converges(Action::Restore, TargetKind::Identity, TargetKind::Identity, Reversible::Exact)
+            ..ActionManifest::converges(Action::Restore, TargetKind::Identity, TargetKind::Identity, Reversible::Exact)
         },
     ]
 }

@@ -3,19 +3,18 @@
 //! residual is then longer, never shorter.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
 use quell_core::time::{Timestamp, seconds_between};
 
 use super::native::Who;
+use crate::pool::Ours;
 
 /// Failed logins that probes may cause on one user in an hour. The server locks a
 /// user out after five in a quarter of an hour.
 pub(super) const FAILURES_MAX: usize = 2;
-/// Our own tokens that are remembered.
-const OURS_MAX: usize = 256;
 
 /// When an identity was first seen unable to be handed another batch token.
 #[derive(Debug, Default)]
@@ -53,7 +52,7 @@ impl Failures {
 /// Accessors of tokens that our own probes made, and of root tokens that were seen.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    ours: Mutex<VecDeque<String>>,
+    ours: Ours<String>,
     roots: Mutex<BTreeSet<String>>,
     /// Entity -> why it is out of reach.
     entities: Mutex<BTreeMap<String, String>>,
@@ -61,15 +60,11 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn add_ours(&self, accessor: &str) {
-        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
-        ours.push_back(accessor.to_owned());
-        while ours.len() > OURS_MAX {
-            ours.pop_front();
-        }
+        self.ours.add(accessor.to_owned());
     }
 
     pub(super) fn is_ours(&self, accessor: &str) -> bool {
-        self.ours.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|a| a == accessor)
+        self.ours.has(accessor)
     }
 
     pub(super) fn add_root(&self, accessor: &str) {

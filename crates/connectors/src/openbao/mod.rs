@@ -43,12 +43,11 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use quell_core::{
     clear::Clearance,
-    manifest::Manifest,
     proof::Observation,
     secret::Secret,
     target::{Enumeration, Reading, Target},
 };
-use quell_engine::port::{Attempt, Check, Clock, Connector, Identified, Outcome, PlaneError, ProbeRequest};
+use quell_engine::port::{Attempt, Card, Check, Clock, Connector, Identified, Outcome, PlaneError, ProbeRequest};
 
 use self::{
     answer::Failure,
@@ -69,7 +68,7 @@ pub use self::{
 /// One OpenBao server.
 pub struct OpenBao {
     config: OpenBaoConfig,
-    manifest: Manifest,
+    card: Card,
     wire: Wire,
     clock: Arc<dyn Clock>,
     keeping: Keeping,
@@ -90,10 +89,10 @@ impl OpenBao {
             return Err(PlaneError::NotPermitted { plane: config.name.clone(), why });
         }
         let wire = Wire::new(config.clone(), clock.clone())?;
-        let manifest = manifest::manifest(config.settle_ms);
+        let card = config.card();
         Ok(Self {
             config,
-            manifest,
+            card,
             wire,
             clock,
             keeping: Keeping::default(),
@@ -169,20 +168,8 @@ impl fmt::Debug for OpenBao {
 
 #[async_trait::async_trait]
 impl Connector for OpenBao {
-    fn name(&self) -> &str {
-        &self.config.name
-    }
-
-    fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    fn endpoint(&self) -> String {
-        self.config.endpoint()
-    }
-
-    fn config_digest(&self) -> String {
-        self.config.digest()
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn protected(&self, identity: &str) -> Option<String> {

@@ -173,7 +173,7 @@ pub(super) fn identity(text: &str) -> Result<Who, String> {
 
 /// Reads a target's native id; the reason why not is for a person.
 pub(super) fn of(target: &Target) -> Result<Native, String> {
-    let Some(text) = target.native.value() else { return Err("the name of the target was erased".to_owned()) };
+    let text = crate::names::native(target)?;
     match target.kind {
         TargetKind::Identity => identity(text).map(Native::Who),
         TargetKind::Credential => credential(text).ok_or_else(|| {

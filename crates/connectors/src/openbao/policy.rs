@@ -13,12 +13,15 @@ use serde_json::json;
 
 use super::{
     OpenBao,
-    act::{Changed, Stop, refused},
     answer::Failure,
     control::Query,
     native::{self, Who},
-    probe::{cannot_tell, enforced},
+    probe::enforced,
     wire::{Call, Verb},
+};
+use crate::{
+    attempt::{Changed, Stop, refused},
+    vantage::cannot_tell,
 };
 
 /// Live tokens with the policy that are asked what they may do.

@@ -27,6 +27,7 @@ use super::{
     native::{self, Native, Who},
     seen::{EntitySeen, Health, SecretIdNow, TokenSeen},
 };
+use crate::vantage::{NOT_ARMED, NOT_PROVEN, Vantage, cannot_tell};
 
 /// How an answer comes to an observation: its class, its control, when it began.
 pub(super) struct Round {
@@ -34,12 +35,18 @@ pub(super) struct Round {
     pub health: Result<Health, Failure>,
 }
 
-pub(super) fn cannot_tell(why: impl Into<String>) -> Answer {
-    Answer::Inconclusive { why: why.into() }
-}
-
 pub(super) fn enforced(by: impl Into<String>) -> Answer {
     Answer::Enforced { by: by.into() }
+}
+
+impl Vantage for OpenBao {
+    fn channel(&self) -> Channel {
+        self.wire.channel()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
 }
 
 impl OpenBao {
@@ -222,10 +229,10 @@ impl OpenBao {
     /// Logs in and ends the token at once.
     async fn observe_login(&self, mount: &str, user: &str, secret: &Secret, was_right: bool, may_login: bool) -> Observation {
         if !may_login {
-            return self.nothing("a login was not permitted: the plane is not armed".to_owned());
+            return self.nothing(NOT_ARMED);
         }
         if self.wire.channel() == Channel::Unauthenticated {
-            return self.nothing("a secret is not tried over a channel that does not prove who answers".to_owned());
+            return self.nothing(NOT_PROVEN);
         }
         // Five failed logins lock the user out for a quarter of an hour, the rightful one, too.
         if !self.failures.may_fail(mount, user, self.clock.now()) {
@@ -301,23 +308,7 @@ impl OpenBao {
             Ok(health) => (Some(health.clock), health.active),
             Err(_) => (None, false),
         };
-        Observation {
-            class,
-            started_at: round.started_at,
-            ended_at: self.clock.now(),
-            vantage: format!("this node, {}", self.config.endpoint()),
-            channel: self.wire.channel(),
-            answer,
-            control,
-            plane_clock,
-            authoritative,
-        }
-    }
-
-    pub(super) fn nothing(&self, why: String) -> Observation {
-        let now = self.clock.now();
-        let round = Round { started_at: now, health: Err(Failure::NotReached { why: "not asked".to_owned() }) };
-        self.observation(ProbeClass::Read, &round, Answer::Inconclusive { why }, None)
+        Observation { control, plane_clock, authoritative, ..self.met(class, answer, round.started_at, self.clock.now()) }
     }
 
     pub(super) fn unasked(&self, failure: Failure) -> Answer {

@@ -12,18 +12,18 @@ use serde_json::json;
 
 use super::{
     OpenBao,
-    act::{Changed, Stop, change, new_secret, refused},
     native::{self, Native, Who},
     seen::SecretIdNow,
     wire::{Call, Verb},
 };
+use crate::attempt::{self, Changed, Stop, change, new_secret, refused, unknown};
 
 impl OpenBao {
     pub(super) async fn reinstate(&self, who: &Who, attempt: &Attempt) -> Result<Changed, Stop> {
         self.guard(who).await?;
         let secret = new_secret(attempt)?;
         // A second try after it is open must not throw its consumer out.
-        if self.is_reinstated(who, &secret).await? {
+        if self.is_reinstated(who, secret).await? {
             return Ok(Changed::new());
         }
         match who {
@@ -47,7 +47,7 @@ impl OpenBao {
         self.end_all(who).await?;
         let mut changed = match who {
             Who::AppRole { mount, role } => {
-                let new = self.keep_secret_id(mount, role, &secret, &attempt.marker).await?;
+                let new = self.keep_secret_id(mount, role, secret, &attempt.marker).await?;
                 let mut changed = self.destroy_secret_ids(mount, role, Some(&new)).await?;
                 changed.insert("secret-id".to_owned(), (None, Some("a new one".to_owned())));
                 changed
@@ -73,7 +73,7 @@ impl OpenBao {
         self.wire.call(call, Some(body)).await?.accepted()?;
         match self.secret_id_of(mount, role, secret).await? {
             Some(seen) => Ok(seen.secret_id_accessor),
-            None => Err(Stop::Said(Outcome::Unknown { reason: "the new secret-id was taken and is not there".to_owned() })),
+            None => Err(unknown("the new secret-id was taken and is not there")),
         }
     }
 
@@ -88,20 +88,12 @@ impl OpenBao {
             return Ok(Changed::new());
         }
         self.set_disabled(&entity.id, was).await?;
-        Ok(change(true, "disabled", Some(entity.disabled.to_string()), Some(was.to_string())))
+        Ok(change("disabled", Some(entity.disabled.to_string()), Some(was.to_string())))
     }
 
     /// Reads what became of an attempt; changes nothing.
     pub(super) async fn outcome_of(&self, attempt: &Attempt) -> Outcome {
-        match self.became(attempt).await {
-            Ok(true) => Outcome::Done { changed: Changed::new() },
-            // Every action here sets a state, so doing it again is safe.
-            Ok(false) => Outcome::Throttled { retry_after_ms: 0 },
-            // Nothing was learnt: a refused question is not a refused act.
-            Err(Stop::Failed(failure)) => Outcome::Unknown { reason: failure.plane_error(&self.config.name).to_string() },
-            Err(Stop::Said(Outcome::Refused { reason })) => Outcome::Unknown { reason },
-            Err(Stop::Said(outcome)) => outcome,
-        }
+        attempt::read_back(self.became(attempt).await, &self.config.name)
     }
 
     async fn became(&self, attempt: &Attempt) -> Result<bool, Stop> {

@@ -13,15 +13,13 @@ use quell_engine::port::{Clock, PlaneError};
 use reqwest::{Client, Method, Url, header::HeaderValue, redirect::Policy};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{
-    sync::{Mutex, Semaphore},
-    time::timeout,
-};
+use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     answer::{Failure, LoggedIn, Reply, answer, cause},
     config::{Login, OWN_MOUNT, OpenBaoConfig, Reach},
 };
+use crate::pool::Gate;
 
 /// What a call does, as policies name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +85,7 @@ pub(super) struct Wire {
     http: Client,
     base: Url,
     clock: Arc<dyn Clock>,
-    gate: Semaphore,
+    gate: Gate,
     own: Mutex<Option<Own>>,
 }
 
@@ -113,7 +111,7 @@ impl Wire {
         }
         let http = builder.build().map_err(|e| refuse(format!("cannot be spoken to: {}", cause(&e))))?;
         let base = Url::parse(&config.endpoint()).map_err(|e| refuse(format!("has no usable host and port: {e}")))?;
-        let gate = Semaphore::new(config.calls_max);
+        let gate = Gate::new(config.calls_max);
         Ok(Self { config, http, base, clock, gate, own: Mutex::new(None) })
     }
 
@@ -234,8 +232,7 @@ impl Wire {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let Ok(permit) = timeout(within, self.gate.acquire()).await else { return Err(not_reached("every connection was busy")) };
-        let _permit = permit.map_err(|_| not_reached("the connector is closed"))?;
+        let _turn = self.gate.turn(within).await.map_err(|why| Failure::NotReached { why })?;
 
         // From here on something may have been sent.
         let asked = format!("`{}` on `{}`", call.verb.name(), call.pattern);

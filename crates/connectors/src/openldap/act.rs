@@ -11,10 +11,8 @@
 //! written again in the very change that writes the password. Codes that say "it is
 //! so already" (16, 20) prove nothing: what is there is read.
 
-use std::collections::BTreeMap;
-
 use quell_core::{action::Action, clear::Clearance, secret::Secret, time::SignedDuration};
-use quell_engine::port::{Attempt, Outcome};
+use quell_engine::port::{Attempt, Outcome, PlaneError};
 
 use super::{
     OpenLdap,
@@ -25,9 +23,7 @@ use super::{
     stored,
     wire::{Change, Failure},
 };
-
-/// What was changed, by name: before and after.
-pub(super) type Changed = BTreeMap<String, (Option<String>, Option<String>)>;
+use crate::attempt::{self, Changed, Failed, Stop, change, change_if, new_secret, refused, unknown};
 
 /// How often a change is computed again after somebody else changed the entry.
 const TRIES_MAX: u32 = 4;
@@ -38,36 +34,42 @@ pub(super) const LOCK: &str = "pwdAccountLockedTime";
 pub(super) const RESET: &str = "pwdReset";
 pub(super) const PASSWORD: &str = "userPassword";
 
-/// Why an attempt ended before its end.
-pub(super) enum Stop {
-    /// With the privilege that the change needs.
-    Failed(Failure, &'static str),
-    Said(Outcome),
+/// A failure of a call that needs a privilege.
+struct Lacking {
+    failure: Failure,
+    privilege: &'static str,
 }
 
-pub(super) fn refused(reason: impl Into<String>) -> Stop {
-    Stop::Said(Outcome::Refused { reason: reason.into() })
+impl Failed for Lacking {
+    fn outcome(self: Box<Self>) -> Outcome {
+        self.failure.outcome(self.privilege)
+    }
+
+    fn plane_error(self: Box<Self>, plane: &str) -> PlaneError {
+        self.failure.plane_error(plane)
+    }
 }
 
-pub(super) fn unknown(reason: impl Into<String>) -> Stop {
-    Stop::Said(Outcome::Unknown { reason: reason.into() })
+/// What `privilege` is needed for had no result.
+pub(super) fn lacking(failure: Failure, privilege: &'static str) -> Stop {
+    Lacking { failure, privilege }.into()
 }
 
 /// Reading needs this.
 pub(super) fn reading(failure: Failure) -> Stop {
-    Stop::Failed(failure, "`read` on the entry and on `cn=Connections,cn=Monitor`")
+    lacking(failure, "`read` on the entry and on `cn=Connections,cn=Monitor`")
 }
 
 impl OpenLdap {
     pub(super) async fn act_on(&self, clearance: Clearance, attempt: &Attempt) -> Outcome {
-        if clearance.target() != &attempt.target.id || clearance.action() != attempt.action || attempt.target.plane != self.config.name {
-            return Outcome::Refused { reason: "the clearance is for something else than this attempt".to_owned() };
+        if let Err(outcome) = attempt.is_cleared(&clearance, &self.config.name) {
+            return outcome;
         }
-        let native = match native::of(&attempt.target) {
-            Ok(native) => native,
-            Err(reason) => return Outcome::Refused { reason },
-        };
-        let done = match (attempt.action, native) {
+        attempt::came_to(self.enforce(attempt).await)
+    }
+
+    async fn enforce(&self, attempt: &Attempt) -> Result<Changed, Stop> {
+        match (attempt.action, native::of(&attempt.target).map_err(refused)?) {
             (Action::SuspendIdentity, Native::Entry(entry)) => self.suspend(&entry, attempt).await,
             (Action::TerminateSessions, Native::Connection(one)) => self.end_connection(&one, attempt).await,
             (Action::TerminateSessions, Native::Entry(entry)) => self.end_all(&entry, attempt).await,
@@ -77,11 +79,6 @@ impl OpenLdap {
             (Action::Reinstate, Native::Entry(entry)) => self.reinstate(&entry, attempt).await,
             (Action::Restore, native) => self.restore(&native, attempt).await,
             (action, _) => Err(refused(format!("`{}` is not something OpenLDAP does to a {}", action.name(), attempt.target.kind.name()))),
-        };
-        match done {
-            Ok(changed) => Outcome::Done { changed },
-            Err(Stop::Failed(failure, privilege)) => failure.outcome(privilege),
-            Err(Stop::Said(outcome)) => outcome,
         }
     }
 
@@ -136,7 +133,7 @@ impl OpenLdap {
 
     async fn write_lock(&self, entry: &Dn) -> Result<(), Stop> {
         let changes = [Change::Replace(LOCK, Some(LOCKED_FOR_GOOD.into()))];
-        self.wire.tell(entry.text(), &changes).await.map_err(|f| Stop::Failed(f, "`write` on `pwdAccountLockedTime`"))
+        self.wire.tell(entry.text(), &changes).await.map_err(|f| lacking(f, "`write` on `pwdAccountLockedTime`"))
     }
 
     async fn rotate(&self, entry: &Dn, attempt: &Attempt) -> Result<Changed, Stop> {
@@ -184,7 +181,7 @@ impl OpenLdap {
                 // The lock came or went between the look and the change.
                 Err(Failure::Answered { code: 16 | 20, .. }) => continue,
                 Err(failure) => {
-                    return Err(Stop::Failed(failure, "`manage` on `userPassword` and `write` on `pwdReset` and `pwdAccountLockedTime`"));
+                    return Err(lacking(failure, "`manage` on `userPassword` and `write` on `pwdReset` and `pwdAccountLockedTime`"));
                 }
             }
             let (_, after) = self.subject(entry, attempt).await?;
@@ -237,8 +234,7 @@ impl OpenLdap {
             clean = if open == 0 { clean + 1 } else { 0 };
             cut += open;
             if clean == 2 {
-                let after = || format!("{cut} cut");
-                return Ok(if cut == 0 { Changed::new() } else { change("connections", Some(format!("{cut} open")), Some(after())) });
+                return Ok(change_if(cut > 0, "connections", Some(format!("{cut} open")), Some(format!("{cut} cut"))));
             }
             if open > 0 {
                 let peers = self.peers(&look)?;
@@ -264,7 +260,7 @@ impl OpenLdap {
                     "it is the only member, and such a group needs one (`65` {text}); put another in first, or delete the group"
                 )));
             }
-            Err(failure) => return Err(Stop::Failed(failure, "`write` on the members of the group")),
+            Err(failure) => return Err(lacking(failure, "`write` on the members of the group")),
         }
         match self.membership(one).await.map_err(reading)? {
             Some(false) => Ok(change("membership", Some("written".to_owned()), None)),
@@ -283,7 +279,7 @@ impl OpenLdap {
             return Ok(Changed::new());
         }
         let changes = [Change::Replace(RESET, Some("TRUE".into()))];
-        self.wire.tell(entry.text(), &changes).await.map_err(|f| Stop::Failed(f, "`write` on `pwdReset`"))?;
+        self.wire.tell(entry.text(), &changes).await.map_err(|f| lacking(f, "`write` on `pwdReset`"))?;
         let (_, after) = self.subject(entry, attempt).await?;
         if !after.reset {
             return Err(unknown("somebody took `pwdReset` away again at the same moment"));
@@ -298,17 +294,8 @@ pub(super) fn lock_away(now: &EntryNow) -> Vec<Change> {
     now.locked_at.iter().map(|_| Change::Delete(LOCK, None)).collect()
 }
 
-pub(super) fn new_secret(attempt: &Attempt) -> Result<&Secret, Stop> {
-    let secret = attempt.new_secret.as_ref().ok_or_else(|| refused("the attempt brings no new secret"))?;
-    if secret.expose().is_empty() { Err(refused("the new secret is empty")) } else { Ok(secret) }
-}
-
 /// Off the threads that keep deadlines: an Argon2 takes its time.
 pub(super) async fn compare(stored: Vec<u8>, secret: &Secret) -> Option<bool> {
     let secret = secret.clone();
     tokio::task::spawn_blocking(move || stored::matches(&stored, &secret)).await.ok().flatten()
-}
-
-pub(super) fn change(what: &str, before: Option<String>, after: Option<String>) -> Changed {
-    [(what.to_owned(), (before, after))].into()
 }

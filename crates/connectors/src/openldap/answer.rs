@@ -25,10 +25,7 @@ use super::{
     stored,
     wire::Bound,
 };
-
-pub(super) fn cannot_tell(why: impl Into<String>) -> Answer {
-    Answer::Inconclusive { why: why.into() }
-}
+use crate::vantage::cannot_tell;
 
 /// A password to try.
 pub(super) struct Try {

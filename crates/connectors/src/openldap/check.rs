@@ -4,7 +4,7 @@
 
 use ldap3::Scope;
 use quell_core::proof::Channel;
-use quell_engine::port::{Check, Privileges};
+use quell_engine::port::Check;
 
 use super::{
     OpenLdap,
@@ -20,13 +20,7 @@ const NO_PASSWORD: &str = "{SSHA}bm8gcGFzc3dvcmQgb2YgYW55Ym9keQ==";
 
 impl OpenLdap {
     pub(super) async fn examine(&self) -> Check {
-        let mut check = Check {
-            reachable: false,
-            why_not: None,
-            privileges: Privileges { needed: needed(&self.config), ..Privileges::default() },
-            control_alive: false,
-            warnings: Vec::new(),
-        };
+        let mut check = Check::unasked(needed(&self.config));
         if self.wire.channel() == Channel::Unauthenticated {
             check.warnings.push(
                 "clear TCP does not prove who answers, so no probe over it proves anything; use `ldaps://`, StartTLS with `ca_file`, or the Unix socket"

@@ -3,10 +3,12 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
-use quell_core::secret::{Secret, sha256};
+use quell_core::secret::Secret;
+use quell_engine::port::Card;
 use serde_json::json;
 
-use super::dn::Dn;
+use super::{dn::Dn, manifest::manifest};
+use crate::config::{self, ControlIdentity};
 
 /// How the server is reached, and what makes its answers its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,14 +21,6 @@ pub enum Reach {
     Unix { path: PathBuf, owner: Option<u32> },
     /// TCP in the clear. It can act, and it never proves anything.
     Clear { host: String, port: u16, address: Option<IpAddr> },
-}
-
-/// The identity that must stay alive, and its secret.
-#[derive(Clone, Debug)]
-pub struct ControlIdentity {
-    /// Its DN.
-    pub identity: String,
-    pub secret: Secret,
 }
 
 /// One OpenLDAP.
@@ -89,20 +83,25 @@ impl OpenLdapConfig {
         }
     }
 
+    /// Which plane it is.
+    pub(super) fn card(&self) -> Card {
+        let manifest = manifest(self);
+        Card { name: self.name.clone(), manifest, endpoint: self.endpoint(), config_digest: self.digest() }
+    }
+
     /// SHA-256 over everything but the secrets and the time limits, which change
     /// no effect: what a plan pins.
-    pub(super) fn digest(&self) -> String {
+    fn digest(&self) -> String {
         let reach = match &self.reach {
-            Reach::Tls { address, ca_pem, .. } => json!({"address": address.map(|a| a.to_string()), "ca": sha256(ca_pem.as_bytes())}),
+            Reach::Tls { address, ca_pem, .. } => config::pinned_tls(*address, ca_pem),
             Reach::Unix { owner, .. } => json!({ "owner": owner }),
-            Reach::Clear { address, .. } => json!({"address": address.map(|a| a.to_string())}),
+            Reach::Clear { address, .. } => config::pinned_clear(*address),
         };
         let all = json!({
             "kind": "openldap", "name": self.name, "endpoint": self.endpoint(), "reach": reach, "username": self.username,
             "database": self.database, "control": self.control.identity, "settle_ms": self.settle_ms, "protected": self.protected,
         });
-        let canonical = quell_core::canonical::write(&all).expect("text and integers only");
-        sha256(&canonical)
+        config::digest(&all)
     }
 
     /// Its names, read; what is wrong with it is in words for the person who wrote it.

@@ -8,12 +8,13 @@ use ldap3::Scope;
 
 use super::{
     OpenLdap,
-    act::{Stop, refused},
+    act::lacking,
     dn::Dn,
     look::Look,
     rules::{self, Rules},
     wire::{Change, Failure, Question},
 };
+use crate::attempt::{Stop, refused};
 
 /// What the change of a rule needs.
 pub(super) const PRIVILEGE: &str = "`write` on denials in `olcAccess` of the database";
@@ -73,7 +74,7 @@ impl OpenLdap {
 
     async fn change_rules(&self, wanted: impl Fn(&Rules) -> Result<Vec<Change>, Stop>) -> Result<bool, Stop> {
         for _ in 0..TRIES_MAX {
-            let changes = wanted(&self.rules().await.map_err(|f| Stop::Failed(f, "`read` on `olcAccess` of the database"))?)?;
+            let changes = wanted(&self.rules().await.map_err(|f| lacking(f, "`read` on `olcAccess` of the database"))?)?;
             if changes.is_empty() {
                 return Ok(false);
             }
@@ -81,7 +82,7 @@ impl OpenLdap {
                 Ok(()) => return Ok(true),
                 // 16, 20: somebody was faster. The code proves nothing; the rules do.
                 Err(Failure::Answered { code: 16 | 20, .. }) => {}
-                Err(failure) => return Err(Stop::Failed(failure, PRIVILEGE)),
+                Err(failure) => return Err(lacking(failure, PRIVILEGE)),
             }
         }
         Err(refused("the access rules of the database keep changing; try again when nobody else writes there"))

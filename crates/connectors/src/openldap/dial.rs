@@ -2,38 +2,20 @@
 //! authority and the pinned name, or a Unix socket whose listener runs as the
 //! server's own user.
 
-use std::{net::SocketAddr, os::unix::fs::MetadataExt, path::Path, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, StdStream};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
-use tokio::net::{TcpStream, UnixStream};
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
 
 use super::config::{OpenLdapConfig, Reach};
+use crate::{said::cause, socket};
 
 /// An open connection without a bind, and our end of it as the server would name
 /// it where nothing stands between.
 pub(super) struct Dialled {
     pub(super) ldap: Ldap,
     pub(super) peer: String,
-}
-
-/// A TLS configuration that trusts `ca_pem` alone; the system's store is not asked.
-pub(super) fn pinned(ca_pem: &str) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    for cert in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
-        let cert = cert.map_err(|e| format!("has a `ca_file` that is not PEM: {e}"))?;
-        roots.add(cert).map_err(|e| format!("has a `ca_file` with a certificate that cannot be an authority: {e}"))?;
-    }
-    if roots.is_empty() {
-        return Err("has a `ca_file` without a certificate; give the authority of the server's certificate in PEM".to_owned());
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|e| format!("cannot choose TLS versions: {e}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 /// Connects; nobody is bound yet.
@@ -49,7 +31,7 @@ pub(super) async fn dial(config: &OpenLdapConfig, tls: Option<&Arc<ClientConfig>
             (stream, format!("ldap://{host}:{port}"), peer)
         }
         Reach::Unix { path, owner } => {
-            let stream = of_the_server(path, *owner).await?;
+            let stream = socket::of_the_server(path, *owner).await?;
             let stream = stream.into_std().map_err(|e| format!("`{}`: {e}", path.display()))?;
             (StdStream::Unix(stream), "ldapi://".to_owned(), format!("PATH={}", path.display()))
         }
@@ -60,11 +42,11 @@ pub(super) async fn dial(config: &OpenLdapConfig, tls: Option<&Arc<ClientConfig>
         (Reach::Tls { .. }, None) => return Err("no authority is pinned".to_owned()),
         (Reach::Unix { .. } | Reach::Clear { .. }, _) => {}
     }
-    let (connection, ldap) = LdapConnAsync::with_settings(settings, &url).await.map_err(|e| super::wire::cause(&e))?;
+    let (connection, ldap) = LdapConnAsync::with_settings(settings, &url).await.map_err(|e| cause(&e))?;
     tokio::spawn(async move {
         // A broken line is seen by the question that waits on it.
         if let Err(e) = connection.drive().await {
-            tracing::debug!(why = super::wire::cause(&e), "a connection to OpenLDAP ended");
+            tracing::debug!(why = cause(&e), "a connection to OpenLDAP ended");
         }
     });
     Ok(Dialled { ldap, peer })
@@ -79,28 +61,4 @@ async fn tcp(host: &str, port: u16, address: Option<std::net::IpAddr>) -> Result
     let stream = connected.map_err(told)?;
     let peer = format!("IP={}", stream.local_addr().map_err(told)?);
     Ok((StdStream::Tcp(stream.into_std().map_err(told)?), peer))
-}
-
-/// The socket, if the process that listens on it runs as the server's user. In a
-/// directory that others may write to, anybody could listen.
-async fn of_the_server(path: &Path, owner: Option<u32>) -> Result<UnixStream, String> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    let owner = match owner {
-        Some(owner) => owner,
-        None => {
-            let found =
-                tokio::fs::metadata(dir).await.map_err(|e| format!("the socket's directory `{}` cannot be read: {e}", dir.display()))?;
-            if found.mode() & 0o002 != 0 {
-                let why = "everybody may write to";
-                return Err(format!("{why} `{}`, so the configuration must name the server's user as `socket_owner`", dir.display()));
-            }
-            found.uid()
-        }
-    };
-    let stream = UnixStream::connect(path).await.map_err(|e| format!("`{}`: {e}", path.display()))?;
-    let peer = stream.peer_cred().map_err(|e| format!("the peer of `{}` is not told: {e}", path.display()))?.uid();
-    if peer != owner {
-        return Err(format!("the listener of `{}` runs as user {peer}, not as {owner}: it is not the server", path.display()));
-    }
-    Ok(stream)
 }

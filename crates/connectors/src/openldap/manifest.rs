@@ -2,8 +2,8 @@
 //! outlives them. Facts of OpenLDAP 2.5.13, measured November 2026.
 
 use quell_core::{
-    action::{Action, Class, Reversible},
-    manifest::{ActionManifest, Effective, Manifest},
+    action::{Action, Reversible},
+    manifest::{ActionManifest, Effective, Manifest, words},
     proof::ProbeClass,
     target::TargetKind,
 };
@@ -12,10 +12,6 @@ use super::{bootstrap::needed, config::OpenLdapConfig, guesses::GUESSES_MAX, ide
 
 /// Most objects one enumeration returns.
 pub(super) const ENUMERATION_MAX: u32 = 2_000;
-
-fn words(lines: &[&str]) -> Vec<String> {
-    lines.iter().map(|line| (*line).to_owned()).collect()
-}
 
 /// The manifest of one configured server.
 pub(super) fn manifest(config: &OpenLdapConfig) -> Manifest {
@@ -43,17 +39,6 @@ pub(super) fn manifest(config: &OpenLdapConfig) -> Manifest {
 }
 
 fn actions() -> Vec<ActionManifest> {
-    let converges = |action, target, proves, reversible| ActionManifest {
-        action,
-        target,
-        proves,
-        class: Class::Converges,
-        reversible,
-        effective: Effective::Now,
-        survives: Vec::new(),
-        after: Vec::new(),
-        undo: String::new(),
-    };
     vec![
         ActionManifest {
             effective: Effective::NextAuth,
@@ -64,7 +49,7 @@ fn actions() -> Vec<ActionManifest> {
             undo:
                 "the sealed old values are written back byte for byte, only where no secret was exposed; pwdChangedTime and pwdHistory stay"
                     .to_owned(),
-            ..converges(Action::RotateCredential, TargetKind::Credential, TargetKind::Credential, Reversible::Approximate)
+            ..ActionManifest::converges(Action::RotateCredential, TargetKind::Credential, TargetKind::Credential, Reversible::Approximate)
         },
         ActionManifest {
             survives: words(&[
@@ -75,7 +60,7 @@ fn actions() -> Vec<ActionManifest> {
             after: vec![Action::RotateCredential],
             undo: "the entry may log in again with a new password; the old one stays dead, and connections that are still open stay cut"
                 .to_owned(),
-            ..converges(Action::SuspendIdentity, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
+            ..ActionManifest::converges(Action::SuspendIdentity, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
         },
         ActionManifest {
             survives: words(&[
@@ -84,28 +69,28 @@ fn actions() -> Vec<ActionManifest> {
             ]),
             after: vec![Action::RotateCredential, Action::SuspendIdentity],
             undo: "it cannot be taken back: the client connects anew".to_owned(),
-            ..converges(Action::TerminateSessions, TargetKind::Session, TargetKind::Session, Reversible::No)
+            ..ActionManifest::converges(Action::TerminateSessions, TargetKind::Session, TargetKind::Session, Reversible::No)
         },
         ActionManifest {
             survives: words(&["rights of the entry by its own name, and by other groups"]),
             undo: "the same membership is written again".to_owned(),
-            ..converges(Action::RemoveEntitlement, TargetKind::Entitlement, TargetKind::Entitlement, Reversible::Exact)
+            ..ActionManifest::converges(Action::RemoveEntitlement, TargetKind::Entitlement, TargetKind::Entitlement, Reversible::Exact)
         },
         ActionManifest {
             effective: Effective::NextAuth,
             survives: words(&["open connections go on as before", "whoever holds the password may still bind, and may then set another"]),
             undo: "pwdReset is written back as it was".to_owned(),
-            ..converges(Action::RequireStepUp, TargetKind::Identity, TargetKind::Identity, Reversible::Exact)
+            ..ActionManifest::converges(Action::RequireStepUp, TargetKind::Identity, TargetKind::Identity, Reversible::Exact)
         },
         ActionManifest {
             survives: words(&["connections that are still open stay cut, one by one, until they are gone"]),
             after: vec![Action::TerminateSessions],
             undo: "the entry is locked again".to_owned(),
-            ..converges(Action::Reinstate, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
+            ..ActionManifest::converges(Action::Reinstate, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
         },
         ActionManifest {
             undo: "the entry is locked again".to_owned(),
-            ..converges(Action::Restore, TargetKind::Identity, TargetKind::Identity, Reversible::Exact)
+            ..ActionManifest::converges(Action::Restore, TargetKind::Identity, TargetKind::Identity, Reversible::Exact)
         },
     ]
 }

@@ -48,24 +48,24 @@ use std::{
 
 use quell_core::{
     clear::Clearance,
-    manifest::Manifest,
     proof::Observation,
     secret::Secret,
     target::{Enumeration, Reading, Target},
 };
-use quell_engine::port::{Attempt, Check, Clock, Connector, Identified, Outcome, PlaneError, ProbeRequest};
+use quell_engine::port::{Attempt, Card, Check, Clock, Connector, Identified, Outcome, PlaneError, ProbeRequest};
 
 pub use self::{
     bootstrap::bootstrap_ldif,
-    config::{ControlIdentity, DATABASE, OpenLdapConfig, Reach, SETTLE_MS},
+    config::{DATABASE, OpenLdapConfig, Reach, SETTLE_MS},
 };
 use self::{config::Names, dn::Dn, guesses::Guesses, wire::Wire, witness::Witnesses};
+pub use crate::config::ControlIdentity;
 
 /// One OpenLDAP server.
 pub struct OpenLdap {
     config: OpenLdapConfig,
     names: Names,
-    manifest: Manifest,
+    card: Card,
     wire: Wire,
     clock: Arc<dyn Clock>,
     witnesses: Witnesses,
@@ -84,9 +84,9 @@ impl OpenLdap {
     pub fn new(config: OpenLdapConfig, clock: Arc<dyn Clock>) -> Result<Self, PlaneError> {
         let names = config.names().map_err(|why| PlaneError::NotPermitted { plane: config.name.clone(), why })?;
         let wire = Wire::new(config.clone())?;
-        let manifest = manifest::manifest(&config);
+        let card = config.card();
         let (witnesses, guesses) = (Witnesses::default(), Guesses::default());
-        Ok(Self { config, names, manifest, wire, clock, witnesses, guesses, out_of_reach: RwLock::new(BTreeMap::new()) })
+        Ok(Self { config, names, card, wire, clock, witnesses, guesses, out_of_reach: RwLock::new(BTreeMap::new()) })
     }
 
     fn remember(&self, entry: &Dn, why: &str) {
@@ -121,20 +121,8 @@ impl fmt::Debug for OpenLdap {
 
 #[async_trait::async_trait]
 impl Connector for OpenLdap {
-    fn name(&self) -> &str {
-        &self.config.name
-    }
-
-    fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    fn endpoint(&self) -> String {
-        self.config.endpoint()
-    }
-
-    fn config_digest(&self) -> String {
-        self.config.digest()
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn protected(&self, identity: &str) -> Option<String> {

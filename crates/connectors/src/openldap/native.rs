@@ -11,6 +11,7 @@
 use quell_core::target::{Target, TargetKind};
 
 use super::dn::Dn;
+use crate::names;
 
 /// The attributes of a group that hold names of entries.
 pub(super) const MEMBER: [&str; 2] = ["member", "uniqueMember"];
@@ -43,17 +44,12 @@ pub(super) struct Member {
 
 /// Reads a target's native id; the reason why not is for a person.
 pub(super) fn of(target: &Target) -> Result<Native, String> {
-    let Some(text) = target.native.value() else { return Err("the name of the target was erased".to_owned()) };
+    let text = names::native(target)?;
     match target.kind {
         TargetKind::Identity => Ok(Native::Entry(Dn::parse(text)?)),
         TargetKind::Credential => {
             let wanted = "a credential of OpenLDAP is named `DN#password` or `DN#password:GENERATION`";
-            let (owner, rest) = text.rsplit_once("#password").ok_or(wanted)?;
-            let generation = match rest.strip_prefix(':') {
-                Some(g) if !g.is_empty() && g.bytes().all(|b| b.is_ascii_alphanumeric()) => Some(g.to_owned()),
-                None if rest.is_empty() => None,
-                _ => return Err(wanted.to_owned()),
-            };
+            let (owner, generation) = names::of_password(text, wanted)?;
             Ok(Native::Password { entry: Dn::parse(owner)?, generation })
         }
         TargetKind::Session => {
@@ -70,14 +66,14 @@ pub(super) fn of(target: &Target) -> Result<Native, String> {
             let wanted = "an entitlement of OpenLDAP is named `member:DN>DN` or `uniqueMember:DN>DN`";
             let (attribute, rest) = text.split_once(':').ok_or(wanted)?;
             let attribute = MEMBER.into_iter().find(|known| *known == attribute).ok_or(wanted)?;
-            let (member, group) = rest.split_once('>').ok_or(wanted)?;
-            Ok(Native::Member(Member { attribute, member: Dn::parse(&unescape(member))?, group: Dn::parse(&unescape(group))? }))
+            let (member, group) = names::of_pair(rest).ok_or(wanted)?;
+            Ok(Native::Member(Member { attribute, member: Dn::parse(&member)?, group: Dn::parse(&group)? }))
         }
     }
 }
 
 pub(super) fn password(entry: &str) -> String {
-    format!("{entry}#password")
+    names::password(entry)
 }
 
 pub(super) fn connection(number: u64, started: &str, of: &str) -> String {
@@ -85,12 +81,7 @@ pub(super) fn connection(number: u64, started: &str, of: &str) -> String {
 }
 
 pub(super) fn member(attribute: &str, member: &str, group: &str) -> String {
-    let escape = |name: &str| name.replace('%', "%25").replace('>', "%3E");
-    format!("{attribute}:{}>{}", escape(member), escape(group))
-}
-
-fn unescape(name: &str) -> String {
-    name.replace("%3E", ">").replace("%25", "%")
+    format!("{attribute}:{}", names::pair(member, group))
 }
 
 #[cfg(test)]

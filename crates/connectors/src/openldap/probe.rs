@@ -3,7 +3,7 @@
 
 use futures::future::join_all;
 use quell_core::{
-    proof::{Answer, Control, Observation, ProbeClass},
+    proof::{Answer, Channel, Control, Observation, ProbeClass},
     secret::Secret,
     time::Timestamp,
 };
@@ -11,16 +11,27 @@ use quell_engine::port::ProbeRequest;
 
 use super::{
     OpenLdap,
-    answer::{Try, cannot_tell, of_bind},
+    answer::{Try, of_bind},
     dn::Dn,
     look::{EntryNow, Look},
     native::{self, Connection, Member, Native},
     wire::Failure,
     witness::Testimony,
 };
+use crate::vantage::{NOT_ARMED, Vantage, cannot_tell};
 
 /// The entry whose only member is the control.
 pub(super) const CONTROL_GROUP: &str = "cn=quell-control-group";
+
+impl Vantage for OpenLdap {
+    fn channel(&self) -> Channel {
+        self.wire.channel()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
 
 impl OpenLdap {
     pub(super) async fn observe(&self, request: &ProbeRequest) -> Vec<Observation> {
@@ -42,7 +53,7 @@ impl OpenLdap {
         let look = match look {
             Err(failure) => {
                 let why = failure.plane_error(&self.config.name).to_string();
-                return vec![self.observation(ProbeClass::Read, cannot_tell(why), started_at, ended_at)];
+                return vec![self.met(ProbeClass::Read, cannot_tell(why), started_at, ended_at)];
             }
             Ok(look) => look,
         };
@@ -50,7 +61,7 @@ impl OpenLdap {
         // read of "another password" would speak of the old one.
         if let Some(own) = &request.own {
             let own = [(own, true, "the new secret")];
-            return if request.may_login { self.observe_binds(entry, &look, &own).await } else { vec![self.nothing(not_armed())] };
+            return if request.may_login { self.observe_binds(entry, &look, &own).await } else { vec![self.nothing(NOT_ARMED)] };
         }
         let mut observations = Vec::new();
         if request.may_login {
@@ -69,7 +80,7 @@ impl OpenLdap {
         observations.push(Observation {
             control: Some(self.read_control(look.control_alive, started_at)),
             authoritative: look.authoritative,
-            ..self.observation(ProbeClass::Read, answer, started_at, self.clock.now())
+            ..self.met(ProbeClass::Read, answer, started_at, self.clock.now())
         });
         observations
     }
@@ -79,7 +90,7 @@ impl OpenLdap {
         if secrets.is_empty() {
             return Vec::new();
         }
-        let Some(now) = &look.entry else { return vec![self.nothing("no entry bears the name, so none was tried".to_owned())] };
+        let Some(now) = &look.entry else { return vec![self.nothing("no entry bears the name, so none was tried")] };
         let ours = self.all_ours(entry, now);
         let binds = join_all(secrets.iter().map(async |(secret, was_right, what)| {
             let one = Try { was_right: *was_right, what, stored: self.is_stored(now, secret).await };
@@ -101,7 +112,7 @@ impl OpenLdap {
             .map(|(answer, started_at, ended_at)| Observation {
                 control: Some(control.clone()),
                 authoritative: look.authoritative,
-                ..self.observation(ProbeClass::Login, answer, started_at, ended_at)
+                ..self.met(ProbeClass::Login, answer, started_at, ended_at)
             })
             .collect()
     }
@@ -130,7 +141,7 @@ impl OpenLdap {
             Ok(seen) => seen,
             Err(failure) => {
                 let why = failure.plane_error(&self.config.name).to_string();
-                return vec![self.observation(ProbeClass::Listing, cannot_tell(why), started_at, self.clock.now())];
+                return vec![self.met(ProbeClass::Listing, cannot_tell(why), started_at, self.clock.now())];
             }
         };
         let open = listed.iter().find(|c| c.number == one.number && c.started == one.started);
@@ -146,17 +157,14 @@ impl OpenLdap {
             started_at,
             what: "our own connection in the same listing".to_owned(),
         };
-        let listing = Observation {
-            control: Some(control),
-            authoritative,
-            ..self.observation(ProbeClass::Listing, answer, started_at, self.clock.now())
-        };
+        let listing =
+            Observation { control: Some(control), authoritative, ..self.met(ProbeClass::Listing, answer, started_at, self.clock.now()) };
         if !covered {
             return vec![listing];
         }
         // The control binds for it, so it is a login like any other.
         let witness = match request.may_login {
-            false => self.observation(ProbeClass::Witness, cannot_tell(not_armed()), started_at, self.clock.now()),
+            false => self.met(ProbeClass::Witness, cannot_tell(NOT_ARMED), started_at, self.clock.now()),
             true => self.observe_witness(one, &cuts, authoritative).await,
         };
         vec![listing, witness]
@@ -176,7 +184,7 @@ impl OpenLdap {
         Observation {
             control: Some(self.control_session().await),
             authoritative,
-            ..self.observation(ProbeClass::Witness, answer, started_at, ended_at)
+            ..self.met(ProbeClass::Witness, answer, started_at, ended_at)
         }
     }
 
@@ -213,7 +221,7 @@ impl OpenLdap {
             Ok(seen) => seen,
             Err(failure) => {
                 let why = failure.plane_error(&self.config.name).to_string();
-                return self.observation(ProbeClass::Read, cannot_tell(why), started_at, ended_at);
+                return self.met(ProbeClass::Read, cannot_tell(why), started_at, ended_at);
             }
         };
         let answer = match stands {
@@ -225,7 +233,7 @@ impl OpenLdap {
         Observation {
             control: Some(Control { class: ProbeClass::Read, alive: control == Some(true), started_at, what }),
             authoritative,
-            ..self.observation(ProbeClass::Read, answer, started_at, ended_at)
+            ..self.met(ProbeClass::Read, answer, started_at, ended_at)
         }
     }
 
@@ -238,28 +246,4 @@ impl OpenLdap {
         let identity = &self.config.control.identity;
         Control { class: ProbeClass::Read, alive, started_at, what: format!("the entry of `{identity}`, found by the same question") }
     }
-
-    fn observation(&self, class: ProbeClass, answer: Answer, started_at: Timestamp, ended_at: Timestamp) -> Observation {
-        let vantage = format!("this node, {}", self.config.endpoint());
-        Observation {
-            class,
-            started_at,
-            ended_at,
-            vantage,
-            channel: self.wire.channel(),
-            answer,
-            control: None,
-            plane_clock: None,
-            authoritative: false,
-        }
-    }
-
-    fn nothing(&self, why: String) -> Observation {
-        let now = self.clock.now();
-        self.observation(ProbeClass::Read, Answer::Inconclusive { why }, now, now)
-    }
-}
-
-fn not_armed() -> String {
-    "a login was not permitted: the plane is not armed".to_owned()
 }

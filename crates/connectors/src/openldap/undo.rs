@@ -13,13 +13,14 @@ use quell_engine::port::{Attempt, Outcome};
 
 use super::{
     OpenLdap,
-    act::{Changed, LOCK, PASSWORD, RESET, Stop, change, lock_away, new_secret, reading, refused, unknown},
+    act::{LOCK, PASSWORD, RESET, lacking, lock_away, reading},
     dn::Dn,
     look::Look,
     native::{self, Member, Native},
     read::{self, PASSWORDS},
     wire::{Change, Failure},
 };
+use crate::attempt::{self, Changed, Stop, change, change_if, new_secret, refused, unknown};
 
 /// Times in the directory are of whole seconds. A connection of after the change
 /// must not bear the second of the change.
@@ -37,7 +38,7 @@ impl OpenLdap {
             let left: Vec<String> = look.cuts.peers.iter().filter(|peer| open.contains(peer)).cloned().collect();
             let gone = look.cuts.peers.len() - left.len();
             self.leave_narrow(entry, &left).await?;
-            return Ok(if gone == 0 { Changed::new() } else { change("access", look.cuts.in_words(), Some(format!("{gone} cuts fewer"))) });
+            return Ok(change_if(gone > 0, "access", look.cuts.in_words(), Some(format!("{gone} cuts fewer"))));
         }
 
         self.cut_wide(entry).await?;
@@ -53,7 +54,7 @@ impl OpenLdap {
         match self.wire.tell(entry.text(), &[Change::Delete(LOCK, None)]).await {
             // 16: somebody was faster. What is there is read below.
             Ok(()) | Err(Failure::Answered { code: 16, .. }) => {}
-            Err(failure) => return Err(Stop::Failed(failure, "`write` on `pwdAccountLockedTime`")),
+            Err(failure) => return Err(lacking(failure, "`write` on `pwdAccountLockedTime`")),
         }
         let (after, now) = self.subject(entry, attempt).await?;
         if !self.holds(&now, entry, secret).await || now.locked_at.is_some() || after.cuts.wide {
@@ -109,7 +110,7 @@ impl OpenLdap {
         let (_, now) = self.subject(entry, attempt).await?;
         let reset = if whole { fact(RESET) } else { now.reset.then(|| "TRUE".to_owned()) };
         let lock = if whole { fact(LOCK) } else { now.locked_at.clone().filter(|_| now.is_locked_for_good()) };
-        let tell = async |changes: Vec<Change>| self.wire.tell(entry.text(), &changes).await.map_err(|f| Stop::Failed(f, WRITES));
+        let tell = async |changes: Vec<Change>| self.wire.tell(entry.text(), &changes).await.map_err(|f| lacking(f, WRITES));
 
         // Each write of a password would demand to change it, and take the lock.
         let mut changes = lock_away(&now);
@@ -156,7 +157,7 @@ impl OpenLdap {
         match self.wire.tell(one.group.text(), &[Change::Add(one.attribute, one.member.text().into())]).await {
             // 20: somebody was faster. The code proves nothing; the group does.
             Ok(()) | Err(Failure::Answered { code: 20, .. }) => {}
-            Err(failure) => return Err(Stop::Failed(failure, "`write` on the members of the group, for members in scope")),
+            Err(failure) => return Err(lacking(failure, "`write` on the members of the group, for members in scope")),
         }
         match self.membership(one).await.map_err(reading)? {
             Some(true) => Ok(change("membership", None, Some("written".to_owned()))),
@@ -166,15 +167,7 @@ impl OpenLdap {
 
     /// Reads what became of an attempt. Changes nothing.
     pub(super) async fn outcome_of(&self, attempt: &Attempt) -> Outcome {
-        match self.became(attempt).await {
-            Ok(true) => Outcome::Done { changed: Changed::new() },
-            // Every action here sets a state, so doing it again is safe.
-            Ok(false) => Outcome::Throttled { retry_after_ms: 0 },
-            // Nothing was learnt: a refused question is not a refused act.
-            Err(Stop::Failed(failure, _)) => Outcome::Unknown { reason: failure.plane_error(&self.config.name).to_string() },
-            Err(Stop::Said(Outcome::Refused { reason })) => Outcome::Unknown { reason },
-            Err(Stop::Said(outcome)) => outcome,
-        }
+        attempt::read_back(self.became(attempt).await, &self.config.name)
     }
 
     async fn became(&self, attempt: &Attempt) -> Result<bool, Stop> {

@@ -10,9 +10,9 @@
 #![expect(clippy::disallowed_types, reason = "the library takes hash sets of values; each change here holds one")]
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet},
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,22 +24,27 @@ use ldap3::{
 use quell_core::{proof::Channel, secret::Secret};
 use quell_engine::port::{Outcome, PlaneError};
 use rustls::ClientConfig;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     config::{OpenLdapConfig, Reach},
     dial::{self, Dialled},
     policy::{self, BindPolicy, Usability},
 };
+use crate::{
+    pinned,
+    pool::{Broken, Ours, Pool},
+    said::{cause, one_line},
+    vantage::NOT_PROVEN,
+};
 
 /// Kept connections to one server, and the way to open others.
 pub(super) struct Wire {
     config: OpenLdapConfig,
     tls: Option<Arc<ClientConfig>>,
-    kept: Mutex<Vec<Ldap>>,
-    gate: Semaphore,
-    /// Our ends of the connections that our own probes opened lately.
-    ours: Mutex<VecDeque<String>>,
+    pool: Pool<Ldap>,
+    /// Our ends of the connections.
+    ours: Ours<String>,
 }
 
 /// Why a call has no result.
@@ -124,8 +129,6 @@ pub(super) struct Session {
     pub peer: String,
 }
 
-/// How many ends of our probes' connections are remembered.
-const OURS_MAX: usize = 256;
 /// How long to wait where the server is busy.
 const RETRY_MS: i64 = 500;
 
@@ -133,12 +136,12 @@ impl Wire {
     pub(super) fn new(config: OpenLdapConfig) -> Result<Self, PlaneError> {
         let tls = match &config.reach {
             Reach::Tls { ca_pem, .. } => {
-                Some(dial::pinned(ca_pem).map_err(|why| PlaneError::NotPermitted { plane: config.name.clone(), why })?)
+                Some(Arc::new(pinned::trusting(ca_pem).map_err(|why| PlaneError::NotPermitted { plane: config.name.clone(), why })?))
             }
             Reach::Unix { .. } | Reach::Clear { .. } => None,
         };
-        let gate = Semaphore::new(config.connections_max);
-        Ok(Self { config, tls, kept: Mutex::new(Vec::new()), gate, ours: Mutex::new(VecDeque::new()) })
+        let pool = Pool::new(config.connections_max);
+        Ok(Self { config, tls, pool, ours: Ours::default() })
     }
 
     /// How the server is known to be the one that was meant. A connection that
@@ -154,11 +157,11 @@ impl Wire {
     /// Asks what changes nothing. A kept connection that turns out to be closed is
     /// replaced and asked once more. Where there is no such entry, nothing is found.
     pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Found, Failure> {
-        let once = self.run(async |ldap: &mut Ldap| search(ldap, question).await).await;
-        match once {
-            Err((Failure::Lost { .. }, true)) => self.run(async |ldap: &mut Ldap| search(ldap, question).await).await.map_err(|(f, _)| f),
-            other => other.map_err(|(failure, _)| failure),
+        match self.run(async |ldap: &mut Ldap| search(ldap, question).await).await {
+            Err(broken) if broken.was_kept => self.run(async |ldap: &mut Ldap| search(ldap, question).await).await,
+            other => other,
         }
+        .map_err(|broken| broken.failure)
     }
 
     /// Changes one entry, whole or not at all: once, whatever happens.
@@ -168,41 +171,31 @@ impl Wire {
             taken(&result)
         })
         .await
-        .map_err(|(failure, _)| failure)
+        .map_err(|broken| broken.failure)
     }
 
-    /// The flag says that a kept connection was found closed.
-    async fn run<T>(&self, call: impl AsyncFnOnce(&mut Ldap) -> Result<T, Failure>) -> Result<T, (Failure, bool)> {
+    async fn run<T>(&self, call: impl AsyncFnOnce(&mut Ldap) -> Result<T, Failure>) -> Result<T, Broken<Failure>> {
         let within = self.config.call_timeout;
-        let not_reached = |why: &str| (Failure::NotReached { why: why.to_owned() }, false);
-        let Ok(permit) = timeout(within, self.gate.acquire()).await else { return Err(not_reached("every connection was busy")) };
-        let _permit = permit.map_err(|_| not_reached("the connector is closed"))?;
+        let turn = self.pool.gate().turn(within).await;
+        let _turn = turn.map_err(|why| Broken::at_last(Failure::NotReached { why }))?;
 
-        let (mut ldap, was_kept) = match self.take() {
+        let (mut ldap, was_kept) = match self.pool.take(Ldap::is_closed) {
             Some(ldap) => (ldap, true),
-            None => (self.own().await.map_err(|failure| (failure, false))?, false),
+            None => (self.own().await.map_err(Broken::at_last)?, false),
         };
         // From here on something may have been sent.
         match guarded(within, call(&mut ldap)).await {
             Ok(value) => {
-                self.give_back(ldap);
+                self.pool.give_back(ldap);
                 Ok(value)
             }
             Err(failure @ Failure::Answered { .. }) => {
-                self.give_back(ldap);
-                Err((failure, false))
+                self.pool.give_back(ldap);
+                Err(Broken::at_last(failure))
             }
-            Err(failure) => Err((failure, was_kept)),
+            Err(failure @ Failure::Lost { .. }) => Err(Broken { failure, was_kept }),
+            Err(failure) => Err(Broken::at_last(failure)),
         }
-    }
-
-    fn take(&self) -> Option<Ldap> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::from_fn(|| kept.pop()).find_map(|mut ldap| (!ldap.is_closed()).then_some(ldap))
-    }
-
-    fn give_back(&self, ldap: Ldap) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(ldap);
     }
 
     /// A connection bound as Quell itself.
@@ -235,7 +228,7 @@ impl Wire {
 
     /// One of our own probes opened the connection with this end.
     pub(super) fn is_ours(&self, peer: &str) -> bool {
-        self.ours.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|ours| ours == peer)
+        self.ours.has(peer)
     }
 
     /// Binds as somebody and hangs up at once.
@@ -259,22 +252,15 @@ impl Wire {
     pub(super) async fn open(&self, dn: &str, secret: &Secret) -> Result<(Bound, Option<Session>), String> {
         // Over clear TCP whoever listens would be handed the password.
         if self.channel() == Channel::Unauthenticated {
-            return Err("a secret is not tried over a channel that does not prove who answers".to_owned());
+            return Err(NOT_PROVEN.to_owned());
         }
         // RFC 4513 5.1.2: a name without a password binds as nobody, with success.
         if dn.is_empty() || secret.expose().is_empty() {
             return Err("an empty name or password would bind as nobody, which looks like success".to_owned());
         }
         let mut dialled = self.dial().await.map_err(Failure::in_words)?;
-        {
-            // It may be listed as soon as it is bound, and must not be taken for the
-            // consumer's or the intruder's.
-            let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
-            ours.push_back(dialled.peer.clone());
-            while ours.len() > OURS_MAX {
-                ours.pop_front();
-            }
-        }
+        // It may be listed as soon as it is bound.
+        self.ours.add(dialled.peer.clone());
         let bound = guarded(self.config.call_timeout, bind(&mut dialled.ldap, dn, secret)).await.map_err(Failure::in_words)?;
         let session = Session { ldap: dialled.ldap, peer: dialled.peer };
         if bound.code == 0 {
@@ -391,26 +377,6 @@ impl From<&Change> for Mod<Vec<u8>> {
             Change::Replace(attribute, value) => Self::Replace((*attribute).into(), set(value)),
         }
     }
-}
-
-/// At most 300 characters, without anything that moves a cursor.
-pub(super) fn one_line(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
-}
-
-/// The chain of causes, which the library's own message leaves out.
-pub(super) fn cause(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut next = e.source();
-    while let Some(inner) = next {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        next = inner.source();
-    }
-    one_line(&text)
 }
 
 impl Failure {

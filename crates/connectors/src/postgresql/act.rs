@@ -5,8 +5,6 @@
 //! a login that was checked before the commit is not yet listed. So nothing here
 //! ever opens a transaction around two of them.
 
-use std::collections::BTreeMap;
-
 use quell_core::{action::Action, clear::Clearance, time::SignedDuration};
 use quell_engine::port::{Attempt, Outcome};
 
@@ -16,9 +14,7 @@ use super::{
     verifier,
     wire::{Failure, Param, Sealed},
 };
-
-/// What a statement changed, by name: before and after.
-pub(super) type Changed = BTreeMap<String, (Option<String>, Option<String>)>;
+use crate::attempt::{self, Changed, Stop, change, change_if, new_secret, refused, unknown};
 
 /// How often an ended session is looked for before the answer is "unknown".
 const LOOKS_MAX: u32 = 60;
@@ -34,32 +30,16 @@ const REVOKE: &str = "SELECT quell.revoke_member($1, $2)";
 const MAKE_TWIN: &str = "SELECT made, memberships, left_behind FROM quell.make_twin($1, $2, $3, $4)";
 const DROP_TWIN: &str = "SELECT quell.drop_twin($1)";
 
-/// Why an attempt ended before its end.
-pub(super) enum Stop {
-    Failed(Failure),
-    Said(Outcome),
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-pub(super) fn refused(reason: impl Into<String>) -> Stop {
-    Stop::Said(Outcome::Refused { reason: reason.into() })
-}
-
 impl PostgreSql {
     pub(super) async fn act_on(&self, clearance: Clearance, attempt: &Attempt) -> Outcome {
-        if clearance.target() != &attempt.target.id || clearance.action() != attempt.action || attempt.target.plane != self.config.name {
-            return Outcome::Refused { reason: "the clearance is for something else than this attempt".to_owned() };
+        if let Err(outcome) = attempt.is_cleared(&clearance, &self.config.name) {
+            return outcome;
         }
-        let native = match native::of(&attempt.target) {
-            Ok(native) => native,
-            Err(reason) => return Outcome::Refused { reason },
-        };
-        let done = match (attempt.action, native) {
+        attempt::came_to(self.enforce(attempt).await)
+    }
+
+    async fn enforce(&self, attempt: &Attempt) -> Result<Changed, Stop> {
+        match (attempt.action, native::of(&attempt.target).map_err(refused)?) {
             (Action::SuspendIdentity, Native::Role(role)) => self.lock(&role).await.map_err(Stop::from),
             (Action::TerminateSessions, Native::Session { pid, started_us }) => self.end_session(pid, started_us).await,
             (Action::TerminateSessions, Native::Role(role)) => self.end_all(&role).await,
@@ -72,11 +52,6 @@ impl PostgreSql {
             (action, _) => {
                 Err(refused(format!("`{}` is not something PostgreSQL does to a {}", action.name(), attempt.target.kind.name())))
             }
-        };
-        match done {
-            Ok(changed) => Outcome::Done { changed },
-            Err(Stop::Failed(failure)) => failure.outcome(),
-            Err(Stop::Said(outcome)) => outcome,
         }
     }
 
@@ -93,7 +68,7 @@ impl PostgreSql {
         let params: [Param<'_>; 1] = [&role];
         let rows = self.wire.tell(statement, &params).await?;
         let was: bool = first(&rows)?;
-        Ok(change(was != to, "rolcanlogin", Some(was.to_string()), Some(to.to_string())))
+        Ok(change_if(was != to, "rolcanlogin", Some(was.to_string()), Some(to.to_string())))
     }
 
     async fn end_session(&self, pid: i32, started_us: i64) -> Result<Changed, Stop> {
@@ -105,11 +80,11 @@ impl PostgreSql {
         // The signal is only a request: it counts when the session is gone.
         for look in 0..LOOKS_MAX {
             if !self.is_listed(pid, started_us).await? {
-                return Ok(change(true, "session", Some("open".to_owned()), None));
+                return Ok(change("session", Some("open".to_owned()), None));
             }
             self.clock.sleep(SignedDuration::from_millis(i64::from(look.min(25)))).await;
         }
-        Err(Stop::Said(Outcome::Unknown { reason: "the session was told to end and is still listed".to_owned() }))
+        Err(unknown("the session was told to end and is still listed"))
     }
 
     async fn is_listed(&self, pid: i32, started_us: i64) -> Result<bool, Failure> {
@@ -128,12 +103,12 @@ impl PostgreSql {
             empty = if open == 0 { empty + 1 } else { 0 };
             ended = ended.max(open);
             if empty == 2 {
-                return Ok(change(ended > 0, "sessions", Some(ended.to_string()), Some("0".to_owned())));
+                return Ok(change_if(ended > 0, "sessions", Some(ended.to_string()), Some("0".to_owned())));
             }
             let pause = if open == 0 { apart } else { SignedDuration::from_millis(5) };
             self.clock.sleep(pause).await;
         }
-        Err(Stop::Said(Outcome::Unknown { reason: format!("sessions of the role keep coming: is it locked? {ended} were open at most") }))
+        Err(unknown(format!("sessions of the role keep coming: is it locked? {ended} were open at most")))
     }
 
     async fn rotate(&self, role: &str, attempt: &Attempt) -> Result<Changed, Stop> {
@@ -145,13 +120,13 @@ impl PostgreSql {
         let verifier = new_verifier(attempt).await?;
         let params: [Param<'_>; 2] = [&role, &Sealed(verifier.expose())];
         self.wire.tell(ROTATE, &params).await?;
-        Ok(change(true, "rolpassword", Some("sealed".to_owned()), Some("a new one".to_owned())))
+        Ok(change("rolpassword", Some("sealed".to_owned()), Some("a new one".to_owned())))
     }
 
     async fn revoke(&self, member: &str, role: &str) -> Result<Changed, Stop> {
         let params: [Param<'_>; 2] = [&member, &role];
         let was: bool = first(&self.wire.tell(REVOKE, &params).await?)?;
-        Ok(change(was, "membership", Some("granted".to_owned()), None))
+        Ok(change_if(was, "membership", Some("granted".to_owned()), None))
     }
 
     async fn make_twin(&self, role: &str, attempt: &Attempt) -> Result<Changed, Stop> {
@@ -162,7 +137,7 @@ impl PostgreSql {
         let rows = self.wire.tell(MAKE_TWIN, &params).await?;
         let row = rows.first().ok_or(Failure::Lost { why: "no row came back".to_owned() })?;
         let number = |column: usize| row.try_get::<_, i32>(column).map(|n| n.to_string()).ok();
-        let mut changed = change(true, "twin", None, Some(twin.to_owned()));
+        let mut changed = change("twin", None, Some(twin.to_owned()));
         changed.insert("memberships".to_owned(), (None, number(1)));
         // Rights of the old role that the twin does not have: said, never guessed around.
         changed.insert("left_behind".to_owned(), (None, number(2)));
@@ -179,21 +154,14 @@ impl PostgreSql {
             self.end_all(twin).await?;
         }
         let was: bool = first(&self.wire.tell(DROP_TWIN, &params).await?)?;
-        Ok(change(was, "role", Some(twin.to_owned()), None))
+        Ok(change_if(was, "role", Some(twin.to_owned()), None))
     }
 }
 
 /// The verifier of the attempt's new secret, off the threads that keep deadlines.
 async fn new_verifier(attempt: &Attempt) -> Result<quell_core::secret::Secret, Stop> {
-    let secret = attempt.new_secret.clone().ok_or_else(|| refused("the attempt brings no new secret"))?;
-    if secret.expose().is_empty() {
-        return Err(refused("the new secret is empty"));
-    }
+    let secret = new_secret(attempt)?.clone();
     tokio::task::spawn_blocking(move || verifier::make(&secret)).await.map_err(|_| refused("the new verifier could not be computed"))
-}
-
-pub(super) fn change(changed: bool, what: &str, before: Option<String>, after: Option<String>) -> Changed {
-    if changed { [(what.to_owned(), (before, after))].into() } else { Changed::new() }
 }
 
 /// The one value of the one row.

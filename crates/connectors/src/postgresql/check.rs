@@ -2,7 +2,7 @@
 //! no more, control alive. Changes nothing.
 
 use quell_core::proof::Channel;
-use quell_engine::port::{Check, Privileges};
+use quell_engine::port::Check;
 
 use super::{PostgreSql, bootstrap::GRANTED, look::Look, wire::Failure};
 
@@ -18,13 +18,7 @@ const OURSELVES: &str = "SELECT current_setting('server_version_num')::int, pg_i
 
 impl PostgreSql {
     pub(super) async fn examine(&self) -> Check {
-        let mut check = Check {
-            reachable: false,
-            why_not: None,
-            privileges: Privileges { needed: GRANTED.map(|f| format!("EXECUTE ON FUNCTION {f}")).to_vec(), ..Privileges::default() },
-            control_alive: false,
-            warnings: Vec::new(),
-        };
+        let mut check = Check::unasked(GRANTED.map(|f| format!("EXECUTE ON FUNCTION {f}")).to_vec());
         if self.wire.channel() == Channel::Unauthenticated {
             check.warnings.push(
                 "clear TCP does not prove who answers, so no probe over it proves anything; use TLS with `ca_file`, or the Unix socket"

@@ -2,16 +2,17 @@
 //! authority and the pinned name, or a Unix socket whose listener runs as the
 //! server's own user.
 
-use std::{net::IpAddr, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use quell_core::secret::Secret;
-use tokio::{net::UnixStream, task::JoinHandle, time::timeout};
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{
-    config::{PostgresConfig, Reach},
-    wire::{cause, one_line},
+use super::config::{PostgresConfig, Reach};
+use crate::{
+    said::{cause, one_line},
+    socket,
 };
 
 /// An open connection and the task that drives it.
@@ -92,7 +93,7 @@ pub(super) async fn dial(
             Ok(driven(client, connection))
         }
         (Reach::Unix { dir, port, owner }, _) => {
-            let stream = of_the_server(dir, *port, *owner).await.map_err(NotOpened::no_answer)?;
+            let stream = socket::of_the_server(&dir.join(format!(".s.PGSQL.{port}")), *owner).await.map_err(NotOpened::no_answer)?;
             login.ssl_mode(SslMode::Disable);
             let (client, connection) = login.connect_raw(stream, NoTls).await.map_err(|e| refusal(&e))?;
             Ok(driven(client, connection))
@@ -123,29 +124,6 @@ where
         }
     });
     Dialled { client, primary, driver }
-}
-
-/// The socket, if the process that listens on it runs as the server's user. In a
-/// directory that others may write to, anybody could listen.
-async fn of_the_server(dir: &Path, port: u16, owner: Option<u32>) -> Result<UnixStream, String> {
-    let found = tokio::fs::metadata(dir).await.map_err(|e| format!("the socket directory `{}` cannot be read: {e}", dir.display()))?;
-    let owner = match owner {
-        Some(owner) => owner,
-        None if found.mode() & 0o002 != 0 => {
-            return Err(format!(
-                "everybody may write to `{}`, so the configuration must name the server's user as `socket_owner`",
-                dir.display()
-            ));
-        }
-        None => found.uid(),
-    };
-    let path = dir.join(format!(".s.PGSQL.{port}"));
-    let stream = UnixStream::connect(&path).await.map_err(|e| format!("`{}`: {e}", path.display()))?;
-    let peer = stream.peer_cred().map_err(|e| format!("the peer of `{}` is not told: {e}", path.display()))?.uid();
-    if peer != owner {
-        return Err(format!("the listener of `{}` runs as user {peer}, not as {owner}: it is not the server", path.display()));
-    }
-    Ok(stream)
 }
 
 /// Sorts why there is no connection. The messages of the server name roles and

@@ -3,7 +3,7 @@
 
 use quell_core::{
     action::{Action, Class, Reversible},
-    manifest::{ActionManifest, Effective, Manifest},
+    manifest::{ActionManifest, Effective, Manifest, words},
     proof::ProbeClass,
     target::TargetKind,
 };
@@ -12,10 +12,6 @@ use super::{bootstrap::GRANTED, identify::CANDIDATES_MAX};
 
 /// Most objects one enumeration returns.
 pub(super) const ENUMERATION_MAX: u32 = 2_000;
-
-fn words(lines: &[&str]) -> Vec<String> {
-    lines.iter().map(|line| (*line).to_owned()).collect()
-}
 
 /// The manifest; `settle_ms` is the operator's.
 pub(super) fn manifest(settle_ms: i64) -> Manifest {
@@ -43,17 +39,6 @@ pub(super) fn manifest(settle_ms: i64) -> Manifest {
 }
 
 fn actions() -> Vec<ActionManifest> {
-    let converges = |action, target, proves, reversible| ActionManifest {
-        action,
-        target,
-        proves,
-        class: Class::Converges,
-        reversible,
-        effective: Effective::Now,
-        survives: Vec::new(),
-        after: Vec::new(),
-        undo: String::new(),
-    };
     vec![
         ActionManifest {
             effective: Effective::NextAuth,
@@ -64,45 +49,45 @@ fn actions() -> Vec<ActionManifest> {
             ]),
             after: vec![Action::ReissueCredential, Action::RotateCredential],
             undo: "the role may log in again with a new password; the old one stays dead".to_owned(),
-            ..converges(Action::SuspendIdentity, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
+            ..ActionManifest::converges(Action::SuspendIdentity, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
         },
         ActionManifest {
             survives: words(&["whoever still holds a working password can log in again"]),
             after: vec![Action::SuspendIdentity, Action::RotateCredential],
             undo: "it cannot be taken back: the client connects anew".to_owned(),
-            ..converges(Action::TerminateSessions, TargetKind::Session, TargetKind::Session, Reversible::No)
+            ..ActionManifest::converges(Action::TerminateSessions, TargetKind::Session, TargetKind::Session, Reversible::No)
         },
         ActionManifest {
             effective: Effective::NextAuth,
             survives: words(&["open sessions of the old password", "logins by trust, peer or certificate lines of pg_hba.conf"]),
             after: vec![Action::ReissueCredential],
             undo: "the sealed old verifier is written back byte for byte, only where no secret was exposed".to_owned(),
-            ..converges(Action::RotateCredential, TargetKind::Credential, TargetKind::Credential, Reversible::Approximate)
+            ..ActionManifest::converges(Action::RotateCredential, TargetKind::Credential, TargetKind::Credential, Reversible::Approximate)
         },
         ActionManifest {
             survives: words(&["the role's own grants and objects"]),
             undo: "the same membership is granted again".to_owned(),
-            ..converges(Action::RemoveEntitlement, TargetKind::Entitlement, TargetKind::Entitlement, Reversible::Exact)
+            ..ActionManifest::converges(Action::RemoveEntitlement, TargetKind::Entitlement, TargetKind::Entitlement, Reversible::Exact)
         },
         ActionManifest {
             class: Class::Creates,
             survives: words(&["rights granted to the old role by name, objects it owns, and its settings do not follow"]),
             undo: "the twin is locked, its sessions are ended, and it is dropped".to_owned(),
-            ..converges(Action::ReissueCredential, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
+            ..ActionManifest::converges(Action::ReissueCredential, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
         },
         ActionManifest {
             after: vec![Action::Reinstate],
             undo: "it cannot be taken back: a new twin is made instead".to_owned(),
-            ..converges(Action::RetireIdentity, TargetKind::Identity, TargetKind::Credential, Reversible::No)
+            ..ActionManifest::converges(Action::RetireIdentity, TargetKind::Identity, TargetKind::Credential, Reversible::No)
         },
         ActionManifest {
             after: vec![Action::TerminateSessions],
             undo: "the role is locked again".to_owned(),
-            ..converges(Action::Reinstate, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
+            ..ActionManifest::converges(Action::Reinstate, TargetKind::Identity, TargetKind::Credential, Reversible::Exact)
         },
         ActionManifest {
             undo: "the role is locked again".to_owned(),
-            ..converges(Action::Restore, TargetKind::Identity, TargetKind::Identity, Reversible::Exact)
+            ..ActionManifest::converges(Action::Restore, TargetKind::Identity, TargetKind::Identity, Reversible::Exact)
         },
     ]
 }

@@ -36,26 +36,26 @@ use std::{
 
 use quell_core::{
     clear::Clearance,
-    manifest::Manifest,
     proof::Observation,
     secret::Secret,
     target::{Enumeration, Reading, Target},
 };
-use quell_engine::port::{Attempt, Check, Clock, Connector, Identified, Outcome, PlaneError, ProbeRequest};
+use quell_engine::port::{Attempt, Card, Check, Clock, Connector, Identified, Outcome, PlaneError, ProbeRequest};
 
 pub use self::{
     bootstrap::bootstrap_sql,
-    config::{ControlIdentity, PostgresConfig, Reach, SETTLE_MS},
+    config::{PostgresConfig, Reach, SETTLE_MS},
 };
 use self::{
     look::{RoleNow, Standing},
     wire::Wire,
 };
+pub use crate::config::ControlIdentity;
 
 /// One PostgreSQL server.
 pub struct PostgreSql {
     config: PostgresConfig,
-    manifest: Manifest,
+    card: Card,
     wire: Wire,
     clock: Arc<dyn Clock>,
     /// Roles seen to be superusers or to replicate, and why that is out of reach.
@@ -74,8 +74,8 @@ impl PostgreSql {
             return Err(PlaneError::NotPermitted { plane: config.name.clone(), why });
         }
         let wire = Wire::new(config.clone())?;
-        let manifest = manifest::manifest(config.settle_ms);
-        Ok(Self { config, manifest, wire, clock, out_of_reach: RwLock::new(BTreeMap::new()) })
+        let card = config.card();
+        Ok(Self { config, card, wire, clock, out_of_reach: RwLock::new(BTreeMap::new()) })
     }
 
     /// Superusers and replication roles are refused by the functions anyway;
@@ -117,20 +117,8 @@ impl fmt::Debug for PostgreSql {
 
 #[async_trait::async_trait]
 impl Connector for PostgreSql {
-    fn name(&self) -> &str {
-        &self.config.name
-    }
-
-    fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    fn endpoint(&self) -> String {
-        self.config.endpoint()
-    }
-
-    fn config_digest(&self) -> String {
-        self.config.digest()
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn protected(&self, identity: &str) -> Option<String> {

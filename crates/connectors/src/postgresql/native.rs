@@ -11,6 +11,8 @@
 
 use quell_core::target::{Target, TargetKind};
 
+use crate::names;
+
 /// The longest role name, in bytes; a longer one is another name cut short.
 const ROLE_BYTES_MAX: usize = 63;
 
@@ -30,19 +32,14 @@ pub(super) fn role(name: &str) -> Option<&str> {
 
 /// Reads a target's native id; the reason why not is for a person.
 pub(super) fn of(target: &Target) -> Result<Native, String> {
-    let Some(text) = target.native.value() else { return Err("the name of the target was erased".to_owned()) };
+    let text = names::native(target)?;
     let named =
         |name: &str| role(name).map(str::to_owned).ok_or_else(|| "it is not a role name of PostgreSQL (1 to 63 bytes, no NUL)".to_owned());
     match target.kind {
         TargetKind::Identity => Ok(Native::Role(named(text)?)),
         TargetKind::Credential => {
             let wanted = "a credential of PostgreSQL is named `ROLE#password` or `ROLE#password:GENERATION`";
-            let (owner, rest) = text.rsplit_once("#password").ok_or(wanted)?;
-            let generation = match rest.strip_prefix(':') {
-                Some(g) if !g.is_empty() && g.bytes().all(|b| b.is_ascii_alphanumeric()) => Some(g.to_owned()),
-                None if rest.is_empty() => None,
-                _ => return Err(wanted.to_owned()),
-            };
+            let (owner, generation) = names::of_password(text, wanted)?;
             Ok(Native::Password { role: named(owner)?, generation })
         }
         TargetKind::Session => {
@@ -51,17 +48,15 @@ pub(super) fn of(target: &Target) -> Result<Native, String> {
             Ok(Native::Session { pid: pid.parse().map_err(|_| wanted())?, started_us: started.parse().map_err(|_| wanted())? })
         }
         TargetKind::Entitlement => {
-            let (member, group) = text
-                .strip_prefix("member:")
-                .and_then(|rest| rest.split_once('>'))
-                .ok_or("an entitlement of PostgreSQL is named `member:ROLE>ROLE`")?;
-            Ok(Native::Member { member: named(&unescape(member))?, role: named(&unescape(group))? })
+            let (member, group) =
+                text.strip_prefix("member:").and_then(names::of_pair).ok_or("an entitlement of PostgreSQL is named `member:ROLE>ROLE`")?;
+            Ok(Native::Member { member: named(&member)?, role: named(&group)? })
         }
     }
 }
 
 pub(super) fn password(role: &str) -> String {
-    format!("{role}#password")
+    names::password(role)
 }
 
 pub(super) fn session(pid: i32, started_us: i64) -> String {
@@ -69,12 +64,7 @@ pub(super) fn session(pid: i32, started_us: i64) -> String {
 }
 
 pub(super) fn member(member: &str, role: &str) -> String {
-    let escape = |name: &str| name.replace('%', "%25").replace('>', "%3E");
-    format!("member:{}>{}", escape(member), escape(role))
-}
-
-fn unescape(name: &str) -> String {
-    name.replace("%3E", ">").replace("%25", "%")
+    format!("member:{}", names::pair(member, role))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 
 use futures::future::join_all;
 use quell_core::{
-    proof::{Answer, Control, Observation, ProbeClass},
+    proof::{Answer, Channel, Control, Observation, ProbeClass},
     secret::{Secret, sha256},
     time::Timestamp,
 };
@@ -28,6 +28,7 @@ use super::{
     read::{Presence, VERIFIER},
     wire::Failure,
 };
+use crate::vantage::{NOT_ARMED, Vantage, cannot_tell};
 
 /// Where in the server a login is refused because the role may not log in.
 const ROLE_MAY_NOT: &str = "InitializeSessionUserId";
@@ -40,6 +41,16 @@ struct Try<'a> {
     /// It was right once, so a wrong password now means that it was replaced.
     was_right: bool,
     what: &'static str,
+}
+
+impl Vantage for PostgreSql {
+    fn channel(&self) -> Channel {
+        self.wire.channel()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
 }
 
 impl PostgreSql {
@@ -75,7 +86,7 @@ impl PostgreSql {
     /// Tries every secret and the control's at the same time.
     async fn observe_logins(&self, role: &str, may_login: bool, tries: Vec<Try<'_>>) -> Vec<Observation> {
         if !may_login {
-            return vec![self.nothing("a login was not permitted: the plane is not armed".to_owned())];
+            return vec![self.nothing(NOT_ARMED)];
         }
         let (control, tried) = tokio::join!(self.control_login(), join_all(tries.iter().map(|t| self.try_login(role, t))));
         let (control, primary) = control;
@@ -84,7 +95,7 @@ impl PostgreSql {
             .map(|(answer, started_at, ended_at)| Observation {
                 control: Some(control.clone()),
                 authoritative: primary,
-                ..self.observation(ProbeClass::Login, answer, started_at, ended_at)
+                ..self.met(ProbeClass::Login, answer, started_at, ended_at)
             })
             .collect()
     }
@@ -114,12 +125,12 @@ impl PostgreSql {
         let look = self.look(role).await;
         let ended_at = self.clock.now();
         match look {
-            Err(e) => self.observation(ProbeClass::Read, unasked(&e), started_at, ended_at),
+            Err(e) => self.met(ProbeClass::Read, unasked(&e), started_at, ended_at),
             Ok(look) => Observation {
                 control: Some(self.read_control(look.control_alive, started_at)),
                 plane_clock: look.clock,
                 authoritative: !look.in_recovery,
-                ..self.observation(ProbeClass::Read, state_answer(role, &look, request, first), started_at, ended_at)
+                ..self.met(ProbeClass::Read, state_answer(role, &look, request, first), started_at, ended_at)
             },
         }
     }
@@ -141,10 +152,10 @@ impl PostgreSql {
         let ended_at = self.clock.now();
         let seen = match seen {
             Ok(seen) => seen,
-            Err(e) => return self.observation(class, unasked(&e.plane_error(&self.config.name)), started_at, ended_at),
+            Err(e) => return self.met(class, unasked(&e.plane_error(&self.config.name)), started_at, ended_at),
         };
         let answer = match (seen.in_scope, seen.present) {
-            (false, _) => Answer::Inconclusive { why: "neither role is in the scope of Quell".to_owned() },
+            (false, _) => cannot_tell("neither role is in the scope of Quell"),
             (true, true) => Answer::Usable,
             (true, false) => Answer::Enforced { by: gone.to_owned() },
         };
@@ -158,7 +169,7 @@ impl PostgreSql {
             control: Some(control),
             plane_clock: Timestamp::from_microsecond(seen.clock_us).ok(),
             authoritative: !seen.in_recovery,
-            ..self.observation(class, answer, started_at, ended_at)
+            ..self.met(class, answer, started_at, ended_at)
         }
     }
 
@@ -166,34 +177,13 @@ impl PostgreSql {
         let identity = &self.config.control.identity;
         Control { class: ProbeClass::Read, alive, started_at, what: format!("the row of `{identity}`, read in the same statement") }
     }
-
-    fn observation(&self, class: ProbeClass, answer: Answer, started_at: Timestamp, ended_at: Timestamp) -> Observation {
-        let vantage = format!("this node, {}", self.config.endpoint());
-        Observation {
-            class,
-            started_at,
-            ended_at,
-            vantage,
-            channel: self.wire.channel(),
-            answer,
-            control: None,
-            plane_clock: None,
-            authoritative: false,
-        }
-    }
-
-    fn nothing(&self, why: String) -> Observation {
-        let now = self.clock.now();
-        self.observation(ProbeClass::Read, Answer::Inconclusive { why }, now, now)
-    }
 }
 
 fn unasked(e: &PlaneError) -> Answer {
-    Answer::Inconclusive { why: e.to_string() }
+    cannot_tell(e.to_string())
 }
 
 fn login_answer(met: Result<bool, NotOpened>, one: &Try<'_>) -> Answer {
-    let cannot_tell = |why: String| Answer::Inconclusive { why };
     match met {
         Ok(_) => Answer::Usable,
         Err(NotOpened::NoAnswer { why }) => cannot_tell(format!("a login with {} had no answer: {why}", one.what)),
@@ -203,7 +193,7 @@ fn login_answer(met: Result<bool, NotOpened>, one: &Try<'_>) -> Answer {
             ("28P01", _) => cannot_tell(format!("{} is a wrong password, which says nothing: a locked role answers the same", one.what)),
             // The password and the role were accepted; only this database was not.
             (_, DATABASE_MAY_NOT) => Answer::Usable,
-            ("28000", _) => cannot_tell("the server lets nobody in as this role from here (pg_hba.conf), whatever the password".to_owned()),
+            ("28000", _) => cannot_tell("the server lets nobody in as this role from here (pg_hba.conf), whatever the password"),
             _ => cannot_tell(format!("a login with {} met `{code}`, which is neither yes nor no", one.what)),
         },
     }
@@ -212,17 +202,16 @@ fn login_answer(met: Result<bool, NotOpened>, one: &Try<'_>) -> Answer {
 /// What the server's own state says of the old secret; `first` where the sealed
 /// verifier is that secret's.
 fn state_answer(role: &str, look: &Look, request: &ProbeRequest, first: bool) -> Answer {
-    let cannot_tell = |why: String| Answer::Inconclusive { why };
     match look.standing(role) {
-        Standing::NotInScope => return cannot_tell("the role is not in the scope of Quell".to_owned()),
-        Standing::Another => return cannot_tell("the role was renamed, or another one bears its name: admit it again".to_owned()),
+        Standing::NotInScope => return cannot_tell("the role is not in the scope of Quell"),
+        Standing::Another => return cannot_tell("the role was renamed, or another one bears its name: admit it again"),
         Standing::Gone if look.sessions > 0 => {
             return cannot_tell(format!("the role does not exist any more, and {} sessions of it are left", look.sessions));
         }
         Standing::Gone => return Answer::Enforced { by: "the role does not exist, and no session of it is left".to_owned() },
         Standing::Same => {}
     }
-    let Some(now) = look.same(role) else { return cannot_tell("the role was not read".to_owned()) };
+    let Some(now) = look.same(role) else { return cannot_tell("the role was not read") };
 
     if !now.can_login {
         let mut left = Vec::new();
@@ -240,20 +229,20 @@ fn state_answer(role: &str, look: &Look, request: &ProbeRequest, first: bool) ->
     }
 
     if !first {
-        return cannot_tell("login is enabled".to_owned());
+        return cannot_tell("login is enabled");
     }
     let Some(old) = request.before_secrets.get(VERIFIER) else {
-        return cannot_tell("login is enabled, and the former verifier is not at hand".to_owned());
+        return cannot_tell("login is enabled, and the former verifier is not at hand");
     };
     if now.verifier_sha256.as_deref() == Some(sha256(old.expose().as_bytes()).as_str()) {
         return match (request.leaked_was_right, now.expired) {
             (true, false) => Answer::Usable,
-            (true, true) => cannot_tell("the stored verifier is the old one, and only its expiry keeps it out".to_owned()),
-            (false, _) => cannot_tell("login is enabled and the stored verifier is the old one".to_owned()),
+            (true, true) => cannot_tell("the stored verifier is the old one, and only its expiry keeps it out"),
+            (false, _) => cannot_tell("login is enabled and the stored verifier is the old one"),
         };
     }
     match &look.lax_lines {
-        None => return cannot_tell("the password was replaced, but pg_hba.conf was not read".to_owned()),
+        None => return cannot_tell("the password was replaced, but pg_hba.conf was not read"),
         Some(lines) if !lines.is_empty() => {
             return cannot_tell(format!("the password was replaced, but pg_hba.conf lets the role in without it: {}", lines.join(", ")));
         }

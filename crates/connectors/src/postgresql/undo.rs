@@ -10,13 +10,13 @@ use quell_engine::port::{Attempt, Outcome};
 
 use super::{
     PostgreSql,
-    act::{Changed, Stop, change, refused},
     look::{Look, Standing},
     native::{self, Native},
     read::VERIFIER,
     verifier,
     wire::{Failure, Param, Sealed},
 };
+use crate::attempt::{self, Changed, Stop, change, refused, unknown};
 
 const PUT_BACK: &str = "SELECT quell.put_back($1, $2)";
 const PUT_BACK_LIMITS: &str = "SELECT quell.put_back_limits($1, $2, $3)";
@@ -45,7 +45,7 @@ impl PostgreSql {
                 }
                 let params: [Param<'_>; 2] = [member, role];
                 self.wire.tell(GRANT, &params).await?;
-                Ok(change(true, "membership", None, Some("granted".to_owned())))
+                Ok(change("membership", None, Some("granted".to_owned())))
             }
             Native::Role(role) => {
                 let mut changed = self.put_back(role, before, attempt).await?;
@@ -73,7 +73,7 @@ impl PostgreSql {
         let sealed = stored.map(|s| Sealed(s.expose()));
         let params: [Param<'_>; 2] = [&role, &sealed];
         self.wire.tell(PUT_BACK, &params).await?;
-        Ok(change(true, "rolpassword", Some("replaced".to_owned()), Some("the former one".to_owned())))
+        Ok(change("rolpassword", Some("replaced".to_owned()), Some("the former one".to_owned())))
     }
 
     async fn put_back_limits(&self, role: &str, before: &Reading) -> Result<(), Stop> {
@@ -89,12 +89,9 @@ impl PostgreSql {
     /// attempt that nobody can use is removed, so that it can be made again.
     pub(super) async fn outcome_of(&self, attempt: &Attempt) -> Outcome {
         match self.became(attempt).await {
-            Ok(true) => Outcome::Done { changed: Changed::new() },
-            // Every action here sets a state, so doing it again is safe.
-            Ok(false) => Outcome::Throttled { retry_after_ms: 0 },
-            // Nothing was learnt: a refused question is not a refused act.
-            Err(Stop::Failed(failure)) => Outcome::Unknown { reason: failure.plane_error(&self.config.name).to_string() },
-            Err(Stop::Said(outcome)) => outcome,
+            // What PostgreSQL does not do it did not do then either.
+            Err(Stop::Said(refused @ Outcome::Refused { .. })) => refused,
+            is_so => attempt::read_back(is_so, &self.config.name),
         }
     }
 
@@ -143,7 +140,7 @@ impl PostgreSql {
         match (look.same(role), look.standing(role)) {
             (Some(now), _) => Ok(now.can_login),
             (None, Standing::Gone) => Ok(false),
-            (None, _) => Err(Stop::Said(Outcome::Unknown { reason: "the role is not the one that was admitted".to_owned() })),
+            (None, _) => Err(unknown("the role is not the one that was admitted")),
         }
     }
 

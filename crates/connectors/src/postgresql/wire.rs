@@ -5,16 +5,11 @@
 //! error before the statement was sent changed nothing, an error that the server
 //! answered rolled back, and silence after sending is unknown.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fmt,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use quell_core::{proof::Channel, secret::Secret};
 use quell_engine::port::{Outcome, PlaneError};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 use tokio_postgres::{
     Client, Row, SimpleQueryMessage, Statement,
     types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
@@ -24,15 +19,20 @@ use super::{
     config::{PostgresConfig, Reach},
     dial::{self, Dialled, NotOpened},
 };
+use crate::{
+    attempt::Failed,
+    pool::{Broken, Ours, Pool},
+    said::{cause, one_line},
+    vantage::NOT_PROVEN,
+};
 
 /// Kept connections to one server, and the way to open others.
 pub(super) struct Wire {
     config: PostgresConfig,
     tls: Option<tokio_postgres_rustls::MakeRustlsConnect>,
-    kept: Mutex<Vec<Kept>>,
-    gate: Semaphore,
-    /// Process and start of the sessions that our own probes opened lately.
-    ours: Mutex<VecDeque<(i32, i64)>>,
+    pool: Pool<Kept>,
+    /// Process and start of the sessions.
+    ours: Ours<(i32, i64)>,
 }
 
 struct Kept {
@@ -70,9 +70,6 @@ impl ToSql for Sealed<'_> {
     to_sql_checked!();
 }
 
-/// How many of our probes' sessions are remembered.
-const OURS_MAX: usize = 256;
-
 /// One parameter of a statement.
 pub(super) type Param<'a> = &'a (dyn ToSql + Sync);
 
@@ -84,8 +81,8 @@ impl Wire {
             }
             Reach::Unix { .. } | Reach::Clear { .. } => None,
         };
-        let gate = Semaphore::new(config.connections_max);
-        Ok(Self { config, tls, kept: Mutex::new(Vec::new()), gate, ours: Mutex::new(VecDeque::new()) })
+        let pool = Pool::new(config.connections_max);
+        Ok(Self { config, tls, pool, ours: Ours::default() })
     }
 
     /// How the server is known to be the one that was meant. A connection that
@@ -101,30 +98,28 @@ impl Wire {
     /// Asks what changes nothing. A kept connection that turns out to be closed
     /// is replaced and asked once more.
     pub(super) async fn ask(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, Failure> {
-        let once = self.run(sql, params).await;
-        match once {
-            Err((Failure::Lost { .. }, true)) => self.run(sql, params).await.map_err(|(failure, _)| failure),
-            other => other.map_err(|(failure, _)| failure),
+        match self.run(sql, params).await {
+            Err(broken) if broken.was_kept => self.run(sql, params).await,
+            other => other,
         }
+        .map_err(|broken| broken.failure)
     }
 
     /// Runs what changes something: once, whatever happens.
     pub(super) async fn tell(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, Failure> {
-        self.run(sql, params).await.map_err(|(failure, _)| failure)
+        self.run(sql, params).await.map_err(|broken| broken.failure)
     }
 
-    /// The flag says that a kept connection was found closed, at once.
-    async fn run(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, (Failure, bool)> {
+    async fn run(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, Broken<Failure>> {
         let within = self.config.call_timeout;
-        let not_reached = |why: &str| (Failure::NotReached { why: why.to_owned() }, false);
-        let Ok(permit) = timeout(within, self.gate.acquire()).await else { return Err(not_reached("every connection was busy")) };
-        let _permit = permit.map_err(|_| not_reached("the connector is closed"))?;
+        let turn = self.pool.gate().turn(within).await;
+        let _turn = turn.map_err(|why| Broken::at_last(Failure::NotReached { why }))?;
 
-        let (mut kept, was_kept) = match self.take() {
+        let (mut kept, was_kept) = match self.pool.take(|kept| kept.client.is_closed()) {
             Some(kept) => (kept, true),
             None => {
                 let dialled = self.dial(&self.config.username, &self.config.secret, "quell").await;
-                let client = dialled.map_err(|not_opened| (Failure::from(not_opened), false))?.client;
+                let client = dialled.map_err(|not_opened| Broken::at_last(Failure::from(not_opened)))?.client;
                 (Kept { client, statements: BTreeMap::new() }, false)
             }
         };
@@ -144,31 +139,22 @@ impl Wire {
         .await;
         match outcome {
             Ok(Ok(rows)) => {
-                self.give_back(kept);
+                self.pool.give_back(kept);
                 Ok(rows)
             }
             Ok(Err(e)) => match answered(&e) {
                 Some(failure @ Failure::Answered { .. }) => {
                     // A statement of before the functions were made anew is of no use.
                     if !kept.client.is_closed() && !stale_statement(&failure) {
-                        self.give_back(kept);
+                        self.pool.give_back(kept);
                     }
-                    Err((failure, false))
+                    Err(Broken::at_last(failure))
                 }
-                _ => Err((Failure::Lost { why: cause(&e) }, was_kept && kept.client.is_closed())),
+                _ => Err(Broken { failure: Failure::Lost { why: cause(&e) }, was_kept: was_kept && kept.client.is_closed() }),
             },
             // Dropping the connection is what tells the server that nobody waits.
-            Err(_) => Err((Failure::Lost { why: format!("no answer within {} ms", within.as_millis()) }, false)),
+            Err(_) => Err(Broken::at_last(Failure::Lost { why: format!("no answer within {} ms", within.as_millis()) })),
         }
-    }
-
-    fn take(&self) -> Option<Kept> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::from_fn(|| kept.pop()).find(|k| !k.client.is_closed())
-    }
-
-    fn give_back(&self, one: Kept) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(one);
     }
 
     async fn dial(&self, user: &str, secret: &Secret, application: &str) -> Result<Dialled, NotOpened> {
@@ -179,7 +165,7 @@ impl Wire {
 
     /// One of our own probes opened this session.
     pub(super) fn is_ours(&self, pid: i32, started_us: i64) -> bool {
-        self.ours.lock().unwrap_or_else(PoisonError::into_inner).contains(&(pid, started_us))
+        self.ours.has(&(pid, started_us))
     }
 
     /// Logs in as somebody and ends the session at once. Answers whether it was
@@ -191,19 +177,14 @@ impl Wire {
     pub(super) async fn login(&self, user: &str, secret: &Secret) -> Result<bool, NotOpened> {
         // Over clear TCP whoever listens could ask for the password itself.
         if self.channel() == Channel::Unauthenticated {
-            let why = "a secret is not tried over a channel that does not prove who answers".to_owned();
-            return Err(NotOpened::NoAnswer { why });
+            return Err(NotOpened::NoAnswer { why: NOT_PROVEN.to_owned() });
         }
         let dialled = self.dial(user, secret, "quell-probe").await?;
         // The session may be listed for a moment after it was closed, and must not
         // be taken for the consumer's or the intruder's. Its name would not do:
         // everybody may call a session that.
         if let Ok(Some(own)) = timeout(self.config.call_timeout, which(&dialled.client)).await {
-            let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
-            ours.push_back(own);
-            while ours.len() > OURS_MAX {
-                ours.pop_front();
-            }
+            self.ours.add(own);
         }
         let primary = dialled.primary;
         dialled.close().await;
@@ -243,26 +224,6 @@ fn answered(e: &tokio_postgres::Error) -> Option<Failure> {
         return Some(Failure::Lost { why: format!("the server ended it with `{code}`") });
     }
     Some(Failure::Answered { code, message: one_line(db.message()) })
-}
-
-/// At most 300 characters, without anything that moves a cursor.
-pub(super) fn one_line(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
-}
-
-/// The chain of causes, which the driver's own message leaves out.
-pub(super) fn cause(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut next = e.source();
-    while let Some(inner) = next {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        next = inner.source();
-    }
-    one_line(&text)
 }
 
 /// How long to wait where the server is starting, stopping or full.
@@ -306,6 +267,16 @@ fn refused(code: &str, message: &str) -> String {
         }
         "28P01" | "28000" => format!("refused Quell's own login (`{code}`); give it the configured secret again"),
         _ => format!("refused with `{code}`: {message}"),
+    }
+}
+
+impl Failed for Failure {
+    fn outcome(self: Box<Self>) -> Outcome {
+        (*self).outcome()
+    }
+
+    fn plane_error(self: Box<Self>, plane: &str) -> PlaneError {
+        (*self).plane_error(plane)
     }
 }
 

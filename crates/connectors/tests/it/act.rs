@@ -144,10 +144,7 @@ async fn what_became_of_an_attempt_is_read_before_and_after_it() {
         with_secret(Action::Reinstate, &identity(APP), &new_secret()),
     ];
     for attempt in attempts {
-        let before = plane.connector.read_outcome(&attempt).await;
-        assert_eq!(before, Outcome::Throttled { retry_after_ms: 0 }, "{:?}: nothing happened, and doing it is safe", attempt.action);
-        done(act(&plane.connector, attempt.clone()).await);
-        done(plane.connector.read_outcome(&attempt).await);
+        is_read_before_and_after(&plane.connector, attempt).await;
     }
 }
 
@@ -160,9 +157,7 @@ async fn a_clearance_for_something_else_is_refused() {
         attempt(Action::TerminateSessions, &identity(APP)),
         attempt(Action::SuspendIdentity, &target(TargetKind::Identity, "somebody else", "somebody else")),
     ];
-    for other in others {
-        assert!(matches!(run(cleared(&other), &mine).await, Outcome::Refused { .. }));
-    }
+    takes_no_other_clearance(&plane.connector, &mine, &others).await;
     let mut elsewhere = mine.clone();
     elsewhere.target.plane = "pg-other".to_owned();
     assert!(matches!(run(cleared(&elsewhere), &elsewhere).await, Outcome::Refused { .. }));
@@ -212,24 +207,8 @@ async fn a_membership_of_another_grantor_is_refused_and_stands() {
 async fn the_manifest_keeps_to_the_catalogue() {
     let plane = Plane::start().await;
     let manifest = plane.connector.manifest();
-    assert!(manifest.settle_ms > 0);
-    for declared in &manifest.actions {
-        let entry = declared.action.entry();
-        assert!(entry.targets.contains(&declared.target), "{:?}", declared.action);
-        assert!(declared.reversible <= entry.reversible, "{:?} promises more than the catalogue", declared.action);
-        assert!(!declared.undo.is_empty());
-        assert!(!declared.after.contains(&declared.action));
-    }
-    for action in [
-        Action::SuspendIdentity,
-        Action::TerminateSessions,
-        Action::RotateCredential,
-        Action::RemoveEntitlement,
-        Action::ReissueCredential,
-        Action::RetireIdentity,
-        Action::Reinstate,
-        Action::Restore,
-    ] {
+    keeps_to_the_catalogue(&plane.connector);
+    for action in ACTIONS {
         assert!(manifest.action(action).is_some(), "{action:?}");
     }
     let order = &manifest.action(Action::TerminateSessions).expect("declared").after;

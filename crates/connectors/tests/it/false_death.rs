@@ -8,24 +8,13 @@ use quell_core::{
     proof::{Answer, Channel, Liveness, ProbeClass},
 };
 use quell_engine::port::{Connector, Outcome, PlaneError, ProbeRequest};
-use quell_lab::{ca::Ca, postgres::StandbyOptions};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
+use quell_lab::postgres::StandbyOptions;
 
 use crate::plane::*;
 
 /// Everything a round may use.
 fn everything(plane: &Plane) -> ProbeRequest {
     ProbeRequest { leaked: Some(plane.leaked()), leaked_was_right: true, ..about_app() }
-}
-
-async fn unknown(connector: &PostgreSql, request: ProbeRequest, word: &str) {
-    let (proved, round) = judged(connector, request, None).await;
-    assert_eq!(proved.liveness, Liveness::Unknown, "{round:#?}");
-    assert!(proved.reason.contains(word), "wanted `{word}` in {}", proved.reason);
 }
 
 #[tokio::test]
@@ -53,24 +42,6 @@ async fn a_control_with_a_wrong_secret_takes_the_login_probe_with_it() {
     let round = connector.probe(&everything(&plane)).await;
     let login = round.iter().find(|o| o.class == ProbeClass::Login).expect("tried");
     assert_eq!(quell_core::proof::judge(login, None, 250).liveness, Liveness::Unknown, "{login:#?}");
-}
-
-/// A line to the server that can be cut.
-async fn line(to: u16) -> (u16, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
-    let run = tokio::spawn(async move {
-        let mut open = tokio::task::JoinSet::new();
-        loop {
-            let (mut near, _) = listener.accept().await.expect("accepts");
-            open.spawn(async move {
-                if let Ok(mut far) = TcpStream::connect(("127.0.0.1", to)).await {
-                    let _ = copy_bidirectional(&mut near, &mut far).await;
-                }
-            });
-        }
-    });
-    (port, run)
 }
 
 fn reach(plane: &Plane, at: u16) -> Reach {
@@ -103,14 +74,7 @@ async fn a_cut_network_proves_nothing() {
 async fn a_line_that_swallows_everything_proves_nothing() {
     let plane = Plane::start().await;
     plane.contain().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
-    let swallow = tokio::spawn(async move {
-        let mut held = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            held.push(stream);
-        }
-    });
+    let (port, swallow) = swallow().await;
     let connector = plane.connector(|c| {
         c.reach = reach(&plane, port);
         c.call_timeout = Duration::from_millis(300);
@@ -123,12 +87,8 @@ async fn a_line_that_swallows_everything_proves_nothing() {
 async fn another_host_behind_the_name_proves_nothing_and_gets_no_secret() {
     let mut plane = Plane::start().await;
     plane.contain().await;
-    let strangers = [
-        Ca::new("another authority").and_then(|ca| ca.server(&["localhost", "127.0.0.1"])),
-        plane.server.ca().server(&["elsewhere.example"]),
-    ];
-    for cert in strangers {
-        plane.server.present(&cert.expect("made")).await.expect("presented");
+    for cert in strangers(plane.server.ca()) {
+        plane.server.present(&cert).await.expect("presented");
         let connector = plane.connector(|_| {});
         unknown(&connector, everything(&plane), "certificate").await;
         assert!(!connector.check().await.reachable);

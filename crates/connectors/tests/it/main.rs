@@ -1,6 +1,7 @@
 //! The connectors against real servers of the lab.
 
 mod act;
+mod any_plane;
 mod bootstrap;
 mod enumerate;
 mod false_death;

@@ -1,54 +1,35 @@
 //! A real PostgreSQL with the billing estate, bootstrapped, and a connector to it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use quell_connectors::postgresql::{PostgreSql, PostgresConfig, Reach, bootstrap_sql};
 use quell_core::{
-    action::{Action, Reversible},
-    clear::{Clearance, Grounds, clear},
-    decision::{Decision, Role},
-    hold::TargetState,
-    id::{AttemptId, CaseId, PlanId, TargetId},
-    manifest::Effective,
-    personal::Salter,
-    plan::{Bounds, Fallback, OnTimeout, Pin, Plan, PlanKind, Proves, Selector, Step, Tier},
-    proof::{Liveness, Observation, Proved, judge_round},
+    action::Action,
+    proof::{Liveness, Observation, Proved},
     secret::Secret,
     target::{Reading, Target, TargetKind},
-    time::{SignedDuration, Timestamp, after},
+    time::Timestamp,
 };
-use quell_engine::port::{Attempt, Clock, Connector, Outcome, ProbeRequest};
+use quell_engine::port::{Connector, Outcome, ProbeRequest};
 use quell_lab::{
     estate::Estate,
     postgres::{Options, Postgres},
 };
 use tokio_postgres::Client;
 
-/// The machine's clock: a real server knows no other.
-pub struct RealClock;
+pub use crate::any_plane::*;
 
-#[async_trait::async_trait]
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        let since = quell_lab::clock::wall().duration_since(std::time::UNIX_EPOCH).expect("the clock is past 1970");
-        Timestamp::from_microsecond(i64::try_from(since.as_micros()).expect("this century")).expect("this century")
-    }
-
-    async fn sleep(&self, duration: SignedDuration) {
-        tokio::time::sleep(Duration::try_from(duration).unwrap_or_default()).await;
-    }
-}
-
-pub fn now() -> Timestamp {
-    RealClock.now()
-}
+/// What the connector can do.
+pub const ACTIONS: [Action; 8] = [
+    Action::SuspendIdentity,
+    Action::TerminateSessions,
+    Action::RotateCredential,
+    Action::RemoveEntitlement,
+    Action::ReissueCredential,
+    Action::RetireIdentity,
+    Action::Reinstate,
+    Action::Restore,
+];
 
 /// A server with the billing estate under Quell.
 pub struct Plane {
@@ -117,12 +98,6 @@ impl Plane {
     }
 }
 
-pub async fn judged(connector: &PostgreSql, request: ProbeRequest, acted_at: Option<Timestamp>) -> (Proved, Vec<Observation>) {
-    let round = connector.probe(&request).await;
-    let (proved, _) = judge_round(&round, acted_at, connector.manifest().settle_ms);
-    (proved, round)
-}
-
 /// Settles, probes and answers the liveness of one round.
 pub async fn liveness(connector: &PostgreSql, request: ProbeRequest) -> (Liveness, String) {
     let (proved, _) = judged(connector, request, None).await;
@@ -140,20 +115,8 @@ pub fn config(server: &Postgres, port: u16) -> PostgresConfig {
     PostgresConfig::new("pg-main", reach, "billing", new_secret(), new_secret())
 }
 
-/// A generated secret that carries the lab's mark.
-pub fn new_secret() -> Secret {
-    Secret::new(quell_lab::secret::Secret::generate().expect("the system has randomness").reveal())
-}
-
 pub fn target(kind: TargetKind, native: &str, identity: &str) -> Target {
-    let id = |kind: TargetKind, native: &str| TargetId::new(format!("t-{}-{}", kind.name(), native.len()));
-    Target {
-        id: id(kind, native),
-        plane: "pg-main".to_owned(),
-        kind,
-        native: Salter::new([7; 32]).commit(native),
-        identity: id(TargetKind::Identity, identity),
-    }
+    on("pg-main", kind, native, identity)
 }
 
 pub fn identity(role: &str) -> Target {
@@ -172,115 +135,6 @@ pub fn entitlement(native: &str) -> Target {
     target(TargetKind::Entitlement, native, APP)
 }
 
-pub fn attempt(action: Action, target: &Target) -> Attempt {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    Attempt {
-        action,
-        target: target.clone(),
-        marker: format!("at-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
-        before: None,
-        before_secrets: BTreeMap::new(),
-        new_secret: None,
-        parameters: BTreeMap::new(),
-    }
-}
-
-pub fn with_secret(action: Action, target: &Target, secret: &Secret) -> Attempt {
-    Attempt { new_secret: Some(secret.clone()), ..attempt(action, target) }
-}
-
-/// What a round asks about the credential of a role, without any secret.
-pub fn about(target: Target, role: &str) -> ProbeRequest {
-    ProbeRequest {
-        target,
-        identity: role.to_owned(),
-        may_login: true,
-        leaked: None,
-        leaked_was_right: false,
-        throw_away: None,
-        own: None,
-        before: None,
-        before_secrets: BTreeMap::new(),
-    }
-}
-
 pub fn about_app() -> ProbeRequest {
     about(credential(APP), APP)
-}
-
-pub async fn act(connector: &PostgreSql, attempt: Attempt) -> Outcome {
-    connector.act(cleared(&attempt), &attempt).await
-}
-
-pub fn done(outcome: Outcome) -> BTreeMap<String, (Option<String>, Option<String>)> {
-    match outcome {
-        Outcome::Done { changed } => changed,
-        other => panic!("expected done, found {other:?}"),
-    }
-}
-
-/// A clearance, by the only way there is.
-pub fn cleared(attempt: &Attempt) -> Clearance {
-    let target = &attempt.target;
-    let selector = Selector::Exactly { target: target.clone() };
-    let step = Step {
-        n: 1,
-        action: attempt.action,
-        plane: Pin { connector: target.plane.clone(), endpoint: String::new(), config_digest: String::new(), settle_ms: 250 },
-        selector: selector.clone(),
-        bounds: Bounds {
-            kinds: [target.kind].into(),
-            planes: [target.plane.clone()].into(),
-            identities: [target.identity.clone()].into(),
-            count_max: 1,
-            reversible_min: Reversible::No,
-            residual_seconds_max: 0,
-        },
-        after: Vec::new(),
-        proves: Proves::Dead { selector },
-        reversible: Reversible::Exact,
-        undo: String::new(),
-        effective: Effective::Now,
-        survives: Vec::new(),
-        fallback: Fallback { task: String::new(), owner: Role::PlatformOwner, exception_by: Role::Lead, attempts_max: 1 },
-        attempt_seconds: 30,
-        proof_seconds: 60,
-        parameters: attempt.parameters.clone(),
-    };
-    let plan = Plan {
-        id: PlanId::new("p-1"),
-        case: CaseId::new("C-1"),
-        kind: PlanKind::Contain,
-        parent: None,
-        tier: Tier::Contain,
-        roots: Vec::new(),
-        steps: vec![step.clone()],
-        gaps: Vec::new(),
-        failover: false,
-        undo: None,
-        on_timeout: OnTimeout::Escalate,
-        valid_seconds: 3600,
-    };
-    let decision =
-        Decision { allowed: true, errors: Vec::new(), policy_digest: "p".to_owned(), request_digest: "q".to_owned(), deciding: Vec::new() };
-    let (digest, state) = (plan.digest(), TargetState::default());
-    let grounds = Grounds {
-        plan: &plan,
-        digest: &digest,
-        step: &step,
-        target,
-        state: &state,
-        touched: 0,
-        excluded: &[],
-        gaps_accepted: false,
-        decision,
-        question_digest: "q",
-        bench: &quell_core::approval::Bench::default(),
-        approvals: &[],
-        budget: None,
-        corroborated: true,
-        secret_exposed: false,
-        closes_at: after(now(), 60),
-    };
-    clear(grounds, AttemptId::new(attempt.marker.clone()), now()).expect("nothing speaks against it")
 }

@@ -4,11 +4,7 @@
 use std::time::{Duration, Instant};
 
 use quell_connectors::postgresql::{PostgreSql, Reach};
-use quell_core::{
-    action::Action,
-    proof::{Answer, Liveness},
-    target::TargetKind,
-};
+use quell_core::{action::Action, proof::Liveness, target::TargetKind};
 use quell_engine::port::{Connector, Identified, Outcome, PlaneError, ProbeRequest};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 
@@ -24,29 +20,20 @@ fn impatient(plane: &Plane) -> PostgreSql {
 
 /// Nothing that is asked of this connector is answered, and nobody calls that a refusal.
 async fn answers_nothing(connector: &PostgreSql, plane: &Plane) {
-    for attempt in [
-        attempt(Action::SuspendIdentity, &identity(APP)),
-        attempt(Action::TerminateSessions, &session("pid:1@1")),
-        with_secret(Action::RotateCredential, &credential(APP), &new_secret()),
-        with_secret(Action::Reinstate, &identity(APP), &new_secret()),
-        attempt(Action::RetireIdentity, &identity(APP)),
-    ] {
-        let outcome = act(connector, attempt.clone()).await;
-        assert!(matches!(outcome, Outcome::Unknown { .. } | Outcome::Throttled { .. }), "{:?}: {outcome:?}", attempt.action);
-        let outcome = connector.read_outcome(&attempt).await;
-        assert!(matches!(outcome, Outcome::Unknown { .. } | Outcome::Throttled { .. }), "{:?}: {outcome:?}", attempt.action);
-    }
-    let (proved, round) = judged(connector, everything(plane), None).await;
-    assert_eq!(proved.liveness, Liveness::Unknown);
-    assert!(round.iter().all(|o| matches!(o.answer, Answer::Inconclusive { .. })), "{round:#?}");
-    let (proved, _) = judged(connector, about(session("pid:1@1"), APP), None).await;
-    assert_eq!(proved.liveness, Liveness::Unknown);
-    let no_answer = |e: &PlaneError| matches!(e, PlaneError::Unreachable { .. } | PlaneError::Throttled { .. });
-    assert!(connector.enumerate(APP).await.is_err_and(|e| no_answer(&e)));
-    assert!(connector.inventory().await.is_err_and(|e| no_answer(&e)));
-    assert!(connector.identify(&plane.leaked()).await.is_err_and(|e| no_answer(&e)));
-    assert!(connector.read(&credential(APP)).await.is_err_and(|e| no_answer(&e)));
-    assert!(!connector.check().await.reachable);
+    let asked = Asked {
+        attempts: vec![
+            attempt(Action::SuspendIdentity, &identity(APP)),
+            attempt(Action::TerminateSessions, &session("pid:1@1")),
+            with_secret(Action::RotateCredential, &credential(APP), &new_secret()),
+            with_secret(Action::Reinstate, &identity(APP), &new_secret()),
+            attempt(Action::RetireIdentity, &identity(APP)),
+        ],
+        rounds: vec![everything(plane), about(session("pid:1@1"), APP)],
+        identity: APP.to_owned(),
+        leaked: plane.leaked(),
+        read: credential(APP),
+    };
+    asked.meet_silence(connector).await;
 }
 
 #[tokio::test]
@@ -65,13 +52,8 @@ async fn a_paused_server_is_unknown_within_the_deadline_and_read_afterwards() {
     answers_nothing(&connector, &plane).await;
 
     plane.server.resume().expect("resumed");
-    // What was sent may still take effect; reading tells, and doing it again converges.
     let patient = plane.connector(|_| {});
-    match patient.read_outcome(&suspend).await {
-        Outcome::Done { .. } => {}
-        Outcome::Throttled { .. } => drop(done(act(&patient, suspend).await)),
-        other => panic!("{other:?}"),
-    }
+    read_and_done(&patient, suspend).await;
     assert!(matches!(plane.connector.identify(&plane.leaked()).await, Ok(Identified::Match { .. } | Identified::NoMatch { .. })));
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use quell_core::{
-    action::{Action, Class},
+    action::Action,
     approval::Approval,
     decision::{Criticality, Decision, IdentityFacts, Role},
     draft::{Ground, Naming},
@@ -12,7 +12,7 @@ use quell_core::{
     finding::{Finding, Resolved},
     id::{AlertId, ApprovalId, CaseId, FindingId, PersonId, PlanId, SourceId},
     inventory::{Rotation, RotationMethod},
-    manifest::{ActionManifest, Effective, Manifest},
+    manifest::{ActionManifest, Manifest},
     personal::Salter,
     plan::{Parent, Pin, Plan, PlanKind, Tier},
     proof::ProbeClass,
@@ -85,15 +85,8 @@ pub const EVERY_ACTION: [Action; 7] = [
 
 pub fn manifest(actions: &[Action]) -> Manifest {
     let one = |action: Action| ActionManifest {
-        action,
-        target: TargetKind::Identity,
-        proves: TargetKind::Credential,
-        class: Class::Converges,
-        reversible: action.entry().reversible,
-        effective: Effective::Now,
-        survives: vec![],
-        after: vec![],
         undo: "reinstate".into(),
+        ..ActionManifest::converges(action, TargetKind::Identity, TargetKind::Credential, action.entry().reversible)
     };
     Manifest {
         kind: "postgresql".into(),

@@ -33,6 +33,20 @@ pub struct Attempt {
     pub parameters: BTreeMap<String, String>,
 }
 
+impl Attempt {
+    /// Whether it is this attempt, on a target of this plane, that was cleared.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is something else.
+    pub fn is_cleared(&self, clearance: &Clearance, plane: &str) -> Result<(), Outcome> {
+        if clearance.target() == &self.target.id && clearance.action() == self.action && self.target.plane == plane {
+            return Ok(());
+        }
+        Err(Outcome::Refused { reason: "the clearance is for something else than this attempt".to_owned() })
+    }
+}
+
 /// What became of the world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -118,20 +132,52 @@ pub struct Check {
     pub warnings: Vec<String>,
 }
 
+impl Check {
+    /// Nothing was asked yet.
+    pub fn unasked(needed: Vec<String>) -> Self {
+        let privileges = Privileges { needed, ..Privileges::default() };
+        Self { reachable: false, why_not: None, privileges, control_alive: false, warnings: Vec::new() }
+    }
+}
+
+/// Which plane it is: settled when it is configured, and pinned by plans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// The SYSTEM of references: the connector's name in the configuration.
+    pub name: String,
+    /// What this kind of plane declares.
+    pub manifest: Manifest,
+    /// The endpoint, without credentials.
+    pub endpoint: String,
+    /// SHA-256 of the configuration without secrets.
+    pub config_digest: String,
+}
+
 /// One plane of one kind.
 #[async_trait::async_trait]
 pub trait Connector: Send + Sync {
-    /// The SYSTEM of references: the connector's name in the configuration.
-    fn name(&self) -> &str;
+    /// Which plane it is.
+    fn card(&self) -> &Card;
+
+    /// The SYSTEM of references.
+    fn name(&self) -> &str {
+        &self.card().name
+    }
 
     /// What this kind of plane declares.
-    fn manifest(&self) -> &Manifest;
+    fn manifest(&self) -> &Manifest {
+        &self.card().manifest
+    }
 
-    /// The endpoint, without credentials, as plans pin it.
-    fn endpoint(&self) -> String;
+    /// The endpoint, as plans pin it.
+    fn endpoint(&self) -> &str {
+        &self.card().endpoint
+    }
 
-    /// SHA-256 of the configuration without secrets, as plans pin it.
-    fn config_digest(&self) -> String;
+    /// The digest of its configuration, as plans pin it.
+    fn config_digest(&self) -> &str {
+        &self.card().config_digest
+    }
 
     /// Why this identity (native id) is protected by configuration or by
     /// derivation: our own roles, the control, superusers out of reach.

@@ -15,7 +15,7 @@ mod store;
 
 pub use chance::Chance;
 pub use clock::Clock;
-pub use connector::{Attempt, Check, Connector, Connectors, Identified, Outcome, PlaneError, Privileges, ProbeRequest, Sink};
+pub use connector::{Attempt, Card, Check, Connector, Connectors, Identified, Outcome, PlaneError, Privileges, ProbeRequest, Sink};
 pub use detectors::Detectors;
 pub use keyring::{Keyring, SealError, Signer};
 pub use notify::{Message, Notify};

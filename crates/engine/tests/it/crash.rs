@@ -17,14 +17,15 @@ use quell_connectors::postgresql::{PostgresConfig, Reach};
 use quell_core::{
     clear::Clearance,
     id::CaseId,
-    manifest::Manifest,
     proof::Observation,
     secret::Secret,
     target::{Enumeration, Reading, Target},
 };
 use quell_engine::{
     Ports,
-    port::{Append, Appended, Attempt, Check, Connector, Connectors, Identified, Outcome, PlaneError, ProbeRequest, Store, StoreError},
+    port::{
+        Append, Appended, Attempt, Card, Check, Connector, Connectors, Identified, Outcome, PlaneError, ProbeRequest, Store, StoreError,
+    },
 };
 use serde_json::{Value, json};
 
@@ -143,17 +144,8 @@ struct DyingConnector {
 
 #[async_trait::async_trait]
 impl Connector for DyingConnector {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-    fn manifest(&self) -> &Manifest {
-        self.inner.manifest()
-    }
-    fn endpoint(&self) -> String {
-        self.inner.endpoint()
-    }
-    fn config_digest(&self) -> String {
-        self.inner.config_digest()
+    fn card(&self) -> &Card {
+        self.inner.card()
     }
     fn protected(&self, identity: &str) -> Option<String> {
         self.inner.protected(identity)

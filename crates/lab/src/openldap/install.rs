@@ -82,17 +82,7 @@ impl Install {
         let mut command: Vec<OsString> = vec![self.program.clone().into(), "-T".into(), "add".into()];
         command.extend(args.iter().map(OsString::from));
         let argv = self.argv(&command);
-        let output = Command::new(&argv[0])
-            .args(&argv[1..])
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .current_dir("/")
-            .output()
-            .context("run `slapadd`")?;
-        if !output.status.success() {
-            bail!("`slapadd` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(())
+        crate::process::run_to_its_end("slapadd", &argv)
     }
 
     /// The program as it may be run here. Where AppArmor confines the packaged

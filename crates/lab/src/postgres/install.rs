@@ -92,18 +92,7 @@ impl Install {
     /// Runs `program` under the server's account to its end.
     pub(super) fn run(&self, program: &str, args: &[&OsStr]) -> Result<()> {
         let argv = self.argv(program, args);
-        let output = Command::new(&argv[0])
-            .args(&argv[1..])
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .current_dir("/")
-            .output()
-            .with_context(|| format!("run `{program}`"))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("`{program}` failed ({}): {}", output.status, said.trim());
-        }
-        Ok(())
+        crate::process::run_to_its_end(program, &argv)
     }
 
     /// Gives `path` to the server's account.

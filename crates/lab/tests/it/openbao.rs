@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::time::Duration;
 
 use quell_lab::{
     ca::Ca,
@@ -10,6 +10,8 @@ use quell_lab::{
 use reqwest::Method;
 use serde_json::json;
 
+use crate::listening;
+
 async fn fresh() -> OpenBao {
     OpenBao::start(Options::default()).await.unwrap()
 }
@@ -18,26 +20,11 @@ async fn fresh() -> OpenBao {
 async fn it_listens_on_127_0_0_1_and_nowhere_else_and_ends_with_its_owner() {
     let server = fresh().await;
     let pid = server.pid().unwrap();
-    let mut sockets = BTreeSet::new();
-    for fd in fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).unwrap().flatten() {
-        let target = fs::read_link(fd.path()).unwrap_or_default();
-        sockets.extend(target.to_str().and_then(|t| Some(t.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())));
-    }
-    let mut listening = Vec::new();
-    for table in ["tcp", "tcp6", "udp", "udp6"] {
-        for line in fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default().lines().skip(1) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            if sockets.contains(fields[9]) && (fields[3] == "0A" || table.starts_with("udp")) {
-                listening.push(format!("{table} {}", fields[1]));
-            }
-        }
-    }
-    listening.sort();
     // Each port and, for the cluster, the next one.
     let (tls, clear) = (server.port(), server.clear_port());
     let mut wanted = [tls, tls + 1, clear, clear + 1].map(|port| format!("tcp 0100007F:{port:04X}"));
     wanted.sort();
-    assert_eq!(listening, wanted);
+    assert_eq!(listening(&[pid]), wanted);
 
     let dir = server.dir().to_owned();
     assert!(dir.join("audit.log").is_file());

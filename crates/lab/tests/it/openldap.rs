@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{fs, time::Duration};
 
 use quell_lab::{
     ca::{Ca, LOOPBACK},
@@ -7,7 +7,7 @@ use quell_lab::{
     secret::MARK,
 };
 
-use crate::eventually;
+use crate::{eventually, listening};
 
 async fn fresh() -> Slapd {
     Slapd::start(Options::default()).await.unwrap()
@@ -16,22 +16,9 @@ async fn fresh() -> Slapd {
 #[tokio::test]
 async fn a_directory_listens_on_127_0_0_1_and_nowhere_else() {
     let server = fresh().await;
-    let mut sockets = BTreeSet::new();
-    for fd in fs::read_dir(format!("/proc/{}/fd", server.pid().unwrap().as_raw_nonzero())).unwrap().flatten() {
-        let target = fs::read_link(fd.path()).unwrap_or_default();
-        sockets.extend(target.to_str().and_then(|t| Some(t.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())));
-    }
-    let mut listening = BTreeSet::new();
-    for table in ["tcp", "tcp6", "udp", "udp6"] {
-        for line in fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default().lines().skip(1) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            if sockets.contains(fields[9]) && (fields[3] == "0A" || table.starts_with("udp")) {
-                listening.insert(format!("{table} {}", fields[1]));
-            }
-        }
-    }
-    let wanted = [server.port(), server.tls_port()].map(|port| format!("tcp 0100007F:{port:04X}"));
-    assert_eq!(listening, wanted.into());
+    let mut wanted = [server.port(), server.tls_port()].map(|port| format!("tcp 0100007F:{port:04X}"));
+    wanted.sort();
+    assert_eq!(listening(&[server.pid().unwrap()]), wanted);
     let uid = fs::read_to_string(format!("/proc/{}/status", server.pid().unwrap().as_raw_nonzero())).unwrap();
     let uid = uid.lines().find_map(|line| line.strip_prefix("Uid:\t")).unwrap().split_whitespace().next().unwrap().to_owned();
     assert_ne!(uid, "0", "it runs without privileges");

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::time::Duration;
 
 use quell_lab::{
     ca::{Ca, LOOPBACK},
@@ -10,7 +10,7 @@ use quell_lab::{
 };
 use tokio_postgres::{Client, error::SqlState};
 
-use crate::eventually;
+use crate::{eventually, listening};
 
 async fn fresh() -> Postgres {
     Postgres::start(Options::default()).await.unwrap()
@@ -23,23 +23,7 @@ async fn number(client: &Client, sql: &str) -> i64 {
 #[tokio::test]
 async fn a_server_listens_on_127_0_0_1_and_nowhere_else() {
     let server = fresh().await;
-    let mut sockets = BTreeSet::new();
-    for pid in server.processes() {
-        for fd in fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).unwrap().flatten() {
-            let target = fs::read_link(fd.path()).unwrap_or_default();
-            sockets.extend(target.to_str().and_then(|t| Some(t.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())));
-        }
-    }
-    let mut listening = Vec::new();
-    for table in ["tcp", "tcp6", "udp", "udp6"] {
-        for line in fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default().lines().skip(1) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            if sockets.contains(fields[9]) && (fields[3] == "0A" || table.starts_with("udp")) {
-                listening.push(format!("{table} {}", fields[1]));
-            }
-        }
-    }
-    assert_eq!(listening, [format!("tcp 0100007F:{:04X}", server.port())]);
+    assert_eq!(listening(&server.processes()), [format!("tcp 0100007F:{:04X}", server.port())]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use quell_core::{
     action::{Action, Class, Reversible},
-    manifest::{ActionManifest, Effective, Manifest},
+    manifest::{ActionManifest, Manifest},
     proof::ProbeClass,
     target::TargetKind,
 };
@@ -11,15 +11,9 @@ use quell_core::{
 pub(super) fn manifest(settle_ms: i64) -> Manifest {
     use TargetKind::{Credential, Entitlement, Identity, Session};
     let action = |action, target, proves, reversible, undo: &str| ActionManifest {
-        action,
-        target,
-        proves,
         class: if action == Action::ReissueCredential { Class::Creates } else { Class::Converges },
-        reversible,
-        effective: Effective::Now,
-        survives: Vec::new(),
-        after: Vec::new(),
         undo: undo.to_owned(),
+        ..ActionManifest::converges(action, target, proves, reversible)
     };
     Manifest {
         kind: "sim".to_owned(),

@@ -13,14 +13,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quell_core::{
     clear::Clearance,
-    manifest::Manifest,
     proof::Observation,
     secret::{Secret, sha256},
     signal::CredentialKind,
     target::{Enumeration, Found, Reading, Target, TargetKind},
     time::SignedDuration,
 };
-use quell_engine::port::{Attempt, Check, Clock, Connector, Identified, Outcome, PlaneError, Privileges, ProbeRequest, Sink};
+use quell_engine::port::{Attempt, Card, Check, Clock, Connector, Identified, Outcome, PlaneError, Privileges, ProbeRequest, Sink};
 
 use crate::{
     fault::Fault,
@@ -35,7 +34,7 @@ const VERIFIER: &str = "verifier";
 pub struct FakePlane {
     name: String,
     world: Arc<World>,
-    manifest: Manifest,
+    card: Card,
 }
 
 /// A native id in parts.
@@ -64,7 +63,13 @@ impl Native {
 impl FakePlane {
     /// A plane of a name in a world.
     pub fn new(name: &str, world: &Arc<World>) -> Self {
-        Self { name: name.to_owned(), world: world.clone(), manifest: manifest::manifest(world.settle_ms) }
+        let card = Card {
+            name: name.to_owned(),
+            manifest: manifest::manifest(world.settle_ms),
+            endpoint: format!("{name}.sim.example:5432"),
+            config_digest: sha256(name.as_bytes()),
+        };
+        Self { name: name.to_owned(), world: world.clone(), card }
     }
 
     fn unreachable(&self, why: &str) -> PlaneError {
@@ -145,20 +150,8 @@ impl FakePlane {
 
 #[async_trait::async_trait]
 impl Connector for FakePlane {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    fn endpoint(&self) -> String {
-        format!("{}.sim.example:5432", self.name)
-    }
-
-    fn config_digest(&self) -> String {
-        sha256(self.name.as_bytes())
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn protected(&self, identity: &str) -> Option<String> {

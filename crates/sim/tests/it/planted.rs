@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, process::Command, sync::Arc};
 use quell_core::{
     clear::Clearance,
     decision::{AttemptQuestion, Decision, VerbQuestion, WhomToAsk},
-    manifest::Manifest,
     plant,
     proof::{Answer, Channel, Observation},
     secret::Secret,
@@ -18,7 +17,9 @@ use quell_core::{
 };
 use quell_engine::{
     Ports,
-    port::{Append, Attempt, Check, Connector, Connectors, Detectors, Identified, JobChange, Outcome, PlaneError, Policy, ProbeRequest},
+    port::{
+        Append, Attempt, Card, Check, Connector, Connectors, Detectors, Identified, JobChange, Outcome, PlaneError, Policy, ProbeRequest,
+    },
 };
 use quell_sim::{
     ports::{SimStore, Twist},
@@ -270,17 +271,8 @@ fn call_refused(bend: &mut Bend) {
 
 #[async_trait::async_trait]
 impl Connector for BentConnector {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-    fn manifest(&self) -> &Manifest {
-        self.inner.manifest()
-    }
-    fn endpoint(&self) -> String {
-        self.inner.endpoint()
-    }
-    fn config_digest(&self) -> String {
-        self.inner.config_digest()
+    fn card(&self) -> &Card {
+        self.inner.card()
     }
     fn protected(&self, identity: &str) -> Option<String> {
         self.inner.protected(identity)

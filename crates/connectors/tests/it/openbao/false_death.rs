@@ -9,13 +9,9 @@ use quell_core::{
     target::{Target, TargetKind},
 };
 use quell_engine::port::{Connector, Outcome, PlaneError, ProbeRequest};
-use quell_lab::{ca::Ca, relay};
+use quell_lab::relay;
 use reqwest::Method;
 use serde_json::json;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-};
 
 use super::plane::*;
 
@@ -102,19 +98,7 @@ async fn a_control_that_is_suspended_or_has_a_wrong_secret_proves_nothing() {
 async fn a_cut_network_proves_nothing() {
     let plane = Plane::start().await;
     let graves = graves(&plane).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let (port, to) = (listener.local_addr().expect("bound").port(), plane.server.port());
-    let line = tokio::spawn(async move {
-        let mut open = tokio::task::JoinSet::new();
-        loop {
-            let (mut near, _) = listener.accept().await.expect("accepts");
-            open.spawn(async move {
-                if let Ok(mut far) = TcpStream::connect(("127.0.0.1", to)).await {
-                    let _ = copy_bidirectional(&mut near, &mut far).await;
-                }
-            });
-        }
-    });
+    let (port, line) = line(plane.server.port()).await;
     let connector = plane.connector(|c| c.reach = reach(&plane.server, port));
     all_dead(&connector, &graves).await;
     line.abort();
@@ -129,14 +113,7 @@ async fn a_cut_network_proves_nothing() {
 async fn a_line_that_swallows_everything_proves_nothing() {
     let plane = Plane::start().await;
     let graves = graves(&plane).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
-    let swallow = tokio::spawn(async move {
-        let mut held = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            held.push(stream);
-        }
-    });
+    let (port, swallow) = swallow().await;
     let connector = plane.connector(|c| {
         c.reach = reach(&plane.server, port);
         c.call_timeout = Duration::from_millis(150);
@@ -149,11 +126,7 @@ async fn a_line_that_swallows_everything_proves_nothing() {
 async fn another_host_behind_the_name_proves_nothing_and_gets_no_secret() {
     let plane = Plane::start().await;
     let graves = graves(&plane).await;
-    let strangers = [
-        Ca::new("another authority").and_then(|ca| ca.server(&["localhost", "127.0.0.1"])).expect("made"),
-        plane.server.ca().server(&["elsewhere.example"]).expect("made"),
-    ];
-    for cert in strangers {
+    for cert in strangers(plane.server.ca()) {
         let relay = relay::Relay::start(&cert, plane.server.clear_port()).await.expect("started");
         let seen = Arc::new(std::sync::atomic::AtomicU32::new(0));
         let count = seen.clone();

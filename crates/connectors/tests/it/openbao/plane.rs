@@ -1,20 +1,11 @@
 //! A real OpenBao with its estate, bootstrapped, and a connector to it.
 
-use std::{
-    collections::BTreeMap,
-    net::Ipv4Addr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use quell_connectors::openbao::{AuditLog, CONTROL_POLICY, Login, OpenBao, OpenBaoConfig, Reach, policy_text};
 use quell_core::{
     action::Action,
-    id::TargetId,
-    personal::Salter,
-    proof::{Liveness, Observation, Proved, judge_round},
+    proof::{Liveness, Observation, Proved},
     secret::Secret,
     target::{Enumeration, Found, Target, TargetKind},
     time::Timestamp,
@@ -26,7 +17,11 @@ use quell_lab::{
 };
 use serde_json::json;
 
-pub use crate::plane::{RealClock, cleared, done, new_secret, now};
+use crate::any_plane;
+pub use crate::any_plane::{
+    Asked, RealClock, attempt, cleared, done, keeps_to_the_catalogue, line, new_secret, now, on, read_and_done, strangers, swallow,
+    takes_no_other_clearance, with_secret,
+};
 
 /// The AppRole that leaks.
 pub const CI: &str = "approle:ci";
@@ -146,14 +141,7 @@ pub fn secret(of: &quell_lab::secret::Secret) -> Secret {
 }
 
 pub fn target(kind: TargetKind, native: &str, identity: &str) -> Target {
-    let id = |kind: TargetKind, native: &str| TargetId::new(format!("t-{}-{}", kind.name(), quell_core::secret::sha256(native.as_bytes())));
-    Target {
-        id: id(kind, native),
-        plane: "bao-main".to_owned(),
-        kind,
-        native: Salter::new([7; 32]).commit(native),
-        identity: id(TargetKind::Identity, identity),
-    }
+    on("bao-main", kind, native, identity)
 }
 
 pub fn identity(native: &str) -> Target {
@@ -172,40 +160,13 @@ pub fn entitlement(native: &str) -> Target {
     target(TargetKind::Entitlement, native, CI)
 }
 
-pub fn attempt(action: Action, target: &Target) -> Attempt {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    Attempt {
-        action,
-        target: target.clone(),
-        marker: format!("at-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
-        before: None,
-        before_secrets: BTreeMap::new(),
-        new_secret: None,
-        parameters: BTreeMap::new(),
-    }
-}
-
-pub fn with_secret(action: Action, target: &Target, secret: &Secret) -> Attempt {
-    Attempt { new_secret: Some(secret.clone()), ..attempt(action, target) }
-}
-
 pub async fn act(connector: &OpenBao, attempt: Attempt) -> Outcome {
-    connector.act(cleared(&attempt), &attempt).await
+    any_plane::act(connector, attempt).await
 }
 
 /// What a round asks, without any secret.
 pub fn about(target: Target) -> ProbeRequest {
-    ProbeRequest {
-        target,
-        identity: CI.to_owned(),
-        may_login: true,
-        leaked: None,
-        leaked_was_right: false,
-        throw_away: None,
-        own: None,
-        before: None,
-        before_secrets: BTreeMap::new(),
-    }
+    any_plane::about(target, CI)
 }
 
 pub async fn judged(connector: &OpenBao, request: ProbeRequest) -> (Proved, Vec<Observation>) {
@@ -213,9 +174,7 @@ pub async fn judged(connector: &OpenBao, request: ProbeRequest) -> (Proved, Vec<
 }
 
 pub async fn judged_after(connector: &OpenBao, request: ProbeRequest, acted_at: Option<Timestamp>) -> (Proved, Vec<Observation>) {
-    let round = connector.probe(&request).await;
-    let (proved, _) = judge_round(&round, acted_at, connector.manifest().settle_ms);
-    (proved, round)
+    any_plane::judged(connector, request, acted_at).await
 }
 
 pub fn natives(all: &Enumeration, kind: TargetKind) -> Vec<String> {

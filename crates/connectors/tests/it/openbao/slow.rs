@@ -7,10 +7,7 @@ use std::{
 };
 
 use quell_connectors::openbao::OpenBao;
-use quell_core::{
-    action::Action,
-    proof::{Answer, Liveness},
-};
+use quell_core::{action::Action, proof::Liveness};
 use quell_engine::port::{Connector, Outcome, PlaneError};
 use quell_lab::openbao::{Estate, OpenBao as Server, Options};
 
@@ -18,32 +15,23 @@ use super::plane::*;
 
 /// Nothing that is asked of this connector is answered, and nobody calls that a refusal.
 async fn answers_nothing(connector: &OpenBao, plane: &Plane) {
-    for attempt in [
-        attempt(Action::SuspendIdentity, &identity(CI)),
-        attempt(Action::TerminateSessions, &session("x")),
-        attempt(Action::TerminateSessions, &identity(CI)),
-        attempt(Action::RevokeCredential, &credential(&plane.leaked_native())),
-        attempt(Action::RevokeCredential, &credential("lease:database/creds/ro/x")),
-        attempt(Action::RevokeCredential, &credential("kv:secret/billing#version:1")),
-        attempt(Action::ChangePolicy, &entitlement("policy:ci>secret/data/*")),
-        with_secret(Action::Reinstate, &identity(CI), &new_secret()),
-    ] {
-        let outcome = act(connector, attempt.clone()).await;
-        assert!(matches!(outcome, Outcome::Unknown { .. } | Outcome::Throttled { .. }), "{:?}: {outcome:?}", attempt.action);
-        let outcome = connector.read_outcome(&attempt).await;
-        assert!(matches!(outcome, Outcome::Unknown { .. } | Outcome::Throttled { .. }), "{:?}: {outcome:?}", attempt.action);
-    }
-    for target in [session("x"), credential(&plane.leaked_native()), identity(CI)] {
-        let (proved, round) = judged(connector, about(target)).await;
-        assert_eq!(proved.liveness, Liveness::Unknown);
-        assert!(round.iter().all(|o| matches!(o.answer, Answer::Inconclusive { .. })), "{round:#?}");
-    }
-    let no_answer = |e: &PlaneError| matches!(e, PlaneError::Unreachable { .. } | PlaneError::Throttled { .. });
-    assert!(connector.enumerate(CI).await.is_err_and(|e| no_answer(&e)));
-    assert!(connector.inventory().await.is_err_and(|e| no_answer(&e)));
-    assert!(connector.identify(&plane.leaked()).await.is_err_and(|e| no_answer(&e)));
-    assert!(connector.read(&identity(CI)).await.is_err_and(|e| no_answer(&e)));
-    assert!(!connector.check().await.reachable);
+    let asked = Asked {
+        attempts: vec![
+            attempt(Action::SuspendIdentity, &identity(CI)),
+            attempt(Action::TerminateSessions, &session("x")),
+            attempt(Action::TerminateSessions, &identity(CI)),
+            attempt(Action::RevokeCredential, &credential(&plane.leaked_native())),
+            attempt(Action::RevokeCredential, &credential("lease:database/creds/ro/x")),
+            attempt(Action::RevokeCredential, &credential("kv:secret/billing#version:1")),
+            attempt(Action::ChangePolicy, &entitlement("policy:ci>secret/data/*")),
+            with_secret(Action::Reinstate, &identity(CI), &new_secret()),
+        ],
+        rounds: [session("x"), credential(&plane.leaked_native()), identity(CI)].map(about).into(),
+        identity: CI.to_owned(),
+        leaked: plane.leaked(),
+        read: identity(CI),
+    };
+    asked.meet_silence(connector).await;
 }
 
 #[tokio::test]
@@ -60,12 +48,7 @@ async fn a_paused_server_is_unknown_within_the_deadline_and_read_afterwards() {
     assert!(asked.elapsed() < Duration::from_secs(2));
     answers_nothing(&connector, &plane).await;
     plane.server.resume().expect("resumed");
-    // What was sent may still take effect; reading tells, and doing it again converges.
-    match plane.connector.read_outcome(&suspend).await {
-        Outcome::Done { .. } => {}
-        Outcome::Throttled { .. } => drop(done(act(&plane.connector, suspend).await)),
-        other => panic!("{other:?}"),
-    }
+    read_and_done(&*plane.connector, suspend).await;
     assert_eq!(plane.liveness(&identity("userpass:alice")).await.0, Liveness::Dead);
 }
 
@@ -93,11 +76,7 @@ async fn a_server_that_dies_during_a_call_is_unknown_and_read_before_it_is_repea
     answers_nothing(&plane.connector(|c| c.call_timeout = Duration::from_millis(300)), &plane).await;
 
     plane.server.start_again().await.expect("started");
-    match plane.connector.read_outcome(&suspend).await {
-        Outcome::Done { .. } => {}
-        Outcome::Throttled { .. } => drop(done(act(&plane.connector, suspend).await)),
-        other => panic!("{other:?}"),
-    }
+    read_and_done(&*plane.connector, suspend).await;
     assert_eq!(plane.liveness(&identity("userpass:alice")).await.0, Liveness::Dead, "and what was stored outlived the kill");
 }
 

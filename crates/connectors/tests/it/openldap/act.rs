@@ -11,7 +11,6 @@ use quell_engine::port::{Attempt, Connector, Outcome};
 use quell_lab::openldap::{DATABASE, add, delete, replace};
 
 use super::company::*;
-use crate::plane::{cleared, done, new_secret};
 
 const PERMANENT: &str = "000001010000Z";
 
@@ -149,10 +148,7 @@ async fn what_became_of_an_attempt_is_read_before_and_after_it() {
         restore(&plane.mara(), &before),
     ];
     for attempt in attempts {
-        let unread = plane.connector.read_outcome(&attempt).await;
-        assert_eq!(unread, Outcome::Throttled { retry_after_ms: 0 }, "{:?}: nothing happened, and doing it is safe", attempt.action);
-        done(act(&plane.connector, attempt.clone()).await);
-        done(plane.connector.read_outcome(&attempt).await);
+        is_read_before_and_after(&plane.connector, attempt).await;
     }
 }
 
@@ -160,10 +156,9 @@ async fn what_became_of_an_attempt_is_read_before_and_after_it() {
 async fn a_clearance_for_something_else_is_refused() {
     let plane = Plane::start().await;
     let mine = attempt(Action::SuspendIdentity, &plane.mara());
-    for other in [attempt(Action::TerminateSessions, &plane.mara()), attempt(Action::SuspendIdentity, &identity(&plane.company.billing.dn))]
-    {
-        assert!(matches!(plane.connector.act(cleared(&other), &mine).await, Outcome::Refused { .. }));
-    }
+    let others =
+        [attempt(Action::TerminateSessions, &plane.mara()), attempt(Action::SuspendIdentity, &identity(&plane.company.billing.dn))];
+    takes_no_other_clearance(&plane.connector, &mine, &others).await;
     let mut elsewhere = mine.clone();
     elsewhere.target.plane = "ldap-other".to_owned();
     assert!(matches!(plane.connector.act(cleared(&elsewhere), &elsewhere).await, Outcome::Refused { .. }));
@@ -285,23 +280,8 @@ async fn a_first_rule_that_would_lock_everybody_out_is_not_written() {
 async fn the_manifest_keeps_to_the_catalogue() {
     let plane = Plane::start().await;
     let manifest = plane.connector.manifest();
-    assert!(manifest.settle_ms > 0);
-    for declared in &manifest.actions {
-        let entry = declared.action.entry();
-        assert!(entry.targets.contains(&declared.target), "{:?}", declared.action);
-        assert!(declared.reversible <= entry.reversible, "{:?} promises more than the catalogue", declared.action);
-        assert!(!declared.undo.is_empty());
-        assert!(!declared.after.contains(&declared.action));
-    }
-    for action in [
-        Action::SuspendIdentity,
-        Action::TerminateSessions,
-        Action::RotateCredential,
-        Action::RemoveEntitlement,
-        Action::RequireStepUp,
-        Action::Reinstate,
-        Action::Restore,
-    ] {
+    keeps_to_the_catalogue(&plane.connector);
+    for action in ACTIONS {
         assert!(manifest.action(action).is_some(), "{action:?}");
     }
     let suspend = &manifest.action(Action::SuspendIdentity).expect("declared").after;

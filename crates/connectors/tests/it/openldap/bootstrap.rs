@@ -6,7 +6,6 @@ use quell_engine::port::Connector;
 use quell_lab::openldap::{Client, DATABASE, add, delete, replace};
 
 use super::company::*;
-use crate::plane::done;
 
 async fn as_quell(plane: &Plane) -> Client {
     plane.server.bind(&plane.config.username, plane.config.secret.expose()).await.expect("Quell binds")

@@ -5,15 +5,25 @@ use std::sync::Arc;
 use quell_connectors::openldap::{OpenLdap, OpenLdapConfig, Reach, bootstrap_ldif};
 use quell_core::{
     action::Action,
-    proof::{Liveness, Observation, ProbeClass, Proved, judge, judge_round},
+    proof::{Liveness, Observation, ProbeClass, Proved, judge},
     secret::Secret,
     target::{Found, Target, TargetKind},
-    time::Timestamp,
 };
-use quell_engine::port::{Attempt, Connector, Outcome, ProbeRequest};
+use quell_engine::port::{Connector, Outcome, ProbeRequest};
 use quell_lab::openldap::{Change, Client, Company, Options, SUFFIX, Slapd};
 
-use crate::plane::{RealClock, about, cleared, done, new_secret};
+pub use crate::any_plane::*;
+
+/// What the connector can do.
+pub const ACTIONS: [Action; 7] = [
+    Action::SuspendIdentity,
+    Action::TerminateSessions,
+    Action::RotateCredential,
+    Action::RemoveEntitlement,
+    Action::RequireStepUp,
+    Action::Reinstate,
+    Action::Restore,
+];
 
 /// A server with the company under Quell.
 pub struct Plane {
@@ -129,18 +139,6 @@ impl Plane {
     }
 }
 
-pub async fn unknown(connector: &OpenLdap, request: ProbeRequest, word: &str) {
-    let (proved, round) = judged(connector, request, None).await;
-    assert_eq!(proved.liveness, Liveness::Unknown, "{round:#?}");
-    assert!(proved.reason.contains(word), "wanted `{word}` in {}", proved.reason);
-}
-
-pub async fn judged(connector: &OpenLdap, request: ProbeRequest, acted_at: Option<Timestamp>) -> (Proved, Vec<Observation>) {
-    let round = connector.probe(&request).await;
-    let (proved, _) = judge_round(&round, acted_at, connector.manifest().settle_ms);
-    (proved, round)
-}
-
 pub fn of(round: &[Observation], class: ProbeClass) -> &Observation {
     round.iter().find(|o| o.class == class).unwrap_or_else(|| panic!("no {class:?} in {round:#?}"))
 }
@@ -169,41 +167,24 @@ pub fn tls(server: &Slapd, port: u16) -> Reach {
     }
 }
 
-fn on_ldap(mut target: Target) -> Target {
-    target.plane = "ldap-main".to_owned();
-    target
-}
-
 pub fn identity(dn: &str) -> Target {
-    on_ldap(crate::plane::identity(dn))
+    target(TargetKind::Identity, dn, dn)
 }
 
 pub fn credential(dn: &str) -> Target {
-    on_ldap(crate::plane::credential(dn))
+    target(TargetKind::Credential, &format!("{dn}#password"), dn)
 }
 
 pub fn session(native: &str, dn: &str) -> Target {
-    on_ldap(crate::plane::target(TargetKind::Session, native, dn))
+    target(TargetKind::Session, native, dn)
 }
 
 pub fn membership(dn: &str, group: &str) -> Target {
-    on_ldap(crate::plane::target(TargetKind::Entitlement, &format!("member:{dn}>{group}"), dn))
+    target(TargetKind::Entitlement, &format!("member:{dn}>{group}"), dn)
 }
 
 pub fn target(kind: TargetKind, native: &str, dn: &str) -> Target {
-    on_ldap(crate::plane::target(kind, native, dn))
-}
-
-pub fn attempt(action: Action, target: &Target) -> Attempt {
-    crate::plane::attempt(action, target)
-}
-
-pub fn with_secret(action: Action, target: &Target, secret: &Secret) -> Attempt {
-    crate::plane::with_secret(action, target, secret)
-}
-
-pub async fn act(connector: &OpenLdap, attempt: Attempt) -> Outcome {
-    connector.act(cleared(&attempt), &attempt).await
+    on("ldap-main", kind, native, dn)
 }
 
 pub fn refused(outcome: &Outcome, word: &str) {

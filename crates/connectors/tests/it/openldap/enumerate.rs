@@ -4,7 +4,6 @@ use quell_core::{action::Action, signal::CredentialKind, target::TargetKind};
 use quell_engine::port::{Connector, PlaneError};
 
 use super::company::*;
-use crate::plane::done;
 
 #[tokio::test]
 async fn an_entry_is_listed_with_its_password_its_connections_and_its_groups() {

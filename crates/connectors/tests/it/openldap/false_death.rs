@@ -8,18 +8,9 @@ use quell_core::{
     proof::{Answer, Channel, Liveness, ProbeClass},
 };
 use quell_engine::port::{Connector, Outcome, PlaneError};
-use quell_lab::{
-    ca::Ca,
-    openldap::{Slapd, add, replace},
-};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
+use quell_lab::openldap::{Slapd, add, replace};
 
 use super::company::*;
-use crate::plane::{RealClock, done, new_secret};
 
 #[tokio::test]
 async fn a_control_that_is_dead_proves_nothing() {
@@ -40,24 +31,6 @@ async fn a_control_that_is_dead_proves_nothing() {
     plane.contain().await;
     plane.server.admin().await.unwrap().remove(control).await.unwrap();
     plane.unknown(plane.everything(), "control was not alive").await;
-}
-
-/// A line to the server that can be cut.
-async fn line(to: u16) -> (u16, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
-    let run = tokio::spawn(async move {
-        let mut open = tokio::task::JoinSet::new();
-        loop {
-            let (mut near, _) = listener.accept().await.expect("accepts");
-            open.spawn(async move {
-                if let Ok(mut far) = TcpStream::connect(("127.0.0.1", to)).await {
-                    let _ = copy_bidirectional(&mut near, &mut far).await;
-                }
-            });
-        }
-    });
-    (port, run)
 }
 
 #[tokio::test]
@@ -87,14 +60,7 @@ async fn a_cut_network_proves_nothing() {
 async fn a_line_that_swallows_everything_proves_nothing() {
     let plane = Plane::start().await;
     plane.contain().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
-    let swallow = tokio::spawn(async move {
-        let mut held = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            held.push(stream);
-        }
-    });
+    let (port, swallow) = swallow().await;
     let connector = plane.connector(|c| {
         c.reach = tls(&plane.server, port);
         c.call_timeout = Duration::from_millis(300);
@@ -107,12 +73,8 @@ async fn a_line_that_swallows_everything_proves_nothing() {
 async fn another_host_behind_the_name_proves_nothing_and_gets_no_secret() {
     let mut plane = Plane::start().await;
     plane.contain().await;
-    let strangers = [
-        Ca::new("another authority").and_then(|ca| ca.server(&["localhost", "127.0.0.1"])),
-        plane.server.ca().server(&["elsewhere.example"]),
-    ];
-    for cert in strangers {
-        plane.server.present(&cert.expect("made")).expect("presented");
+    for cert in strangers(plane.server.ca()) {
+        plane.server.present(&cert).expect("presented");
         let before = plane.server.log().unwrap().len();
         for start_tls in [false, true] {
             let port = if start_tls { plane.server.port() } else { plane.server.tls_port() };

@@ -4,10 +4,7 @@
 use std::time::{Duration, Instant};
 
 use quell_connectors::openldap::{OpenLdap, Reach};
-use quell_core::{
-    action::Action,
-    proof::{Answer, Liveness},
-};
+use quell_core::{action::Action, proof::Liveness};
 use quell_engine::port::{Connector, Identified, Outcome, PlaneError, ProbeRequest};
 use quell_lab::openldap::{DATABASE, replace};
 use tokio::{
@@ -16,7 +13,6 @@ use tokio::{
 };
 
 use super::company::*;
-use crate::plane::{done, new_secret};
 
 fn everything(plane: &Plane) -> ProbeRequest {
     ProbeRequest { throw_away: Some(new_secret()), ..plane.everything() }
@@ -28,30 +24,21 @@ fn some_session(plane: &Plane) -> quell_core::target::Target {
 
 /// Nothing that is asked of this connector is answered, and nobody calls that a refusal.
 async fn answers_nothing(connector: &OpenLdap, plane: &Plane) {
-    for attempt in [
-        attempt(Action::SuspendIdentity, &plane.mara()),
-        attempt(Action::TerminateSessions, &some_session(plane)),
-        with_secret(Action::RotateCredential, &plane.credential(), &new_secret()),
-        attempt(Action::RemoveEntitlement, &membership(&plane.company.mara.dn, &plane.company.finance)),
-        attempt(Action::RequireStepUp, &plane.mara()),
-        with_secret(Action::Reinstate, &plane.mara(), &new_secret()),
-    ] {
-        let outcome = act(connector, attempt.clone()).await;
-        assert!(matches!(outcome, Outcome::Unknown { .. } | Outcome::Throttled { .. }), "{:?}: {outcome:?}", attempt.action);
-        let outcome = connector.read_outcome(&attempt).await;
-        assert!(matches!(outcome, Outcome::Unknown { .. } | Outcome::Throttled { .. }), "{:?}: {outcome:?}", attempt.action);
-    }
-    for request in [everything(plane), plane.about_session(&some_session(plane))] {
-        let (proved, round) = judged(connector, request, None).await;
-        assert_eq!(proved.liveness, Liveness::Unknown);
-        assert!(round.iter().all(|o| matches!(o.answer, Answer::Inconclusive { .. })), "{round:#?}");
-    }
-    let no_answer = |e: &PlaneError| matches!(e, PlaneError::Unreachable { .. } | PlaneError::Throttled { .. });
-    assert!(connector.enumerate(&plane.company.mara.dn).await.is_err_and(|e| no_answer(&e)));
-    assert!(connector.inventory().await.is_err_and(|e| no_answer(&e)));
-    assert!(connector.identify(&plane.leaked()).await.is_err_and(|e| no_answer(&e)));
-    assert!(connector.read(&plane.credential()).await.is_err_and(|e| no_answer(&e)));
-    assert!(!connector.check().await.reachable);
+    let asked = Asked {
+        attempts: vec![
+            attempt(Action::SuspendIdentity, &plane.mara()),
+            attempt(Action::TerminateSessions, &some_session(plane)),
+            with_secret(Action::RotateCredential, &plane.credential(), &new_secret()),
+            attempt(Action::RemoveEntitlement, &membership(&plane.company.mara.dn, &plane.company.finance)),
+            attempt(Action::RequireStepUp, &plane.mara()),
+            with_secret(Action::Reinstate, &plane.mara(), &new_secret()),
+        ],
+        rounds: vec![everything(plane), plane.about_session(&some_session(plane))],
+        identity: plane.company.mara.dn.clone(),
+        leaked: plane.leaked(),
+        read: plane.credential(),
+    };
+    asked.meet_silence(connector).await;
 }
 
 #[tokio::test]
@@ -70,13 +57,8 @@ async fn a_paused_server_is_unknown_within_the_deadline_and_read_afterwards() {
     answers_nothing(&connector, &plane).await;
 
     plane.server.resume().expect("resumed");
-    // What was sent may still take effect; reading tells, and doing it again converges.
     let patient = plane.connector(|_| {});
-    match patient.read_outcome(&suspend).await {
-        Outcome::Done { .. } => {}
-        Outcome::Throttled { .. } => drop(done(act(&patient, suspend).await)),
-        other => panic!("{other:?}"),
-    }
+    read_and_done(&patient, suspend).await;
     assert!(matches!(plane.connector.identify(&plane.leaked()).await, Ok(Identified::Match { .. } | Identified::NoMatch { .. })));
 }
 

@@ -5,7 +5,6 @@ use quell_engine::port::{Connector, Identified};
 use quell_lab::openldap::{DATABASE, add, replace};
 
 use super::company::*;
-use crate::plane::new_secret;
 
 fn found(dn: &str) -> Identified {
     Identified::Match { credential: format!("{dn}#password"), identity: dn.to_owned() }

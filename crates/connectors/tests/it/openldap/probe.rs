@@ -10,7 +10,6 @@ use quell_engine::port::{Connector, ProbeRequest};
 use quell_lab::openldap::{DATABASE, Options, add, delete, replace};
 
 use super::company::*;
-use crate::plane::{about, done, new_secret, now};
 
 const PERMANENT: &str = "000001010000Z";
 

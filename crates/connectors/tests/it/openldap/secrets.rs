@@ -8,7 +8,6 @@ use quell_engine::port::{Attempt, Connector, ProbeRequest};
 use quell_lab::secret::MARK;
 
 use super::company::*;
-use crate::plane::new_secret;
 
 #[tokio::test]
 async fn a_whole_containment_leaves_no_secret_anywhere() {

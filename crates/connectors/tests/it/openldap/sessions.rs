@@ -8,7 +8,6 @@ use quell_engine::port::{Connector, Outcome, ProbeRequest};
 use quell_lab::openldap::{DATABASE, add, delete, replace};
 
 use super::company::*;
-use crate::plane::{done, new_secret};
 
 #[tokio::test]
 async fn a_session_is_proved_dead_by_a_witness_that_was_served_and_is_not_any_more() {

@@ -12,7 +12,6 @@ use quell_engine::port::{Attempt, Connector, Outcome, ProbeRequest};
 use quell_lab::openldap::{DATABASE, add, delete, replace};
 
 use super::company::*;
-use crate::plane::{done, new_secret};
 
 type Before = (Reading, BTreeMap<String, Secret>);
 
