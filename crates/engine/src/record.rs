@@ -129,6 +129,11 @@ impl Desk {
         self.due = Some(due);
     }
 
+    /// Every stream that was looked at.
+    pub fn looked_at(&self) -> impl Iterator<Item = &StreamId> {
+        self.loaded.keys()
+    }
+
     /// When the case's job is due as far as its worker knows, `taken` at first.
     pub fn due(&self, taken: Timestamp) -> Timestamp {
         self.due.unwrap_or(taken)

@@ -70,7 +70,12 @@ impl Engine {
                     return Err(failure);
                 }
             };
+            // That nothing is due rests on all that was looked at: an order that is in the
+            // store and not yet in memory must not be slept over.
             let mut writing = Writing::because(key.clone());
+            for stream in desk.looked_at() {
+                writing.rests_on(stream.clone());
+            }
             writing.rests(key.clone(), desk.due(taken), later);
             self.post(&mut desk, writing).await?;
             match self.commit(&mut desk).await {
