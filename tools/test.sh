@@ -5,7 +5,14 @@ cd "$(dirname "$0")/.."
 export QUELL_SEEDS=${QUELL_SEEDS:-2000}
 # The same cases in every run, like the worlds; `make chance` draws others.
 export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
-export QUELL_CORPUS=${QUELL_CORPUS:-$PWD/../shared/signals}
+# Public alerts and attack traces, which are not part of this repository.
+corpus=${QUELL_CORPUS:-$PWD/../shared/signals}
+if [[ -d $corpus ]]; then
+  export QUELL_CORPUS=$corpus
+else
+  unset QUELL_CORPUS
+  echo "no corpus of public alerts at $corpus (QUELL_CORPUS): what reads it has nothing to read"
+fi
 
 stage() {
   local name=$1 began=$SECONDS
