@@ -139,13 +139,15 @@ pub enum Verb {
     CreateToken,
     ChangePolicyFiles,
     OperateLedger,
+    RequestErasure,
+    ApproveErasure,
     /// Unseal a leaked secret for one probe round. Quell itself, where policy permits it.
     ProbeWithSecret,
 }
 
 impl Verb {
     /// All verbs; the Cedar schema is checked against it.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Read,
         Self::OpenCase,
         Self::PlanCase,
@@ -171,6 +173,8 @@ impl Verb {
         Self::CreateToken,
         Self::ChangePolicyFiles,
         Self::OperateLedger,
+        Self::RequestErasure,
+        Self::ApproveErasure,
         Self::ProbeWithSecret,
     ];
 
@@ -202,6 +206,8 @@ impl Verb {
             Self::CreateToken => "create_token",
             Self::ChangePolicyFiles => "change_policy_files",
             Self::OperateLedger => "operate_ledger",
+            Self::RequestErasure => "request_erasure",
+            Self::ApproveErasure => "approve_erasure",
             Self::ProbeWithSecret => "probe_with_secret",
         }
     }

@@ -238,7 +238,10 @@ impl TargetState {
         self.events += 1;
         match event {
             Event::HoldPlaced(e) => {
-                self.target.get_or_insert_with(|| e.target.clone());
+                // A name that was erased is known again once a case brings it anew.
+                if self.target.as_ref().is_none_or(|t| t.native.value().is_none()) {
+                    self.target = Some(e.target.clone());
+                }
                 self.credential_kind = self.credential_kind.or(e.credential_kind);
                 self.leaked_was_right |= e.leaked_was_right;
                 self.hold(&e.case, e.before.clone(), e.seen_live_at, at);

@@ -71,6 +71,8 @@ ids! {
     SourceId "src-",
     /// A task of a person.
     TaskId "task-",
+    /// What people asked to be forgotten.
+    ErasureId "er-",
 }
 
 /// A stream of events with one version counter: `case/C-...`, `target/t-...`.
@@ -107,6 +109,10 @@ impl StreamId {
     /// The stream of the installation's policy, arming and pauses.
     pub fn policy() -> Self {
         Self("policy/installation".to_owned())
+    }
+    /// The stream of an erasure.
+    pub fn erasure(id: &ErasureId) -> Self {
+        Self(format!("erasure/{id}"))
     }
     /// The stream of a source of alerts or of inventory.
     pub fn source(name: &str) -> Self {

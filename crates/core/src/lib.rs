@@ -19,6 +19,7 @@ pub mod clear;
 pub mod course;
 pub mod decision;
 pub mod draft;
+pub mod erasure;
 pub mod event;
 pub mod finding;
 pub mod hold;

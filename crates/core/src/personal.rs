@@ -174,6 +174,18 @@ pub fn commitments(value: &Value) -> Vec<String> {
     out
 }
 
+/// Tells every commitment of `value`, with its text where that is disclosed.
+pub fn each(value: &Value, told: &mut dyn FnMut(&str, Option<&str>)) {
+    match value {
+        Value::Object(map) => match map.get(MARK).and_then(Value::as_str) {
+            Some(commitment) => told(commitment, map.get("value").and_then(Value::as_str)),
+            None => map.values().for_each(|v| each(v, told)),
+        },
+        Value::Array(items) => items.iter().for_each(|v| each(v, told)),
+        _ => {}
+    }
+}
+
 /// Calls `visit` on every object that is a commitment.
 fn walk(value: &mut Value, visit: &mut dyn FnMut(&mut serde_json::Map<String, Value>)) {
     match value {

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use quell_core::{
     event::{self, By, CaseExported, Head},
-    id::{CaseId, StreamId},
+    id::{CaseId, ErasureId, StreamId},
     personal,
     secret::{hex, sha256},
 };
@@ -19,7 +19,7 @@ use quell_ledger::{
 };
 use serde_json::{Value, json};
 
-use crate::{Engine, Failure, intake::RETRIES, record::Writing};
+use crate::{Engine, Failure, intake::RETRIES, lookup, record::Writing};
 
 /// A bundle and what it says of itself.
 pub struct Export {
@@ -56,16 +56,45 @@ impl Engine {
         linked.insert(StreamId::policy());
         let mut streams = vec![StreamId::case(id)];
         streams.extend(linked);
+        // What says that a value is gone goes with what it was committed in; its own
+        // words may be gone, too.
+        let mut next = 0;
+        while next < streams.len() {
+            let stream = streams[next].clone();
+            next += 1;
+            let mut commitments = Vec::new();
+            for stored in self.ports.store.read(&stream, 1).await? {
+                let value: Value = serde_json::from_slice(&stored.leaf.bytes).map_err(|e| Failure::Damaged(e.to_string()))?;
+                commitments.extend(personal::commitments(&value));
+            }
+            for erasure in self.erasures_of(commitments).await? {
+                if !streams.contains(&erasure) {
+                    streams.push(erasure);
+                }
+            }
+        }
         Ok(streams)
+    }
+
+    /// The streams of the erasures that took values of these commitments.
+    async fn erasures_of(&self, mut commitments: Vec<String>) -> Result<BTreeSet<StreamId>, Failure> {
+        commitments.sort();
+        commitments.dedup();
+        let known = self.ports.store.disclosures(&commitments).await?;
+        let mut erasures = BTreeSet::new();
+        for commitment in commitments.iter().filter(|c| !known.contains_key(*c)) {
+            let erased = self.ports.store.lookup(lookup::ERASED, commitment).await?;
+            erasures.extend(erased.and_then(|v| v.as_str().map(|id| StreamId::erasure(&ErasureId::new(id)))));
+        }
+        Ok(erasures)
     }
 
     /// Makes the bundle of a case.
     pub async fn export(self: &Arc<Self>, by: &By, id: &CaseId) -> Result<Export, Failure> {
         let case_json = serde_json::to_vec_pretty(&json!({ "format": "quell-evidence/1", "case": id, "stream": StreamId::case(id) }))
             .map_err(|e| Failure::Damaged(e.to_string()))?;
-        let mut streams = Vec::new();
         for _ in 0..RETRIES {
-            streams = self.streams_of(id).await?;
+            let streams = self.streams_of(id).await?;
             let mut heads = Vec::new();
             for stream in &streams[1..] {
                 if let Some(head) = self.ports.store.head(stream).await? {
@@ -79,13 +108,16 @@ impl Engine {
             writing.event(streams[0].clone(), by, CaseExported { heads, case_json: sha256(&case_json) });
             match self.append(writing, self.ports.clock.now()).await {
                 Err(Failure::Stale) => continue,
-                other => {
-                    other?;
-                    break;
-                }
+                Err(other) => return Err(other),
+                Ok(_) => {}
+            }
+            match self.pack(id, &streams, case_json.clone()).await {
+                // Something was erased meanwhile: the next export says so.
+                Err(Failure::Stale) => {}
+                packed => return packed,
             }
         }
-        self.pack(id, &streams, case_json).await
+        Err(Failure::Stale)
     }
 
     async fn pack(&self, id: &CaseId, streams: &[StreamId], case_json: Vec<u8>) -> Result<Export, Failure> {
@@ -123,6 +155,10 @@ impl Engine {
         commitments.sort();
         commitments.dedup();
         let known = store.disclosures(&commitments).await?;
+        let gone = commitments.into_iter().filter(|c| !known.contains_key(c)).collect();
+        if self.erasures_of(gone).await?.iter().any(|erasure| !streams.contains(erasure)) {
+            return Err(Failure::Stale);
+        }
         let disclosures = known
             .into_values()
             .map(|d| Ok(Disclosure { commitment: Hash::from_hex(&d.commitment).map_err(|e| damaged(&e))?, salt: d.salt, value: d.value }))
@@ -179,6 +215,6 @@ pub fn inspect(leaf: &[u8]) -> Result<bundle::Link, String> {
         blobs: linkage.blobs,
         heads,
         case,
-        ..bundle::Link::default()
+        erased: linkage.erased,
     })
 }

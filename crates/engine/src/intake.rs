@@ -301,6 +301,10 @@ impl Engine {
             let Some(print) = finding.fingerprint.as_ref().filter(|_| matched) else { continue };
             for alert in &finding.alerts {
                 let Some(state) = self.alert(alert).await? else { continue };
+                // Erased: the secret that came in it cannot be tried any more.
+                if self.ports.store.blob(&state.received.sealed).await?.is_none() {
+                    continue;
+                }
                 let readout = self.read_alert(&state).await?;
                 let secret = readout.signals.into_iter().filter_map(|d| d.secret).find(|s| self.settings.key.fingerprint(s) == *print);
                 if let Some(secret) = secret {

@@ -7,6 +7,7 @@
 
 mod ask;
 pub mod correlate;
+pub mod erasure;
 pub mod execute;
 pub mod export;
 pub mod ground;

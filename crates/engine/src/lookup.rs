@@ -32,6 +32,10 @@ pub const PERSON_EMAIL: &str = "person_email";
 pub const TOKEN: &str = "token";
 /// Name of a source -> its id.
 pub const SOURCE: &str = "source";
+/// Erasure id -> true.
+pub const ERASURE: &str = "erasure";
+/// Commitment whose value is gone -> its erasure.
+pub const ERASED: &str = "erased";
 
 /// The rows that one event sets and removes.
 pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
@@ -96,6 +100,8 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
                 json!({ "id": e.token, "source": e.name, "signed_in": false, "scopes": ["alerts:write"], "expires_at": e.expires_at }),
             ),
         ],
+        Event::ErasureRequested(e) => vec![set(ERASURE, e.erasure.to_string(), json!(true))],
+        Event::ValuesErased(e) => e.commitments.iter().map(|c| set(ERASED, c.clone(), json!(recorded.stream.key()))).collect(),
         _ => Vec::new(),
     }
 }

@@ -161,6 +161,7 @@ impl Engine {
     pub async fn append_on(&self, writing: Writing, at: Timestamp, seen: Seen) -> Result<Appended, Failure> {
         let Writing { events, unchanged, jobs, blobs, relaxed, .. } = writing;
         let store = &*self.ports.store;
+        let erasures = self.streams.erasures().await;
 
         // Heads and folds before.
         let mut before: Seen = BTreeMap::new();
@@ -210,7 +211,7 @@ impl Engine {
         }
         for (stream, (head, folded)) in now {
             if let Some((head, folded)) = head.zip(folded) {
-                self.streams.remember(stream, Known { head, folded }).await;
+                self.streams.remember(stream, Known { head, folded }, erasures).await;
             }
         }
         for recorded in written {

@@ -10,6 +10,7 @@ use quell_core::{
     approval::Approval,
     case::Case,
     course::PlanState,
+    erasure::Erasure,
     event::{self, Event, Recorded},
     finding::FiledSignal,
     hold::TargetState,
@@ -37,6 +38,7 @@ pub enum Folded {
     Budget(u32),
     Alert(Box<AlertState>),
     Source(Option<Box<quell_core::event::SourceCreated>>),
+    Erasure(Box<Erasure>),
 }
 
 /// One received alert.
@@ -60,6 +62,7 @@ impl Folded {
             (None, Event::AlertReceived(e)) => {
                 Self::Alert(Box::new(AlertState { received: e.clone(), at, signals: Vec::new(), filed: None }))
             }
+            (None, Event::ErasureRequested(e)) => Self::Erasure(Box::new(Erasure::requested(e, &recorded.by, at))),
             (_, Event::BudgetSpent(e)) => Self::Budget(e.spent),
             (_, Event::SourceCreated(e)) => Self::Source(Some(Box::new(e.clone()))),
             (None, _) if recorded.stream.family() == "target" => {
@@ -81,6 +84,7 @@ impl Folded {
                     Self::Target(target) => target.apply(event, at),
                     Self::Installation(installation) => installation.apply(event, &recorded.by, at),
                     Self::Person(person) => person.apply(event, at),
+                    Self::Erasure(erasure) => erasure.apply(event, &recorded.by, at),
                     Self::Approval(approval) => {
                         if let Event::ApprovalUsed(e) = event {
                             approval.used_by = Some(e.plan.clone());
@@ -118,6 +122,8 @@ struct Memory {
     known: BTreeMap<StreamId, Known>,
     /// How often something was forgotten: whoever read before that knows nothing new.
     forgotten: u64,
+    /// How often all of it was: whoever loaded before that may know what was erased.
+    erased: u64,
 }
 
 const REMEMBERED_MAX: usize = 20_000;
@@ -142,9 +148,19 @@ impl Streams {
         Ok(Some(known))
     }
 
-    /// After an append that came through.
-    pub async fn remember(&self, stream: StreamId, known: Known) {
-        self.memory.lock().await.remember(stream, known);
+    /// How often everything was forgotten so far; see [`Streams::remember`].
+    pub async fn erasures(&self) -> u64 {
+        self.memory.lock().await.erased
+    }
+
+    /// After an append that came through; `erasures` as it was before its folds were loaded.
+    pub async fn remember(&self, stream: StreamId, known: Known, erasures: u64) {
+        let mut memory = self.memory.lock().await;
+        if memory.erased == erasures {
+            memory.remember(stream, known);
+        } else {
+            memory.known.remove(&stream);
+        }
     }
 
     /// After an append that did not.
@@ -158,7 +174,9 @@ impl Streams {
 
     /// After an erasure: what is in memory would still know.
     pub async fn forget_all(&self) {
-        self.memory.lock().await.clear();
+        let mut memory = self.memory.lock().await;
+        memory.erased += 1;
+        memory.clear();
     }
 }
 

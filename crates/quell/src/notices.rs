@@ -52,4 +52,8 @@ impl Notify for Notices {
         told.push_back((self.clock.now(), message.clone()));
         Ok(())
     }
+
+    async fn forget(&self) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }

@@ -10,6 +10,7 @@ mod alert;
 mod approval;
 mod budget;
 mod case;
+mod erasure;
 mod installation;
 mod person;
 mod plan;
@@ -33,6 +34,7 @@ pub use case::{
     FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry, PeopleAsked, PlanLinked, RestAccepted, SecretUsed, Stage, TargetLinked,
     TaskAdded, TaskEnded, Verdict, VerdictGiven,
 };
+pub use erasure::{ErasureApproved, ErasureExtended, ErasureRequested, ValuesErased};
 pub use installation::{AutomationPaused, AutomationResumed, ClockStepped, ConnectorArmed, ConnectorDisarmed, PolicyLoaded};
 pub use person::{PersonChanged, PersonCreated, SignedIn, TokenCreated, TokenRevoked};
 pub use plan::{
@@ -180,6 +182,10 @@ events! {
     AutomationPaused "automation_paused" v 1,
     AutomationResumed "automation_resumed" v 1,
     ClockStepped "clock_stepped" v 1,
+    ErasureRequested "erasure_requested" v 1,
+    ErasureExtended "erasure_extended" v 1,
+    ErasureApproved "erasure_approved" v 1,
+    ValuesErased "values_erased" v 1,
 }
 
 /// An event in its place.
@@ -278,6 +284,8 @@ pub struct Linkage {
     pub heads: Option<Vec<Head>>,
     /// Hex SHA-256 of `case.json`; only on the export event.
     pub case_json: Option<String>,
+    /// Commitments whose values the event says are gone.
+    pub erased: Vec<String>,
 }
 
 /// Reads the linkage of canonical bytes, also of types this version does not know.
@@ -297,17 +305,22 @@ pub fn linkage(bytes: &[u8]) -> Result<Linkage, Undecodable> {
         }
         _ => (None, None),
     };
-    let blobs = value
-        .pointer("/body/blobs")
-        .and_then(Value::as_array)
-        .map(|b| b.iter().filter_map(Value::as_str).map(ToString::to_string).collect());
+    let texts = |pointer: &str| -> Vec<String> {
+        let list = value.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(ToString::to_string).collect()
+    };
+    let erased = match value.get("type").and_then(Value::as_str) {
+        Some("values_erased") => texts("/body/commitments"),
+        _ => Vec::new(),
+    };
     Ok(Linkage {
         stream: envelope.stream.as_str().to_string(),
         version: envelope.stream_version,
         prev: envelope.prev,
         commitments: personal::commitments(&value),
-        blobs: blobs.unwrap_or_default(),
+        blobs: texts("/body/blobs"),
         heads,
         case_json,
+        erased,
     })
 }

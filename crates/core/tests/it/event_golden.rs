@@ -14,7 +14,7 @@ use quell_core::{
     event::{self, *},
     finding::{FiledSignal, Outcome},
     hold::Round,
-    id::{AlertId, AttemptId, CaseId, FindingId, PersonId, SourceId, StreamId, TaskId, TokenId},
+    id::{AlertId, AttemptId, CaseId, ErasureId, FindingId, PersonId, SourceId, StreamId, TaskId, TokenId},
     personal::Personal,
     plan::{PlanKind, Tier},
     proof::{Answer, Channel, Control, Liveness, Observation, ProbeClass, Proved, Strength},
@@ -272,6 +272,19 @@ fn samples() -> Vec<Event> {
         AutomationPaused { until: at(600), reason: Some(text("why")) }.into(),
         AutomationResumed {}.into(),
         ClockStepped { from: at(100), to: at(1) }.into(),
+        ErasureRequested {
+            erasure: ErasureId::new("er-1"),
+            whom: vec![text("Mara Lind")],
+            reason: text("she asked for it"),
+            subjects: vec![person("bea")],
+            cases: vec![case_id()],
+            commitments: vec!["ab".repeat(32)],
+            sealed: vec!["cd".repeat(32)],
+        }
+        .into(),
+        ErasureExtended { cases: vec![case_id()], commitments: vec!["ef".repeat(32)], sealed: vec!["01".repeat(32)] }.into(),
+        ErasureApproved {}.into(),
+        ValuesErased { commitments: vec!["ab".repeat(32)], sealed: vec!["cd".repeat(32)] }.into(),
     ]
 }
 
@@ -354,4 +367,10 @@ fn an_event_over_64_kib_is_refused_and_the_linkage_names_what_a_verifier_needs()
     let linkage = event::linkage(&bytes).expect("linked");
     assert_eq!(linkage.heads.map(|h| h.len()), Some(1));
     assert_eq!(linkage.case_json.as_deref(), Some("bb"));
+    // Only what is carried out explains a missing value; what is asked for does not.
+    for (name, erased) in [("values_erased", 1), ("erasure_requested", 0), ("note_added", 0)] {
+        let event = samples().into_iter().find(|e| e.name() == name).expect("a sample");
+        let (bytes, _) = event::encode(&recorded(event)).expect("encoded");
+        assert_eq!(event::linkage(&bytes).expect("linked").erased.len(), erased, "{name}");
+    }
 }

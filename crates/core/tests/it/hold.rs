@@ -200,3 +200,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_name_that_was_erased_is_known_again_once_a_case_brings_it_anew() {
+    let placed = |case: &str, target: quell_core::target::Target| quell_core::event::HoldPlaced {
+        case: CaseId::new(case),
+        target,
+        credential_kind: None,
+        before: None,
+        leaked_was_right: false,
+        seen_live_at: None,
+    };
+    let erased = |target: quell_core::target::Target| {
+        let mut value = serde_json::to_value(target).expect("plain data");
+        quell_core::personal::conceal(&mut value);
+        serde_json::from_value::<quell_core::target::Target>(value).expect("a target without its name")
+    };
+    let mut state = TargetState::default();
+    state.apply(&placed("C-1", erased(crate::world::password())).into(), at(0));
+    assert_eq!(state.target.as_ref().and_then(|t| t.native.value()), None);
+    state.apply(&placed("C-2", crate::world::password()).into(), at(1));
+    assert_eq!(state.target.as_ref().and_then(|t| t.native.value()), Some("billing_app#password"));
+    state.apply(&placed("C-3", erased(crate::world::password())).into(), at(2));
+    assert_eq!(state.target.as_ref().and_then(|t| t.native.value()), Some("billing_app#password"), "and stays so");
+}

@@ -7,6 +7,7 @@ mod case;
 mod clear;
 mod draft;
 mod drive;
+mod erasure;
 mod event_golden;
 mod finding;
 mod hold;

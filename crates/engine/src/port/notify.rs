@@ -18,4 +18,7 @@ pub struct Message {
 pub trait Notify: Send + Sync {
     /// Hands the message over; an error is told to the log and retried by the caller.
     async fn tell(&self, message: &Message) -> Result<(), String>;
+
+    /// Forgets what is kept of earlier messages: a headline may quote what was erased.
+    async fn forget(&self) {}
 }

@@ -37,6 +37,8 @@ fn roles(verb: Verb) -> &'static [Role] {
         Verb::CreateSource | Verb::CreateUser | Verb::CreateToken => &[Admin],
         Verb::ChangePolicyFiles => &[PolicyAuthor],
         Verb::OperateLedger => &[Admin, Auditor],
+        Verb::RequestErasure => &[Admin, Iam, ResponseOwner],
+        Verb::ApproveErasure => &[Iam, ResponseOwner],
         // Quell itself, and no person in any role.
         Verb::ProbeWithSecret => &[],
     }
@@ -60,7 +62,17 @@ fn every_role_may_use_exactly_its_verbs() {
 fn whoever_is_entangled_judges_nothing_in_any_role() {
     let set = CedarPolicy::shipped();
     for role in Role::ALL {
-        for verb in [Verb::Approve, Verb::GiveVerdict, Verb::TakeLead, Verb::Accept, Verb::Undo, Verb::PauseAutomation, Verb::Close] {
+        for verb in [
+            Verb::Approve,
+            Verb::GiveVerdict,
+            Verb::TakeLead,
+            Verb::Accept,
+            Verb::Undo,
+            Verb::PauseAutomation,
+            Verb::Close,
+            Verb::RequestErasure,
+            Verb::ApproveErasure,
+        ] {
             let mut question = example_verb();
             question.verb = verb;
             question.entangled = true;

@@ -26,6 +26,7 @@ pub enum Ledger {
     Verify(Verify),
     Replay(Replay),
     Checkpoint(Checkpoint),
+    Erase(super::erase::Erase),
 }
 
 /// Recompute every hash, version and root
@@ -62,6 +63,7 @@ impl Ledger {
     pub fn run(self, context: &Context) -> Done {
         asking(async {
             let answer = match self {
+                Self::Erase(verb) => return verb.run(context).await,
                 Self::Verify(Verify { data_dir: None }) => context.client()?.get("ledger/verify").await?,
                 Self::Verify(Verify { data_dir: Some(dir) }) => verify(&open(dir)?).await?,
                 Self::Checkpoint(_) => context.client()?.post("ledger/checkpoint", &json!({})).await?,

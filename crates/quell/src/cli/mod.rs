@@ -15,6 +15,7 @@ mod automation;
 mod case;
 mod connector;
 mod doctor;
+mod erase;
 mod evidence;
 mod inventory;
 mod investigate;

@@ -8,6 +8,7 @@ mod alerts;
 mod automation;
 mod cases;
 mod connectors;
+mod erasures;
 mod evidence;
 mod health;
 mod inbox;
@@ -106,8 +107,12 @@ impl App {
 /// Every route and its description.
 fn routes() -> OpenApiRouter<State> {
     // These wait, stream or read more than a request usually may.
-    let patient =
-        OpenApiRouter::new().merge(alerts::patient()).merge(stream::routes()).merge(inventory::patient()).merge(evidence::routes());
+    let patient = OpenApiRouter::new()
+        .merge(alerts::patient())
+        .merge(stream::routes())
+        .merge(inventory::patient())
+        .merge(evidence::routes())
+        .merge(erasures::patient());
     let prompt = OpenApiRouter::new()
         .merge(setup::routes())
         .merge(session::routes())
@@ -123,6 +128,7 @@ fn routes() -> OpenApiRouter<State> {
         .merge(inventory::routes())
         .merge(policy::routes())
         .merge(ledger::routes())
+        .merge(erasures::routes())
         .merge(openapi::routes())
         .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(SECONDS_MAX)))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX));

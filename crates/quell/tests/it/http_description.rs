@@ -52,6 +52,10 @@ GET /policy
 POST /policy/explain
 POST /ledger/checkpoint
 GET /ledger/verify
+GET /ledger/erasures
+POST /ledger/erasures
+GET /ledger/erasures/{id}
+POST /ledger/erasures/{id}/approve
 GET /stream
 GET /openapi.json";
 
