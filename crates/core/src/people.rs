@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     action::Action,
     decision::Role,
-    event::{By, Event},
+    event::{By, Event, Recorded},
     id::PersonId,
     personal::Personal,
     time::Timestamp,
@@ -68,6 +68,19 @@ impl Person {
             self.disabled = disabled;
         }
     }
+}
+
+/// An account as it stood at `at`; none where it was not made yet, or disabled.
+pub fn standing(events: &[Recorded], at: Timestamp) -> Option<Person> {
+    let mut person: Option<Person> = None;
+    for recorded in events.iter().filter(|r| r.at <= at) {
+        match (&mut person, &recorded.event) {
+            (None, Event::PersonCreated(e)) => person = Some(Person::created(e, recorded.at)),
+            (None, _) => {}
+            (Some(person), event) => person.apply(event, recorded.at),
+        }
+    }
+    person.filter(|p| !p.disabled)
 }
 
 /// Arming, pauses and the policy in force: the fold of the installation's stream.

@@ -216,5 +216,8 @@ pub fn inspect(leaf: &[u8]) -> Result<bundle::Link, String> {
         heads,
         case,
         erased: linkage.erased,
+        at: linkage.at,
+        opens: linkage.opens,
+        state: linkage.stage,
     })
 }

@@ -6,6 +6,7 @@
 //! and in policy.
 
 mod ask;
+pub mod census;
 pub mod correlate;
 pub mod erasure;
 pub mod execute;
@@ -21,6 +22,7 @@ pub mod record;
 pub mod respond;
 pub mod schedule;
 pub mod streams;
+pub mod who;
 
 use std::{
     collections::BTreeMap,

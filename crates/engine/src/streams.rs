@@ -39,6 +39,8 @@ pub enum Folded {
     Alert(Box<AlertState>),
     Source(Option<Box<quell_core::event::SourceCreated>>),
     Erasure(Box<Erasure>),
+    /// How often it happened is all there is to know.
+    Evidence,
 }
 
 /// One received alert.
@@ -75,6 +77,7 @@ impl Folded {
                 installation.apply(&recorded.event, &recorded.by, at);
                 Self::Installation(Box::new(installation))
             }
+            (None, Event::PopulationExported(_)) => Self::Evidence,
             (None, _) if recorded.stream.family() == "source" => Self::Source(None),
             (None, event) => return Err(format!("stream `{}` cannot begin with `{}`", recorded.stream, event.name())),
             (Some(mut folded), event) => {
@@ -96,7 +99,7 @@ impl Folded {
                             alert.filed = Some(e.clone());
                         }
                     }
-                    Self::Budget(_) | Self::Source(_) => {}
+                    Self::Budget(_) | Self::Source(_) | Self::Evidence => {}
                 }
                 folded
             }

@@ -7,18 +7,22 @@
 //! What an event says is not known here: the caller passes a reader that gives
 //! the [`Link`] of each leaf.
 //!
+//! A population bundle is the other kind: every case of a range of the log.
+//!
 //! A bundle that verifies proves that the log of this key holds exactly these
 //! events; not that they are true, and not that others saw the same log.
 
 mod chain;
 mod disclosure;
 mod layout;
+mod population;
 mod report;
 mod verify;
 mod write;
 mod zip;
 
 pub use disclosure::Disclosure;
+pub use population::{Census, End, Population, Row, UnwritablePopulation, write_population};
 pub use report::{Code, Fault, Report};
 pub use verify::verify;
 pub use write::{Unwritable, write};
@@ -80,6 +84,12 @@ pub struct Link {
     /// Only in an export event that says so: the SHA-256 of `case.json`, which
     /// nothing else covers.
     pub case: Option<Hash>,
+    /// When it was recorded, as the event spells it.
+    pub at: String,
+    /// It is the first event of a case.
+    pub opens: bool,
+    /// The stage that the case of its stream entered with it.
+    pub state: Option<String>,
 }
 
 /// The last event of a stream.

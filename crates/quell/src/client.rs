@@ -78,9 +78,9 @@ impl Client {
         self.json(self.request(Method::POST, path)?.timeout(ANSWER + patience).headers(headers).body(bytes)).await
     }
 
-    /// `POST /api/v1/{path}` for an answer that is not JSON.
-    pub async fn fetch(&self, path: &str) -> Result<(HeaderMap, Vec<u8>), Fault> {
-        let request = self.request(Method::POST, path)?.timeout(ANSWER * 5);
+    /// `POST /api/v1/{path}` with a JSON body, for an answer that is not JSON.
+    pub async fn fetch(&self, path: &str, body: &Value) -> Result<(HeaderMap, Vec<u8>), Fault> {
+        let request = self.request(Method::POST, path)?.timeout(ANSWER * 5).header(CONTENT_TYPE, "application/json").body(body.to_string());
         let (_, headers, bytes) = self.answer(request).await?;
         Ok((headers, bytes))
     }

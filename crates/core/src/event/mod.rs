@@ -11,6 +11,7 @@ mod approval;
 mod budget;
 mod case;
 mod erasure;
+mod evidence;
 mod installation;
 mod person;
 mod plan;
@@ -35,6 +36,7 @@ pub use case::{
     TaskAdded, TaskEnded, Verdict, VerdictGiven,
 };
 pub use erasure::{ErasureApproved, ErasureExtended, ErasureRequested, ValuesErased};
+pub use evidence::PopulationExported;
 pub use installation::{AutomationPaused, AutomationResumed, ClockStepped, ConnectorArmed, ConnectorDisarmed, PolicyLoaded};
 pub use person::{PersonChanged, PersonCreated, SignedIn, TokenCreated, TokenRevoked};
 pub use plan::{
@@ -186,6 +188,7 @@ events! {
     ErasureExtended "erasure_extended" v 1,
     ErasureApproved "erasure_approved" v 1,
     ValuesErased "values_erased" v 1,
+    PopulationExported "population_exported" v 1,
 }
 
 /// An event in its place.
@@ -286,6 +289,12 @@ pub struct Linkage {
     pub case_json: Option<String>,
     /// Commitments whose values the event says are gone.
     pub erased: Vec<String>,
+    /// Time of receipt, as it is spelt.
+    pub at: String,
+    /// It opens a case.
+    pub opens: bool,
+    /// The stage that the case of its stream enters with it.
+    pub stage: Option<String>,
 }
 
 /// Reads the linkage of canonical bytes, also of types this version does not know.
@@ -309,6 +318,15 @@ pub fn linkage(bytes: &[u8]) -> Result<Linkage, Undecodable> {
         let list = value.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
         list.filter_map(Value::as_str).map(ToString::to_string).collect()
     };
+    // As `Case::apply` has it.
+    let stage = match value.get("type").and_then(Value::as_str) {
+        Some("case_opened") => Some("detected".to_string()),
+        Some("case_reopened") => Some("triaged".to_string()),
+        Some("case_closed") => Some("closed".to_string()),
+        Some("case_advanced") => value.pointer("/body/stage").and_then(Value::as_str).map(ToString::to_string),
+        _ => None,
+    };
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
     let erased = match value.get("type").and_then(Value::as_str) {
         Some("values_erased") => texts("/body/commitments"),
         _ => Vec::new(),
@@ -322,5 +340,8 @@ pub fn linkage(bytes: &[u8]) -> Result<Linkage, Undecodable> {
         heads,
         case_json,
         erased,
+        at: text("at").to_string(),
+        opens: text("type") == "case_opened",
+        stage,
     })
 }

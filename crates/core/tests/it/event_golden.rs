@@ -285,6 +285,7 @@ fn samples() -> Vec<Event> {
         ErasureExtended { cases: vec![case_id()], commitments: vec!["ef".repeat(32)], sealed: vec!["01".repeat(32)] }.into(),
         ErasureApproved {}.into(),
         ValuesErased { commitments: vec!["ab".repeat(32)], sealed: vec!["cd".repeat(32)] }.into(),
+        PopulationExported { from: 3, to: 9, cases: 2, bundle: "ab".repeat(32) }.into(),
     ]
 }
 
@@ -367,6 +368,19 @@ fn an_event_over_64_kib_is_refused_and_the_linkage_names_what_a_verifier_needs()
     let linkage = event::linkage(&bytes).expect("linked");
     assert_eq!(linkage.heads.map(|h| h.len()), Some(1));
     assert_eq!(linkage.case_json.as_deref(), Some("bb"));
+    // The stage that an event puts its case into is the one that the fold has.
+    let mut case = quell_core::case::Case::opened(&opened(finding("f-1", "src-1")), at(0));
+    for sample in samples() {
+        let before = case.stages.len();
+        case.apply(&sample, &By::Automation, at(9));
+        let stage = case.stages[before..].last().map(|(stage, _)| serde_json::to_value(stage).expect("a word"));
+        let (bytes, _) = event::encode(&recorded(sample.clone())).expect("encoded");
+        let linkage = event::linkage(&bytes).expect("linked");
+        assert_eq!(linkage.opens, sample.name() == "case_opened", "{}", sample.name());
+        assert_eq!(linkage.at, at(5).to_string());
+        let found = linkage.stage.filter(|_| !linkage.opens).map(serde_json::Value::from);
+        assert_eq!(found, stage, "{}", sample.name());
+    }
     // Only what is carried out explains a missing value; what is asked for does not.
     for (name, erased) in [("values_erased", 1), ("erasure_requested", 0), ("note_added", 0)] {
         let event = samples().into_iter().find(|e| e.name() == name).expect("a sample");

@@ -13,6 +13,7 @@ mod finding;
 mod hold;
 mod house;
 mod inventory;
+mod people;
 mod personal;
 mod plan;
 mod proof;

@@ -13,6 +13,9 @@ pub(super) const CHECKPOINT: &str = "checkpoint";
 pub(super) const KEY: &str = "key.vkey";
 pub(super) const DISCLOSURES: &str = "disclosures.jsonl";
 pub(super) const README: &str = "README.txt";
+/// Only in a population bundle, and its first file.
+pub(super) const POPULATION: &str = "population.json";
+pub(super) const LEAVES: &str = "leaves.jsonl";
 
 pub(super) fn event(index: u64) -> String {
     format!("events/{index}.json")

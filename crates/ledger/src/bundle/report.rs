@@ -1,5 +1,6 @@
 //! The answer of a verification, and the stable codes of what was wrong.
 
+use super::population::Census;
 use crate::leaf::Hash;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -30,6 +31,9 @@ pub struct Report {
     pub complete: bool,
     /// Commitments without a disclosure.
     pub erased: u64,
+    /// Only of a population bundle: its ends and how many cases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub population: Option<Census>,
     /// At most 100.
     pub errors: Vec<Fault>,
 }
@@ -74,6 +78,12 @@ pub enum Code {
     Truncated,
     BadDisclosure,
     BadBlob,
+    /// `population.json` is not what the events of the range say.
+    BadPopulation,
+    /// A case that was opened in the range is not listed.
+    MissingCase,
+    /// A case is listed that was not opened in the range.
+    ExtraCase,
 }
 
 impl Code {
@@ -110,6 +120,7 @@ pub(super) struct Facts {
     pub undisclosed: u64,
     /// Undisclosed commitments that no event calls erased.
     pub unexplained: u64,
+    pub population: Option<Census>,
 }
 
 impl Report {
@@ -125,6 +136,7 @@ impl Report {
             key_pinned: facts.key_pinned,
             complete: integrity && facts.unexplained == 0,
             erased: facts.undisclosed,
+            population: facts.population,
             errors: faults.found,
         }
     }

@@ -4,7 +4,7 @@
 use super::chain::{self, Linked};
 use super::layout::{self, Files};
 use super::report::{Code, Facts, Faults, Report};
-use super::{Disclosure, Link, README, zip};
+use super::{Disclosure, Link, README, population, zip};
 use crate::checkpoint::{BadCheckpoint, Checkpoint};
 use crate::leaf::{self, Hash};
 use crate::note::VerifierKey;
@@ -39,6 +39,9 @@ pub fn verify(bytes: &[u8], key: Option<&VerifierKey>, inspect: Inspect<'_>) -> 
     }
     match zip::unpack(bytes) {
         Err(error) => faults.add(Code::BadContainer, error.to_string()),
+        Ok(entries) if entries.first().is_some_and(|entry| entry.name == layout::POPULATION) => {
+            population::open(&entries, key, inspect, &mut facts, &mut faults);
+        }
         Ok(entries) => {
             let files = Files::sort(&entries, &mut faults);
             open(&files, key, inspect, &mut facts, &mut faults);
@@ -53,7 +56,7 @@ fn open(files: &Files<'_>, pinned: Option<&VerifierKey>, inspect: Inspect<'_>, f
         faults.add(Code::BadReadme, format!("`{}` is not the known text", layout::README));
     }
 
-    let checkpoint = signed(files, pinned, facts, faults);
+    let checkpoint = signed(files.checkpoint, files.key, pinned, facts, faults);
     facts.log = checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root));
     proofs_without_event(files, faults);
     let mut linked = Vec::new();
@@ -92,8 +95,8 @@ fn open(files: &Files<'_>, pinned: Option<&VerifierKey>, inspect: Inspect<'_>, f
 }
 
 /// The checkpoint, if the key in the bundle signed it.
-fn signed(files: &Files<'_>, pinned: Option<&VerifierKey>, facts: &mut Facts, faults: &mut Faults) -> Option<Checkpoint> {
-    let text = core::str::from_utf8(files.key).unwrap_or_default();
+pub(super) fn signed(note: &[u8], key: &[u8], pinned: Option<&VerifierKey>, facts: &mut Facts, faults: &mut Faults) -> Option<Checkpoint> {
+    let text = core::str::from_utf8(key).unwrap_or_default();
     let key = match VerifierKey::parse(text.strip_suffix('\n').unwrap_or_default()) {
         Ok(key) => key,
         Err(error) => {
@@ -106,7 +109,7 @@ fn signed(files: &Files<'_>, pinned: Option<&VerifierKey>, facts: &mut Facts, fa
     if let Some(pinned) = pinned.filter(|pinned| **pinned != key) {
         faults.add(Code::WrongKey, format!("signed by `{key}`, wanted `{pinned}`; this is another log, or a forged one"));
     }
-    match Checkpoint::open(files.checkpoint, &key) {
+    match Checkpoint::open(note, &key) {
         Ok(checkpoint) => Some(checkpoint),
         Err(error @ BadCheckpoint::Unverified(_)) => {
             faults.add(Code::BadSignature, format!("`{}`: {error}", layout::CHECKPOINT));

@@ -5,6 +5,7 @@ mod checkpoint;
 mod foreign;
 mod no_std;
 mod note;
+mod population;
 mod proof;
 mod tree;
 mod world;

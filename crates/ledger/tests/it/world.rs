@@ -25,6 +25,12 @@ pub struct Fact {
     pub heads: Option<Vec<(String, u64, Hash)>>,
     pub erased: Vec<String>,
     pub case: Option<Hash>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub at: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opens: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 /// The reader that a caller of `verify` brings.
@@ -42,6 +48,9 @@ pub fn inspect(leaf: &[u8]) -> Result<Link, String> {
         heads: fact.heads.map(|heads| heads.into_iter().map(head).collect()),
         erased: fact.erased,
         case: fact.case,
+        at: fact.at,
+        opens: fact.opens,
+        state: fact.state,
     })
 }
 

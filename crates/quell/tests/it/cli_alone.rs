@@ -241,7 +241,7 @@ fn the_policy_verbs_answer_in_json_and_in_words() {
     assert!(refused.ended(1).json()["errors"][0]["file"] == "iam.cedar", "{}", refused.out);
 }
 
-const VERBS: [&str; 47] = [
+const VERBS: [&str; 48] = [
     "",
     "investigate",
     "serve",
@@ -289,6 +289,7 @@ const VERBS: [&str; 47] = [
     "policy show",
     "evidence export",
     "evidence verify",
+    "evidence who",
 ];
 const MORE_VERBS: [&str; 6] = ["ledger verify", "ledger replay", "ledger checkpoint", "ledger erase", "user create", "token create"];
 

@@ -39,6 +39,8 @@ POST /cases/{id}/undo
 POST /cases/{id}/close
 POST /cases/{id}/outcome
 POST /cases/{id}/evidence
+POST /evidence/population
+GET /evidence/who
 GET /connectors
 GET /connectors/check
 POST /connectors/{name}/arm

@@ -15,4 +15,5 @@ mod http_secrets;
 mod http_stream;
 mod investigate_traces;
 mod ldap_contained;
+mod population;
 mod server;
