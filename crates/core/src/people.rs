@@ -50,6 +50,11 @@ impl Person {
         }
     }
 
+    /// Roles in which a yes of theirs can count: of a person whose account is open.
+    pub fn approves_as(&self) -> impl Iterator<Item = Role> {
+        Role::APPROVERS.into_iter().filter(|role| self.human && !self.disabled && self.roles.contains(role))
+    }
+
     /// The account after one more event.
     pub fn apply(&mut self, event: &Event, at: Timestamp) {
         let Event::PersonChanged(change) = event else { return };
@@ -191,7 +196,7 @@ impl Default for Limits {
 /// The approver role that nobody but these people holds, if there is one: who
 /// could still say yes is protected by that alone (invariant 11).
 pub fn last_approver(all: &[Person], these: &[PersonId]) -> Option<Role> {
-    let holds = |p: &&Person, role: Role| p.human && !p.disabled && p.roles.contains(&role);
+    let holds = |p: &&Person, role: Role| p.approves_as().any(|r| r == role);
     Role::APPROVERS.into_iter().find(|role| {
         let mut holders = all.iter().filter(|p| holds(p, *role)).peekable();
         holders.peek().is_some() && holders.all(|p| these.contains(&p.id))

@@ -25,12 +25,11 @@ use crate::{
     export::{Export, inspect},
     intake::RETRIES,
     record::Writing,
+    streams::batch,
 };
 
 /// The most bytes of leaves in one bundle.
 const BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Leaves that are read at once.
-const BATCH: u32 = 1_000;
 
 /// One end of a range, as a person names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +98,7 @@ impl Engine {
                 let size = self.ports.store.size().await?;
                 let (mut next, mut before, mut first) = (0, 0, None);
                 while next < size {
-                    for leaf in self.ports.store.leaves(next, BATCH).await? {
+                    for leaf in batch(&*self.ports.store, next, size).await? {
                         next = leaf.index + 1;
                         let value: Value = serde_json::from_slice(&leaf.leaf.bytes).map_err(|e| Failure::Damaged(e.to_string()))?;
                         let at: Option<Timestamp> = value["at"].as_str().and_then(|at| at.parse().ok());
@@ -146,11 +145,7 @@ impl Engine {
         let (mut leaves, mut bytes) = (Vec::new(), 0);
         while from + (leaves.len() as u64) < to {
             let next = from + leaves.len() as u64;
-            let stored = self.ports.store.leaves(next, BATCH).await?;
-            if stored.is_empty() {
-                return Err(Failure::Damaged(format!("leaf {next} is missing")));
-            }
-            for leaf in stored.into_iter().filter(|leaf| leaf.index < to) {
+            for leaf in batch(&*self.ports.store, next, to).await? {
                 bytes += leaf.leaf.bytes.len() + 1;
                 leaves.push(leaf.leaf.bytes);
             }

@@ -22,11 +22,8 @@ use crate::{
     lookup,
     order::Caller,
     record::{Seen, Writing},
-    streams::{Folded, decode_all},
+    streams::{Folded, batch, decode_all},
 };
-
-/// Leaves that are read at once.
-const BATCH: u32 = 1_000;
 
 /// What a person asks to have forgotten.
 #[derive(Clone, Debug)]
@@ -153,10 +150,8 @@ impl Engine {
         let mut search = Search::new(sought);
         let mut next = 0;
         while next < size {
-            let mut stored = self.ports.store.leaves(next, BATCH).await?;
-            stored.retain(|leaf| leaf.index < size);
-            let Some(last) = stored.last() else { return Err(Failure::Damaged(format!("leaf {next} is missing"))) };
-            next = last.index + 1;
+            let stored = batch(&*self.ports.store, next, size).await?;
+            next += stored.len() as u64;
             for recorded in decode_all(&*self.ports.store, &stored).await? {
                 search.read(&recorded);
             }

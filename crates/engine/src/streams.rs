@@ -215,6 +215,19 @@ pub async fn decode_all(store: &dyn Store, stored: &[StoredEvent]) -> Result<Vec
     stored.iter().map(|e| event::decode(&e.leaf.bytes, &known).map_err(|e| Failure::Damaged(e.to_string()))).collect()
 }
 
+/// Leaves that are read at once.
+const BATCH: u32 = 1_000;
+
+/// The leaves from `next` on that stand before `end`, as many as are read at once.
+pub async fn batch(store: &dyn Store, next: u64, end: u64) -> Result<Vec<StoredEvent>, Failure> {
+    let mut stored = store.leaves(next, BATCH).await?;
+    stored.retain(|leaf| leaf.index < end);
+    if stored.is_empty() && next < end {
+        return Err(Failure::Damaged(format!("leaf {next} is missing")));
+    }
+    Ok(stored)
+}
+
 /// How many of the last leaves are looked at for the newest: what one append
 /// holds was not all recorded at the same moment.
 const NEWEST: u32 = 64;

@@ -48,7 +48,7 @@ impl Engine {
         for (id, _) in store.lookup_range(lookup::PERSON, "", None, 100_000).await? {
             let stored = store.read(&StreamId::person(&PersonId::new(id)), 1).await?;
             let Some(person) = people::standing(&decode_all(store, &stored).await?, at) else { continue };
-            let approves_as = Role::APPROVERS.into_iter().filter(|role| person.human && person.roles.contains(role)).collect();
+            let approves_as = person.approves_as().collect();
             let may = is_loaded.then(|| Verb::ALL.into_iter().filter(|verb| self.could(&person, *verb)).collect());
             people.push(Holder { person, approves_as, may });
         }

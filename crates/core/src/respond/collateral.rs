@@ -2,7 +2,8 @@
 //!
 //! A declared consumer was seen using its new credential before the old one was
 //! cut. After every later act it is looked for again; missed twice in a row, it
-//! counts as failing, and what is reversible and did not run yet waits.
+//! counts as failing. Below the contain tier what did not run yet then waits; in it
+//! nothing does, and people are told.
 
 use alloc::string::ToString;
 

@@ -8,7 +8,6 @@ use quell_connectors::{
     postgresql::{PostgreSql, PostgresConfig, Reach, bootstrap_sql},
 };
 use quell_core::{
-    action::Action,
     decision::Role,
     event::{By, PersonCreated, SourceCreated},
     id::{AlertId, CaseId, PersonId, SourceId, TokenId},
@@ -215,16 +214,8 @@ impl Installation {
     }
 
     pub async fn arm(&self) {
-        let actions = vec![
-            Action::SuspendIdentity,
-            Action::TerminateSessions,
-            Action::RotateCredential,
-            Action::RemoveEntitlement,
-            Action::ReissueCredential,
-            Action::RetireIdentity,
-            Action::Reinstate,
-            Action::Restore,
-        ];
+        let plane = self.engine.ports.connectors.iter().find(|c| c.name() == "pg-main").expect("it is connected");
+        let actions = plane.manifest().actions.iter().map(|a| a.action).collect();
         let until = after(self.engine.ports.clock.now(), 3600);
         self.engine.arm(&self.admin, "pg-main", actions, until).await.expect("armed");
     }
