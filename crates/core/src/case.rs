@@ -8,6 +8,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
     string::{String, ToString},
+    sync::Arc,
     vec,
     vec::Vec,
 };
@@ -18,8 +19,8 @@ use crate::{
     approval::Bench,
     decision::Role,
     event::{
-        By, CaseAdvanced, CaseClosed, CaseEnriched, CaseReopened, Event, FindingEnded, LeadTaken, NoteAdded, PeopleAsked, RestAccepted,
-        Stage, TaskAdded, TaskEnded, Verdict, VerdictGiven,
+        By, CaseAdvanced, CaseClosed, CaseEnriched, CaseReopened, Derived, Event, FindingEnded, LeadTaken, NoteAdded, PeopleAsked,
+        RestAccepted, Stage, TaskAdded, TaskEnded, Verdict, VerdictGiven,
     },
     finding::{Corroboration, Finding, Outcome},
     hold::TargetState,
@@ -31,6 +32,9 @@ use crate::{
     target::{Target, TargetKind},
     time::Timestamp,
 };
+
+/// Most identities that one case follows; more is said as not looked at.
+pub const SUBJECTS_MAX: usize = 64;
 
 /// A case.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,7 +120,16 @@ impl Case {
                 }
             }
             Event::CaseEnriched(e) => {
-                self.subjects.insert(e.identity.id.clone(), e.clone());
+                let mut now = e.clone();
+                // What came from what stays true when a plane forgets it: a lease that
+                // was revoked is listed no more.
+                if let Some(before) = self.subjects.remove(&e.identity.id) {
+                    let gone = before.derived.into_iter().filter(|d| !e.derived.iter().any(|n| n.to.id == d.to.id));
+                    now.derived.extend(gone);
+                    now.outlive.extend(before.outlive.into_iter().filter(|t| !e.outlive.contains(t)));
+                    now.irrevocable.extend(before.irrevocable.into_iter().filter(|t| !e.irrevocable.contains(t)));
+                }
+                self.subjects.insert(e.identity.id.clone(), now);
                 match &e.unseen {
                     None => {
                         self.looked_at.insert(e.identity.id.clone(), at);
@@ -208,6 +221,32 @@ impl Case {
             }
         }
         roots
+    }
+
+    /// The identities its findings are about, and everything that was seen to come
+    /// from them on any plane, nearest first, with how; at most [`SUBJECTS_MAX`].
+    pub fn subjects_of(&self, roots: &[Target]) -> Vec<(Target, Option<String>)> {
+        let mut all: Vec<(Target, Option<String>)> = roots.iter().map(|r| (r.clone(), None)).collect();
+        let mut at = 0;
+        while at < all.len() {
+            let id = all[at].0.id.clone();
+            for derived in self.subjects.get(&id).into_iter().flat_map(|s| &s.derived) {
+                let leads = derived.to.kind == TargetKind::Identity && derived.to.id != id;
+                if leads && all.len() < SUBJECTS_MAX && !all.iter().any(|(t, _)| t.id == derived.to.id) {
+                    all.push((derived.to.clone(), Some(derived.via.clone())));
+                }
+            }
+            at += 1;
+        }
+        all
+    }
+
+    /// The subject that `identity` was reached from, and how.
+    pub fn reached_from(&self, identity: &TargetId) -> Option<(&CaseEnriched, &Derived)> {
+        self.subjects
+            .values()
+            .filter(|s| s.identity.id != *identity)
+            .find_map(|s| s.derived.iter().find(|d| d.to.id == *identity && d.to.kind == TargetKind::Identity).map(|d| (s, d)))
     }
 
     /// The credentials that were reported exposed.
@@ -317,7 +356,7 @@ pub enum Refused {
 /// person may at all was policy's question, asked before.
 pub fn decide(
     case: &Case,
-    targets: &BTreeMap<TargetId, TargetState>,
+    targets: &BTreeMap<TargetId, Arc<TargetState>>,
     open_plans: usize,
     command: Command,
     now: Timestamp,
@@ -381,7 +420,7 @@ pub fn decide(
 }
 
 /// What keeps a case from closing (invariant 8); empty when nothing does.
-pub fn still_open(case: &Case, targets: &BTreeMap<TargetId, TargetState>, open_plans: usize, now: Timestamp) -> Vec<String> {
+pub fn still_open(case: &Case, targets: &BTreeMap<TargetId, Arc<TargetState>>, open_plans: usize, now: Timestamp) -> Vec<String> {
     let mut open = Vec::new();
     #[cfg(feature = "plant")]
     if crate::plant::is("a case closes whatever is open") {

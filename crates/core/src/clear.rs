@@ -202,7 +202,9 @@ pub fn clear(grounds: Grounds<'_>, attempt: AttemptId, now: Timestamp) -> Result
 
     #[cfg(feature = "plant")]
     let grounds = Grounds { budget: grounds.budget.filter(|_| !crate::plant::is("automation has no bounds")), ..grounds };
-    let budget = match grounds.budget {
+    // A step is charged once: an intruder who opens sessions all the time must not
+    // spend what is there to end them. What bounds their number is the step's own.
+    let budget = match grounds.budget.filter(|_| grounds.touched == 0) {
         None => None,
         Some(b) => {
             let limit = if grounds.corroborated { b.limit } else { b.limit.saturating_sub(b.reserve) };

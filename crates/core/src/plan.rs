@@ -219,6 +219,14 @@ impl Plan {
         self.steps.iter().find(|s| s.n == n)
     }
 
+    /// The consumers of this step's identity move before it is cut: a new credential
+    /// of it is issued here, or the step waits until one is seen in use.
+    pub fn fails_over(&self, step: &Step) -> bool {
+        let issues = |s: &Step| s.action == Action::ReissueCredential;
+        self.steps.iter().any(|s| issues(s) && s.selector.identity() == step.selector.identity())
+            || step.after.iter().any(|e| e.hard && e.until == Until::AfterProof && self.step(e.step).is_some_and(issues))
+    }
+
     /// Every identity the plan touches.
     pub fn identities(&self) -> BTreeSet<TargetId> {
         self.steps.iter().flat_map(|s| s.bounds.identities.iter().cloned()).collect()

@@ -86,6 +86,21 @@ impl Found {
         self.facts.get("cut").is_some_and(|v| v == "true")
     }
 
+    /// It works on while its identity is suspended.
+    pub fn outlives_suspension(&self) -> bool {
+        self.facts.get("outlives_suspension").is_some_and(|v| v == "true")
+    }
+
+    /// Nobody can take it back by itself.
+    pub fn is_irrevocable(&self) -> bool {
+        self.facts.get("revocable").is_some_and(|v| v == "false")
+    }
+
+    /// For identities: why nobody can be kept from logging in as it.
+    pub fn no_login(&self) -> Option<&str> {
+        self.facts.get("no_login").map(String::as_str)
+    }
+
     /// Something a containment of the identity acts on.
     pub fn is_to_be_cut(&self) -> bool {
         !self.is_ours() && (self.kind != TargetKind::Entitlement || self.is_delegation())

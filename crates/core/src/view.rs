@@ -28,7 +28,7 @@ use crate::{
 /// The first line of a case, at most 100 characters.
 pub fn headline(s: &Situation<'_>, now: Timestamp) -> String {
     let who = who(s.case);
-    let state = standing(s);
+    let state = standing(s, now);
     let next = whats_next(s, now);
     // A native id or a plane's own name may hold anything; what it would do to a
     // terminal is shown, not done.
@@ -61,13 +61,13 @@ fn who(case: &Case) -> String {
 }
 
 /// `STILL USABLE, last seen used 02:58`.
-fn standing(s: &Situation<'_>) -> String {
+fn standing(s: &Situation<'_>, now: Timestamp) -> String {
     let lives: Vec<(&Target, &TargetState)> = s
         .case
         .linked
         .iter()
         .filter(|(t, _)| t.kind == TargetKind::Credential)
-        .filter_map(|(t, _)| Some((t, s.targets.get(&t.id)?)))
+        .filter_map(|(t, _)| Some((t, &**s.targets.get(&t.id)?)))
         .filter(|(t, _)| !is_new(s, t))
         .collect();
     if lives.is_empty() {
@@ -77,8 +77,11 @@ fn standing(s: &Situation<'_>) -> String {
         return "closed".to_string();
     }
     let any = |life: Life| lives.iter().any(|(_, t)| t.life == Some(life));
-    let last =
-        lives.iter().filter_map(|(_, t)| t.last_live_at).max().map_or_else(String::new, |at| format!(", last seen usable {}", clock(at)));
+    let last = lives
+        .iter()
+        .filter_map(|(_, t)| t.last_live_at)
+        .max()
+        .map_or_else(String::new, |at| format!(", last seen usable {}", clock(at, now)));
     if any(Life::Live) || lives.iter().any(|(_, t)| t.life.is_none()) {
         format!("STILL USABLE{last}")
     } else if any(Life::Containing) {
@@ -86,12 +89,13 @@ fn standing(s: &Situation<'_>) -> String {
     } else if any(Life::Unknown) {
         format!("UNKNOWN{last}")
     } else if any(Life::Dying) {
-        let until = lives.iter().filter_map(|(_, t)| t.residual_until).max().map_or_else(String::new, |at| format!(" until {}", clock(at)));
+        let until =
+            lives.iter().filter_map(|(_, t)| t.residual_until).max().map_or_else(String::new, |at| format!(" until {}", clock(at, now)));
         format!("DYING{until}")
     } else if any(Life::Restored) {
         "RESTORED".to_string()
     } else {
-        let since = lives.iter().filter_map(|(_, t)| t.dead_since).max().map_or_else(String::new, |at| format!(" at {}", clock(at)));
+        let since = lives.iter().filter_map(|(_, t)| t.dead_since).max().map_or_else(String::new, |at| format!(" at {}", clock(at, now)));
         format!("PROVED DEAD{since}")
     }
 }
@@ -102,8 +106,10 @@ fn whats_next(s: &Situation<'_>, now: Timestamp) -> String {
     }
     let waiting = waiting_for(s, now);
     if let Some(first) = waiting.first() {
-        let until =
-            first["deadline"].as_str().and_then(|d| d.parse::<Timestamp>().ok()).map_or_else(String::new, |d| format!(" by {}", clock(d)));
+        let until = first["deadline"]
+            .as_str()
+            .and_then(|d| d.parse::<Timestamp>().ok())
+            .map_or_else(String::new, |d| format!(" by {}", clock(d, now)));
         // A task's text may quote a plane; the first line says only who has it.
         let what = match first.get("task") {
             Some(_) => format!("{} has a task", first["role"].as_str().unwrap_or("a person").replace('_', " ")),
@@ -120,8 +126,15 @@ fn whats_next(s: &Situation<'_>, now: Timestamp) -> String {
     }
 }
 
-fn clock(at: Timestamp) -> String {
-    at.to_string().get(11..16).unwrap_or("--:--").to_string()
+/// `02:58`, and with its day where that is not today: 768 hours from now is the same
+/// time of another month.
+fn clock(at: Timestamp, now: Timestamp) -> String {
+    let (at, now) = (at.to_string(), now.to_string());
+    let time = at.get(11..16).unwrap_or("--:--");
+    match (at.get(..10), now.get(..10)) {
+        (Some(day), today) if Some(day) != today => format!("{day} {time}"),
+        _ => time.to_string(),
+    }
 }
 
 /// Issued by a plan of this case.
@@ -157,15 +170,9 @@ pub fn waiting_for(s: &Situation<'_>, now: Timestamp) -> Vec<Value> {
             continue;
         }
         let unarmed: Vec<&str> = {
-            let mut planes: Vec<&str> = state
-                .plan
-                .steps
-                .iter()
-                .filter(|st| !s.installation.is_armed(&st.plane.connector, st.action, now))
-                .map(|st| st.plane.connector.as_str())
-                .collect();
-            planes.dedup();
-            planes
+            let steps = state.plan.steps.iter().filter(|st| !s.installation.is_armed(&st.plane.connector, st.action, now));
+            let planes: alloc::collections::BTreeSet<&str> = steps.map(|st| st.plane.connector.as_str()).collect();
+            planes.into_iter().collect()
         };
         if !unarmed.is_empty() {
             out.push(json!({ "role": Role::PlatformOwner.name(), "people": [], "deadline": decided.until, "at_timeout": "the plan ends undone", "plan": id,
@@ -221,7 +228,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "lead": case.lead, "verdicts": case.verdicts.iter().map(|(role, verdict, by, at)| json!({ "role": role.name(), "verdict": verdict, "by": by, "at": at })).collect::<Vec<_>>(),
         "credentials": of(TargetKind::Credential), "sessions": of(TargetKind::Session), "entitlements": of(TargetKind::Entitlement),
         "not_looked_at": case.not_looked_at(), "waiting_for": waiting_for(s, now), "plans": plans,
-        "chain": [], "notes": case.notes.iter().map(|(text, by, at)| json!({ "untrusted": text.shown(), "by": by, "at": at })).collect::<Vec<_>>(),
+        "chain": chain(s), "notes": case.notes.iter().map(|(text, by, at)| json!({ "untrusted": text.shown(), "by": by, "at": at })).collect::<Vec<_>>(),
         "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
         "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
@@ -229,7 +236,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
 
 fn holding(s: &Situation<'_>, target: &Target, kind: Option<crate::signal::CredentialKind>) -> Value {
     let empty = TargetState::default();
-    let held = s.targets.get(&target.id).unwrap_or(&empty);
+    let held = s.targets.get(&target.id).map_or(&empty, |t| &**t);
     let proof = held.rounds.last().map(|round| {
         let decisive = round.decisive.and_then(|d| round.observations.get(d as usize));
         json!({ "probe": decisive.map(|o| o.class), "liveness": round.proved.liveness, "strength": round.proved.strength, "vantage": decisive.map(|o| o.vantage.clone()),
@@ -250,6 +257,31 @@ fn holding(s: &Situation<'_>, target: &Target, kind: Option<crate::signal::Crede
         "proven_dead_at": held.dead_since.filter(|_| held.life == Some(Life::Dead)),
         "accepted_until": s.case.accepted.get(&target.id).map(|(until, _)| until),
     })
+}
+
+/// What came from what, as planes and inventory showed it before anything was cut.
+fn chain(s: &Situation<'_>) -> Vec<Value> {
+    let mut seen: Vec<(Option<&Target>, &crate::event::Derived)> = Vec::new();
+    for subject in s.case.subjects.values() {
+        for derived in &subject.derived {
+            if !seen.iter().any(|(_, d)| d.to.id == derived.to.id) {
+                seen.push((derived.from.as_ref().or(Some(&subject.identity)), derived));
+            }
+        }
+    }
+    seen.into_iter()
+        .map(|(from, derived)| {
+            let held = s.targets.get(&derived.to.id);
+            let liveness = match held.and_then(|h| h.life) {
+                Some(Life::Dead) => "dead",
+                Some(Life::Live) => "live",
+                _ => "unknown",
+            };
+            json!({ "id": derived.to.reference(), "kind": derived.to.kind, "identity": identity_reference(s, &derived.to), "minted_from": from.map(Target::reference),
+                "mint_event": derived.via, "minted_at": null, "expires_at": null, "uses": null, "last_used_at": held.and_then(|h| h.last_live_at), "basis": "observed",
+                "liveness": liveness, "confidence": null, "evidence": [] })
+        })
+        .collect()
 }
 
 fn identity_reference(s: &Situation<'_>, target: &Target) -> String {
@@ -360,7 +392,7 @@ pub fn is_proven(s: &Situation<'_>) -> bool {
         .linked
         .iter()
         .filter(|(t, _)| matches!(t.kind, TargetKind::Credential | TargetKind::Session) && !is_new(s, t))
-        .filter_map(|(t, _)| s.targets.get(&t.id))
+        .filter_map(|(t, _)| s.targets.get(&t.id).map(|t| &**t))
         .collect();
     !lives.is_empty() && lives.iter().all(|t| t.is_contained() || t.rounds.last().is_some_and(|r| r.proved.liveness == Liveness::Dead))
 }

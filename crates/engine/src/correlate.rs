@@ -48,9 +48,9 @@ impl Filing {
 
 impl Engine {
     /// The case of an id, loaded.
-    pub async fn case(&self, id: &CaseId) -> Result<Option<quell_core::case::Case>, Failure> {
+    pub async fn case(&self, id: &CaseId) -> Result<Option<std::sync::Arc<quell_core::case::Case>>, Failure> {
         Ok(match self.streams.load(&*self.ports.store, &StreamId::case(id)).await?.map(|k| k.folded) {
-            Some(Folded::Case(case)) => Some(*case),
+            Some(Folded::Case(case)) => Some(case),
             _ => None,
         })
     }
@@ -188,18 +188,23 @@ impl Engine {
         {
             return Ok((Some(CaseId::new(id)), "the open case of this identity".to_owned()));
         }
-        // A case whose observed reach contains the identity.
+        // A case whose observed reach contains the identity; then one whose subject was
+        // reached from it: the person who used the key is part of the key's case.
         let inventory = self.inventory();
         let reference = resolved.identity.reference();
         let salter = Salter::new(self.ports.chance.seed());
-        for origin in quell_core::reach::origins(&inventory, &reference, 6, 10_000) {
-            let Some((plane, native)) = inventory.identity(origin).and_then(|i| quell_core::inventory::split(&i.id)) else { continue };
+        let before: Vec<&str> = quell_core::reach::origins(&inventory, &reference, 6, 10_000);
+        let after = quell_core::reach::reach(&inventory, &[], &reference, 6, 10_000).observed;
+        let ways = before.into_iter().map(|id| (id, true)).chain(after.iter().map(|r| (r.id.as_str(), false)));
+        for (joined, came_from_it) in ways {
+            let Some((plane, native)) = inventory.identity(joined).and_then(|i| quell_core::inventory::split(&i.id)) else { continue };
             let subject = self.naming(&salter).target(plane, TargetKind::Identity, native, native).id;
             if let Some(value) = self.ports.store.lookup(lookup::SUBJECT, subject.as_str()).await?
                 && let Some(id) = value.as_str().map(CaseId::new)
                 && self.case(&id).await?.is_some_and(|c| c.is_open())
             {
-                return Ok((Some(id), format!("`{}` was reached from the subject of this case", resolved.identity.plane)));
+                let because = if came_from_it { "was reached from the subject of this case" } else { "reached the subject of this case" };
+                return Ok((Some(id), format!("an identity of `{}` {because}", resolved.identity.plane)));
             }
         }
         Ok((None, "no open case is about this identity".to_owned()))

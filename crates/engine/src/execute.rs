@@ -19,7 +19,7 @@ use quell_core::{
     respond,
     secret::Secret,
     target::{Reading, Target, TargetKind},
-    time::{after, after_millis, hour_of},
+    time::{Timestamp, after, after_millis, hour_of},
 };
 
 use crate::{
@@ -27,43 +27,76 @@ use crate::{
     ground::Ground,
     port::{Attempt, Connector, Outcome},
     record::{Desk, Writing},
-    respond::{Progress, counted, plan_of},
+    respond::{Progress, counted, plan_of, step_of},
     streams::Folded,
 };
 
+/// An attempt whose intent is on the desk: it may act once that is durable.
+pub(crate) struct Intended {
+    pub target: Target,
+    pub attempt: AttemptId,
+    /// When the case is looked at again should nothing more be heard.
+    pub due: Timestamp,
+    pub(crate) step: (PlanId, u16),
+    /// The target was not touched by this step before.
+    pub new: bool,
+    connector: Arc<dyn Connector>,
+    clearance: Clearance,
+    of: Step,
+    before: Option<(Reading, Option<BTreeMap<String, Secret>>)>,
+    new_secret: Option<Secret>,
+    wait: Duration,
+}
+
+impl Intended {
+    /// Acts, and tells what became of it. Only once everything on the desk is durable:
+    /// what was sealed for it is read from the store.
+    pub(crate) async fn act(self, engine: &Engine) -> Result<Outcome, Failure> {
+        let asked = engine.attempt_for(&self.attempt, &self.of, &self.target, self.before, self.new_secret).await?;
+        Ok(engine.act(&*self.connector, self.clearance, &asked, self.wait).await)
+    }
+}
+
 impl Engine {
-    pub(crate) async fn attempt(
+    /// The plane a step runs on, as it was approved; or why a person gets the step.
+    pub(crate) fn plane_of(&self, step: &Step) -> Result<Arc<dyn Connector>, String> {
+        let plane = &step.plane.connector;
+        let Some(connector) = self.ports.connectors.get(plane).cloned() else {
+            return Err(format!("`{plane}` has no connector any more"));
+        };
+        if connector.endpoint() != step.plane.endpoint || connector.config_digest() != step.plane.config_digest {
+            return Err(format!("`{plane}` was configured differently since the plan was approved"));
+        }
+        Ok(connector)
+    }
+
+    /// Clears one attempt on a target as it was just read, and puts clearance, budget,
+    /// hold, before-state and intent on the desk. `beside` targets of this step are
+    /// intended on the same desk and not in the ground yet.
+    #[expect(clippy::too_many_arguments, reason = "what one attempt rests on")]
+    pub(crate) async fn intend(
         self: &Arc<Self>,
         ground: &Ground,
         desk: &mut Desk,
         id: &PlanId,
         n: u16,
         target: &Target,
-    ) -> Result<Progress, Failure> {
+        (reading, secrets): (Reading, BTreeMap<String, Secret>),
+        beside: u32,
+    ) -> Result<Result<Intended, Progress>, Failure> {
         let state = plan_of(ground, id)?;
-        let step = state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{id}`")))?;
-        let Some(connector) = self.ports.connectors.get(&step.plane.connector).cloned() else {
-            return self.hand_over(ground, desk, id, n, &format!("`{}` has no connector any more", step.plane.connector)).await;
+        let step = step_of(state, n)?;
+        let connector = match self.plane_of(step) {
+            Ok(connector) => connector,
+            Err(because) => return self.hand_over(ground, desk, id, n, &because).await.map(Err),
         };
-        if connector.endpoint() != step.plane.endpoint || connector.config_digest() != step.plane.config_digest {
-            let because = format!("`{}` was configured differently since the plan was approved", step.plane.connector);
-            return self.hand_over(ground, desk, id, n, &because).await;
-        }
-
-        // The target as it is now; the first hold keeps it as the before-state.
         let wait = seconds(step.attempt_seconds);
-        let (reading, secrets) = match tokio::time::timeout(wait, connector.read(target)).await {
-            Ok(Ok(read)) => read,
-            Ok(Err(error)) => return self.plane_failed(ground, desk, id, n, &error.to_string()).await,
-            Err(_) => return self.plane_failed(ground, desk, id, n, "it did not answer in time").await,
-        };
-
         let now = self.ports.clock.now();
         let held = ground.target(&target.id);
-        let clearance = match self.clearance(ground, desk, state, step, target, &held, now).await? {
+        let clearance = match self.clearance(ground, desk, state, step, target, &held, beside, now).await? {
             Ok(clearance) => clearance,
-            Err(NotCleared::Busy { .. }) => return Ok(Progress::Later(after_millis(now, 200))),
-            Err(refusal) => return self.hand_over(ground, desk, id, n, &refusal.to_string()).await,
+            Err(NotCleared::Busy { .. }) => return Ok(Err(Progress::Later(after_millis(now, 200)))),
+            Err(refusal) => return self.hand_over(ground, desk, id, n, &refusal.to_string()).await.map(Err),
         };
 
         let mut writing = Writing::because(id.as_str());
@@ -97,17 +130,13 @@ impl Engine {
         writing.rests_on(StreamId::plan(id)).rests_on(StreamId::case(&ground.case.id)).rests_on(StreamId::policy());
         let due = after(now, step.attempt_seconds + 1);
         writing.job(format!("case/{}", ground.case.id), due);
-        // Everything the desk gathered goes with the intent, or nothing does.
         self.post(desk, writing).await?;
-        self.commit(desk).await?;
-        desk.put_off(due);
 
-        let before = sealed_before.or(held.before.clone());
-        let attempt = self.attempt_for(clearance.attempt(), step, target, before, new_secret).await?;
-        let attempt_id = clearance.attempt().clone();
-        let outcome = self.act(&*connector, clearance, &attempt, wait).await;
-        self.conclude(ground, desk, &target.id, &attempt_id, outcome, false).await?;
-        Ok(Progress::Changed)
+        let new = held.tries(id, n) == 0;
+        let before = sealed_before.map(|(reading, secrets)| (reading, Some(secrets))).or(held.before.clone().map(|before| (before, None)));
+        let attempt = clearance.attempt().clone();
+        let (target, of) = (target.clone(), step.clone());
+        Ok(Ok(Intended { target, attempt, due, step: (id.clone(), n), new, connector, clearance, of, before, new_secret, wait }))
     }
 
     /// Asks policy for this very attempt and lets the core clear it.
@@ -120,7 +149,8 @@ impl Engine {
         step: &Step,
         target: &Target,
         held: &TargetState,
-        now: quell_core::time::Timestamp,
+        beside: u32,
+        now: Timestamp,
     ) -> Result<Result<Clearance, NotCleared>, Failure> {
         let roles = match state.started.as_ref().filter(|s| s.ordered).map(|s| &s.by) {
             Some(By::Person(id) | By::Agent(id)) => self.roles_of(id).await?,
@@ -161,7 +191,7 @@ impl Engine {
                 step,
                 target,
                 state: held,
-                touched: u32::try_from(touched).unwrap_or(u32::MAX),
+                touched: u32::try_from(touched).unwrap_or(u32::MAX).saturating_add(beside),
                 excluded: &state.excluded,
                 gaps_accepted: state.started.as_ref().is_some_and(|s| s.gaps_accepted),
                 decision,
@@ -188,13 +218,13 @@ impl Engine {
         held: &TargetState,
         mut reading: Reading,
         secrets: BTreeMap<String, Secret>,
-    ) -> Result<Option<Reading>, Failure> {
+    ) -> Result<Option<(Reading, BTreeMap<String, Secret>)>, Failure> {
         if held.holds.contains(&ground.case.id) && held.before.is_some() {
             return Ok(None);
         }
-        for (name, secret) in secrets {
-            let blob = self.seal(&before_label(&target.id, &name), secret.expose().as_bytes())?;
-            reading.sealed.insert(name, blob.id.clone());
+        for (name, secret) in &secrets {
+            let blob = self.seal(&before_label(&target.id, name), secret.expose().as_bytes())?;
+            reading.sealed.insert(name.clone(), blob.id.clone());
             writing.blob(blob);
         }
         let event = HoldPlaced {
@@ -206,7 +236,7 @@ impl Engine {
             seen_live_at: None,
         };
         writing.event(StreamId::target(&target.id), &By::Automation, event);
-        Ok(Some(reading))
+        Ok(Some((reading, secrets)))
     }
 
     /// Everything one attempt needs, with sealed parts opened.
@@ -215,13 +245,21 @@ impl Engine {
         id: &AttemptId,
         step: &Step,
         target: &Target,
-        before: Option<Reading>,
+        before: Option<(Reading, Option<BTreeMap<String, Secret>>)>,
         new_secret: Option<Secret>,
     ) -> Result<Attempt, Failure> {
-        let mut before_secrets = BTreeMap::new();
-        for (name, blob) in before.iter().flat_map(|b| &b.sealed) {
-            before_secrets.insert(name.clone(), self.unseal_secret(&before_label(&target.id, name), blob).await?);
-        }
+        let (before, before_secrets) = match before {
+            None => (None, BTreeMap::new()),
+            // Read a moment ago; its blobs are still on the desk.
+            Some((before, Some(secrets))) => (Some(before), secrets),
+            Some((before, None)) => {
+                let mut secrets = BTreeMap::new();
+                for (name, blob) in &before.sealed {
+                    secrets.insert(name.clone(), self.unseal_secret(&before_label(&target.id, name), blob).await?);
+                }
+                (Some(before), secrets)
+            }
+        };
         Ok(Attempt {
             action: step.action,
             target: target.clone(),
@@ -267,7 +305,7 @@ impl Engine {
         }
     }
 
-    async fn conclude(
+    pub(crate) async fn conclude(
         self: &Arc<Self>,
         ground: &Ground,
         desk: &mut Desk,
@@ -340,7 +378,8 @@ impl Engine {
             Some(blob) => Some(self.unseal_secret(&secret_label(&open.cleared.attempt), blob).await?),
             None => None,
         };
-        self.attempt_for(&open.cleared.attempt, step, target, held.before.clone(), secret).await
+        let before = held.before.clone().map(|before| (before, None));
+        self.attempt_for(&open.cleared.attempt, step, target, before, secret).await
     }
 
     /// A secret of 192 bits in base 64, for a credential that Quell makes.

@@ -346,7 +346,14 @@ pub(crate) fn unreadable_title(unreadable: &[Unreadable], salter: &Salter) -> Pe
     salter.commit(format!("{} record(s) could not be read: {}", unreadable.len(), bounded(first)))
 }
 
-/// The kind of credential a native id suggests.
+/// The kind of credential a native id suggests; none where it says nothing.
 pub(crate) fn credential_kind(native: &str) -> Option<CredentialKind> {
-    native.rsplit_once('#').filter(|(_, kind)| kind.starts_with("password")).map(|_| CredentialKind::Password)
+    match native.rsplit_once('#') {
+        Some((_, kind)) if kind.starts_with("password") => Some(CredentialKind::Password),
+        Some((_, kind)) if kind.starts_with("secret_id") => Some(CredentialKind::SecretId),
+        _ if native.starts_with("token:") || native.starts_with("batch:") => Some(CredentialKind::Token),
+        _ if native.starts_with("lease:") => Some(CredentialKind::AccessKey),
+        _ if native.starts_with("cert:") => Some(CredentialKind::Certificate),
+        _ => None,
+    }
 }

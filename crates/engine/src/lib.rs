@@ -8,6 +8,8 @@
 mod ask;
 pub mod census;
 pub mod correlate;
+mod draft;
+mod enrich;
 pub mod erasure;
 pub mod execute;
 pub mod export;
@@ -23,6 +25,7 @@ pub mod respond;
 pub mod schedule;
 pub mod streams;
 pub mod who;
+mod work;
 
 use std::{
     collections::BTreeMap,

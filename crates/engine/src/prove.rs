@@ -4,46 +4,73 @@
 //! leaked value is unsealed for one round, on an armed plane only, and that use
 //! is an event.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use quell_core::{
     decision::{Principal, Verb, VerbQuestion},
     event::{By, HoldPlaced, SecretUsed, TargetLinked, TargetProbed},
     hold::Round,
-    id::{PlanId, StreamId},
+    id::{CaseId, PlanId, StreamId},
     plan::{Proves, Step},
     proof::{self, Answer, Liveness, Observation, ProbeClass},
     respond,
-    target::{Target, TargetKind},
+    target::{Reading, Target, TargetKind},
+    time::Timestamp,
 };
 
 use crate::{
     Engine, Failure,
     execute::{before_label, seconds, secret_label},
     ground::Ground,
-    port::ProbeRequest,
+    port::{Connector, ProbeRequest},
     record::{Desk, Writing},
     respond::Progress,
 };
 
+/// A probe round that came back, before it is written.
+pub(crate) struct Probed {
+    plan: Option<PlanId>,
+    n: Option<u16>,
+    target: Target,
+    before_act: bool,
+    /// What was used for it, and sealed.
+    writing: Writing,
+    first_hold: Option<Reading>,
+    round: Round,
+    /// Events of the target's and its identity's streams as they were when it set out.
+    seen: (u64, u64),
+}
+
+/// What a probe round needs to set out.
+pub(crate) struct Probe {
+    plan: Option<PlanId>,
+    n: Option<u16>,
+    target: Target,
+    before_act: bool,
+    case: CaseId,
+    connector: Arc<dyn Connector>,
+    proves: Option<Proves>,
+    writing: Writing,
+    request: ProbeRequest,
+    acted_at: Option<Timestamp>,
+    has_before: bool,
+    wait: Duration,
+    seen: (u64, u64),
+}
+
 impl Engine {
-    pub(crate) async fn probe(
+    /// Gathers what one probe round may use.
+    pub(crate) async fn prepare_probe(
         self: &Arc<Self>,
         ground: &Ground,
-        desk: &mut Desk,
+        connector: Arc<dyn Connector>,
         plan: Option<&PlanId>,
         n: Option<u16>,
         target: &Target,
         before_act: bool,
-    ) -> Result<Progress, Failure> {
+    ) -> Result<Probe, Failure> {
         let state = plan.and_then(|p| ground.plans.get(p));
         let step = state.zip(n).and_then(|(s, n)| s.plan.step(n));
-        let Some(connector) = self.ports.connectors.get(&target.plane).cloned() else {
-            return match plan.zip(n) {
-                Some((plan, n)) => self.hand_over(ground, desk, plan, n, "its plane has no connector any more").await,
-                None => Ok(Progress::Unchanged),
-            };
-        };
         let now = self.ports.clock.now();
         let held = ground.target(&target.id);
         let identity = ground.case.subjects.get(&target.identity).map(|s| s.identity.native.shown().to_owned());
@@ -68,33 +95,16 @@ impl Engine {
             _ => None,
         };
         let identity_state = ground.targets.get(&target.identity);
-        let mut before = held.before.clone().or_else(|| identity_state.and_then(|t| t.before.clone()));
+        let before = held.before.clone().or_else(|| identity_state.and_then(|t| t.before.clone()));
         let before_owner = if held.before.is_some() { &target.id } else { &target.identity };
         let mut before_secrets = BTreeMap::new();
         for (name, blob) in before.iter().flat_map(|b| &b.sealed) {
             before_secrets.insert(name.clone(), self.unseal_secret(&before_label(before_owner, name), blob).await?);
         }
-        // Before the act, what stands now is what a later probe compares with.
-        let mut first_hold = None;
-        if before_act && held.before.is_none() {
-            match tokio::time::timeout(wait, connector.read(target)).await {
-                Ok(Ok((mut reading, secrets))) => {
-                    for (name, secret) in secrets {
-                        let blob = self.seal(&before_label(&target.id, &name), secret.expose().as_bytes())?;
-                        reading.sealed.insert(name.clone(), blob.id.clone());
-                        writing.blob(blob);
-                        before_secrets.insert(name, secret);
-                    }
-                    before = Some(reading.clone());
-                    first_hold = Some(reading);
-                }
-                Ok(Err(error)) => tracing::warn!(%error, "the before-state could not be read"),
-                Err(_) => tracing::warn!("the before-state could not be read in time"),
-            }
-        }
+        let acted_at = held.acted_at().max(identity_state.and_then(|t| t.acted_at())).filter(|_| !before_act);
         let request = ProbeRequest {
             target: target.clone(),
-            identity: identity.clone(),
+            identity,
             may_login,
             leaked: leaked.map(|(_, secret)| secret),
             leaked_was_right: held.leaked_was_right,
@@ -103,35 +113,76 @@ impl Engine {
             before,
             before_secrets,
         };
-        let observations = match step.map(|s| &s.proves) {
+        Ok(Probe {
+            plan: plan.cloned(),
+            n,
+            target: target.clone(),
+            before_act,
+            case: ground.case.id.clone(),
+            connector,
+            proves: step.map(|s| s.proves.clone()),
+            writing,
+            request,
+            acted_at,
+            has_before: held.before.is_some(),
+            wait,
+            seen: seen(ground, target),
+        })
+    }
+
+    /// Asks the plane; changes nothing but what the manifest declares as probe effects.
+    pub(crate) async fn probe(&self, probe: Probe) -> Result<Probed, Failure> {
+        let Probe { plan, n, target, before_act, case, connector, proves, mut writing, mut request, acted_at, has_before, wait, seen } =
+            probe;
+        // Before the act, what stands now is what a later probe compares with.
+        let mut first_hold = None;
+        if before_act && !has_before {
+            match tokio::time::timeout(wait, connector.read(&target)).await {
+                Ok(Ok((mut reading, secrets))) => {
+                    for (name, secret) in secrets {
+                        let blob = self.seal(&before_label(&target.id, &name), secret.expose().as_bytes())?;
+                        reading.sealed.insert(name.clone(), blob.id.clone());
+                        writing.blob(blob);
+                        request.before_secrets.insert(name, secret);
+                    }
+                    request.before = Some(reading.clone());
+                    first_hold = Some(reading);
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "the before-state could not be read"),
+                Err(_) => tracing::warn!("the before-state could not be read in time"),
+            }
+        }
+        let observations = match &proves {
             Some(Proves::Restored { target: restored }) if restored.id == target.id => {
                 vec![read_back(&*connector, &request, &*self.ports.clock).await]
             }
             _ => tokio::time::timeout(wait, connector.probe(&request)).await.unwrap_or_default(),
         };
-
-        let settle = connector.manifest().settle_ms;
-        let acted_at = held.acted_at().max(identity_state.and_then(quell_core::hold::TargetState::acted_at)).filter(|_| !before_act);
-        let (proved, decisive) = proof::judge_round(&observations, acted_at, settle);
-        let in_use = match step.map(|s| &s.proves) {
+        let (proved, decisive) = proof::judge_round(&observations, acted_at, connector.manifest().settle_ms);
+        let in_use = match &proves {
             Some(Proves::InUse { credential, consumer_declared: true } | Proves::Reinstated { credential, consumer_declared: true })
                 if credential.id == target.id && proved.liveness == Liveness::Live =>
             {
-                Some(self.is_used(&*connector, &native_identity(target)).await)
+                Some(self.is_used(&*connector, &native_identity(&target)).await)
             }
             _ => None,
         };
         let at = self.ports.clock.now();
-        let controls_failed = !before_act && observations.iter().any(|o| o.control.as_ref().is_some_and(|c| !c.alive));
-        let round = Round {
-            case: ground.case.id.clone(),
-            plan: plan.cloned(),
-            observations,
-            proved,
-            decisive: decisive.and_then(|d| u32::try_from(d).ok()),
-            in_use,
-            at,
-        };
+        let decisive = decisive.and_then(|d| u32::try_from(d).ok());
+        let round = Round { case, plan: plan.clone(), observations, proved, decisive, in_use, at };
+        Ok(Probed { plan, n, target, before_act, writing, first_hold, round, seen })
+    }
+
+    /// A round that came back is written, unless the target moved on meanwhile: then
+    /// it says nothing about what stands now, and another one is due.
+    pub(crate) async fn take_probe(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, probed: Probed) -> Result<Progress, Failure> {
+        let Probed { plan, n, target, before_act, mut writing, first_hold, round, seen: then } = probed;
+        if then != seen(ground, &target) {
+            tracing::debug!(target = %target.id, "a probe straddled a change and is asked again");
+            return Ok(Progress::Unchanged);
+        }
+        let held = ground.target(&target.id);
+        let controls_failed = !before_act && round.observations.iter().any(|o| o.control.as_ref().is_some_and(|c| !c.alive));
         if !held.holds.contains(&ground.case.id) || first_hold.is_some() {
             let hold = HoldPlaced {
                 case: ground.case.id.clone(),
@@ -143,16 +194,9 @@ impl Engine {
             };
             writing.event(StreamId::target(&target.id), &By::Automation, hold);
             if !ground.case.linked.iter().any(|(t, _)| t.id == target.id) {
-                let because = "issued by a plan of this case".to_owned();
-                writing.event(
-                    StreamId::case(&ground.case.id),
-                    &By::Automation,
-                    TargetLinked {
-                        target: target.clone(),
-                        credential_kind: crate::intake::credential_kind(target.native.shown()),
-                        because,
-                    },
-                );
+                let credential_kind = crate::intake::credential_kind(target.native.shown());
+                let linked = TargetLinked { target: target.clone(), credential_kind, because: "issued by a plan of this case".to_owned() };
+                writing.event(StreamId::case(&ground.case.id), &By::Automation, linked);
             }
         }
         let was_live = round.proved.liveness == Liveness::Live;
@@ -160,11 +204,9 @@ impl Engine {
         self.post(desk, writing).await?;
 
         // A control that fails after an act is collateral until shown otherwise.
-        if controls_failed
-            && !was_live
-            && let Some((plan, _)) = plan.zip(state).filter(|(_, s)| s.paused.is_none())
-        {
-            return self.pause_for(ground, desk, plan, n, "the control identity stopped working after an act").await;
+        let running = plan.as_ref().and_then(|p| ground.plans.get(p)).filter(|s| s.paused.is_none() && s.is_open());
+        if let Some(state) = running.filter(|_| controls_failed && !was_live) {
+            return self.pause_for(ground, desk, &state.plan.id, n, "the control identity stopped working after an act").await;
         }
         Ok(Progress::Changed)
     }
@@ -225,7 +267,7 @@ impl Engine {
     }
 
     /// The rightful consumer holds a session with the new credential.
-    async fn is_used(&self, connector: &dyn crate::port::Connector, identity: &str) -> bool {
+    async fn is_used(&self, connector: &dyn Connector, identity: &str) -> bool {
         match connector.enumerate(identity).await {
             Ok(enumeration) => enumeration.of(TargetKind::Session).any(|s| !s.is_ours() && !s.is_cut()),
             Err(_) => false,
@@ -233,8 +275,14 @@ impl Engine {
     }
 }
 
+/// How many events the streams of a target and of its identity hold.
+fn seen(ground: &Ground, target: &Target) -> (u64, u64) {
+    let events = |id| ground.targets.get(id).map_or(0, |t| t.events);
+    (events(&target.id), events(&target.identity))
+}
+
 /// Reads a restored target and compares it with its before-state by value.
-async fn read_back(connector: &dyn crate::port::Connector, request: &ProbeRequest, clock: &dyn crate::port::Clock) -> Observation {
+async fn read_back(connector: &dyn Connector, request: &ProbeRequest, clock: &dyn crate::port::Clock) -> Observation {
     let started_at = clock.now();
     let read = connector.read(&request.target).await;
     let answer = match (read, &request.before) {

@@ -5,91 +5,33 @@ use std::sync::Arc;
 use quell_core::{
     approval,
     decision::Role,
-    draft,
     event::{
         By, CaseAdvanced, CaseReopened, HoldPlaced, PlanDrafted, PlanEnded, PlanLinked, PlanPaused, PlanStarted, Preview, StepEnded,
         TargetLinked, TargetsFound, TaskAdded,
     },
-    id::{CaseId, PlanId, StreamId, TargetId, TaskId},
+    id::{PlanId, StreamId, TargetId, TaskId},
     personal::Salter,
-    plan::{Parent, Pin, PlanKind, Selector},
+    plan::{PlanKind, Selector},
     respond::{self, Move},
-    target::{Target, TargetKind},
+    target::{Enumeration, Target, TargetKind},
     time::{Timestamp, after},
 };
 
 use crate::{
     Engine, Failure,
     ground::Ground,
-    intake::RETRIES,
     port::Message,
     record::{Desk, Writing},
 };
 
 impl Engine {
-    /// Does everything that is due in one case, and sets the job for what is
-    /// due later. One worker a case at a time. `taken` is when the job was due that
-    /// asked for it: where it was set anew meanwhile, it stays due.
-    pub async fn work(self: &Arc<Self>, case: &CaseId, taken: Timestamp) -> Result<(), Failure> {
-        let turn = self.turn_of(case).await;
-        let _turn = turn.lock().await;
-        let key = format!("case/{case}");
-        let mut stale = 0;
-        let mut desk = Desk::default();
-        loop {
-            let Some(ground) = self.ground_on(case, &mut desk).await? else { return Ok(()) };
-            let now = self.ports.clock.now();
-            let next = respond::next(&ground.situation(), now);
-            let wake_at = next.wake_at;
-            let mut outcome = Ok(Progress::Unchanged);
-            for step in &next.moves {
-                outcome = self.carry_out(&ground, &mut desk, step).await;
-                // The situation is another one after the first change.
-                if !matches!(outcome, Ok(Progress::Unchanged)) {
-                    break;
-                }
-            }
-            let later = match outcome {
-                Ok(Progress::Changed) => {
-                    stale = 0;
-                    continue;
-                }
-                Ok(Progress::Unchanged) => wake_at,
-                Ok(Progress::Later(at)) => Some(at),
-                Err(Failure::Stale) if stale < RETRIES => {
-                    stale += 1;
-                    let _ = desk.clear();
-                    continue;
-                }
-                Err(failure) => {
-                    tracing::error!(%case, error = %failure, "a case could not go on");
-                    let mut writing = Writing::because(key.clone());
-                    writing.rests(key.clone(), desk.due(taken), Some(after(self.ports.clock.now(), 2)));
-                    self.append(writing, self.ports.clock.now()).await?;
-                    self.wake();
-                    return Err(failure);
-                }
-            };
-            // That nothing is due rests on all that was looked at: an order that is in the
-            // store and not yet in memory must not be slept over.
-            let mut writing = Writing::because(key.clone());
-            for stream in desk.looked_at() {
-                writing.rests_on(stream.clone());
-            }
-            writing.rests(key.clone(), desk.due(taken), later);
-            self.post(&mut desk, writing).await?;
-            match self.commit(&mut desk).await {
-                Err(Failure::Stale) if stale < RETRIES => stale += 1,
-                other => return other,
-            }
-        }
-    }
-
-    async fn carry_out(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, step: &Move) -> Result<Progress, Failure> {
+    /// Carries out what needs no plane. What does is under way already, or waits for
+    /// its turn ([`crate::work`]).
+    pub(crate) async fn carry_out(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, step: &Move) -> Result<Progress, Failure> {
         match step {
             Move::ReadOutcome { target } => self.read_outcome(ground, desk, target).await,
-            Move::Enrich { identity, again } => self.look_at(ground, desk, identity, *again).await,
-            Move::Draft { identity, kind, parent } => self.draft(ground, desk, identity, *kind, parent.as_ref()).await,
+            Move::Enrich { .. } | Move::Enumerate { .. } | Move::Attempt { .. } | Move::Probe { .. } => Ok(Progress::Unchanged),
+            Move::Draft { roots, kind, parent } => self.draft(ground, desk, roots, *kind, parent.as_ref()).await,
             Move::Decide { plan } => self.decide_plan(ground, desk, plan).await,
             Move::AskPeople { plan, escalation } => self.ask_people(ground, desk, plan, *escalation).await,
             Move::Start { plan, approvals } => {
@@ -99,9 +41,6 @@ impl Engine {
                 self.post(desk, writing).await?;
                 Ok(Progress::Changed)
             }
-            Move::Enumerate { plan, step } => self.enumerate_step(ground, desk, plan, *step).await,
-            Move::Attempt { plan, step, target } => self.attempt(ground, desk, plan, *step, target).await,
-            Move::Probe { plan, step, target, before_act } => self.probe(ground, desk, plan.as_ref(), *step, target, *before_act).await,
             Move::EndStep { plan, step, ended, because } => {
                 let event = StepEnded { step: *step, ended: (*ended).to_owned(), because: because.clone() };
                 self.note(desk, plan.as_str(), StreamId::plan(plan), event).await
@@ -151,8 +90,13 @@ impl Engine {
         Ok(Progress::Changed)
     }
 
-    async fn look_at(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, identity: &Target, again: bool) -> Result<Progress, Failure> {
-        let (enriched, _) = self.enrich(identity, &ground.case, again).await?;
+    /// What was found out about a subject becomes part of the case.
+    pub(crate) async fn take_in(
+        self: &Arc<Self>,
+        ground: &Ground,
+        desk: &mut Desk,
+        enriched: quell_core::event::CaseEnriched,
+    ) -> Result<Progress, Failure> {
         let now = self.ports.clock.now();
         let mut writing = Writing::because(ground.case.id.as_str());
         let case = StreamId::case(&ground.case.id);
@@ -198,69 +142,14 @@ impl Engine {
         self: &Arc<Self>,
         ground: &Ground,
         desk: &mut Desk,
-        identity: &TargetId,
+        roots: &[TargetId],
         kind: PlanKind,
         parent: Option<&PlanId>,
     ) -> Result<Progress, Failure> {
         let mut writing = Writing::because(ground.case.id.as_str());
-        self.draft_into(&mut writing, ground, identity, kind, parent, &By::Automation)?;
+        self.draft_into(&mut writing, ground, roots, kind, parent, &By::Automation)?;
         self.post(desk, writing).await?;
         Ok(Progress::Changed)
-    }
-
-    /// Drafts a containment of one subject into `writing`; answers its id.
-    pub(crate) fn draft_into(
-        &self,
-        writing: &mut Writing,
-        ground: &Ground,
-        identity: &TargetId,
-        kind: PlanKind,
-        parent: Option<&PlanId>,
-        by: &By,
-    ) -> Result<(PlanId, String), Failure> {
-        let salter = Salter::new(self.ports.chance.seed());
-        let drafting = self.drafting(ground, identity, kind, parent, &salter)?;
-        let plan = draft::contain(&drafting);
-        Ok(self.link_plan(writing, ground, plan, by))
-    }
-
-    /// What a plan about one subject is drafted from.
-    pub(crate) fn drafting<'a>(
-        &'a self,
-        ground: &'a Ground,
-        identity: &TargetId,
-        kind: PlanKind,
-        parent: Option<&PlanId>,
-        salter: &'a Salter,
-    ) -> Result<draft::Ground<'a>, Failure> {
-        let subject = ground
-            .case
-            .subjects
-            .get(identity)
-            .ok_or_else(|| Failure::Unknown(format!("subject `{identity}` in case `{}`", ground.case.id)))?;
-        let connector = self
-            .ports
-            .connectors
-            .get(&subject.identity.plane)
-            .ok_or_else(|| Failure::Refused(format!("`{}` has no connector; add it to quell.toml", subject.identity.plane)))?;
-        Ok(draft::Ground {
-            id: PlanId::from_chance(self.ports.chance.id()),
-            case: ground.case.id.clone(),
-            parent: parent.and_then(|p| ground.plans.get(p)).map(|p| Parent { plan: p.plan.id.clone(), digest: p.digest.clone() }),
-            kind,
-            tier: draft::tier_for(ground.case.corroboration()),
-            subject,
-            pin: Pin {
-                connector: connector.name().to_owned(),
-                endpoint: connector.endpoint().to_owned(),
-                config_digest: connector.config_digest().to_owned(),
-                settle_ms: connector.manifest().settle_ms,
-            },
-            manifest: connector.manifest(),
-            naming: self.naming(salter),
-            possession: ground.case.corroboration().possession,
-            valid_seconds: self.settings.limits.plan_seconds,
-        })
     }
 
     pub(crate) fn link_plan(&self, writing: &mut Writing, ground: &Ground, plan: quell_core::plan::Plan, by: &By) -> (PlanId, String) {
@@ -277,7 +166,7 @@ impl Engine {
                 _ => Vec::new(),
             };
             preview.targets.insert(step.n, found);
-            if let Some(subject) = subject.filter(|_| !plan.failover && !step.action.gives_access()) {
+            if let Some(subject) = subject.filter(|_| !plan.fails_over(step) && !step.action.gives_access()) {
                 preview.dependents.insert(step.n, subject.consumers.iter().map(|c| c.name.clone()).collect());
             }
         }
@@ -305,19 +194,18 @@ impl Engine {
         writing.event(StreamId::plan(id), by, PlanStarted { approvals: approvals.to_vec(), ordered, gaps_accepted, closes_at });
     }
 
-    async fn enumerate_step(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, id: &PlanId, n: u16) -> Result<Progress, Failure> {
+    /// What a plane listed for a step becomes part of its course.
+    pub(crate) async fn take_listing(
+        self: &Arc<Self>,
+        ground: &Ground,
+        desk: &mut Desk,
+        id: &PlanId,
+        n: u16,
+        enumeration: &Enumeration,
+    ) -> Result<Progress, Failure> {
         let state = plan_of(ground, id)?;
-        let step = state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{id}`")))?;
-        let Selector::Every { kind, identity } = &step.selector else { return Ok(Progress::Changed) };
-        let Some(connector) = self.ports.connectors.get(&step.plane.connector) else {
-            return self.hand_over(ground, desk, id, n, &format!("`{}` has no connector any more", step.plane.connector)).await;
-        };
-        let wait = std::time::Duration::from_secs(u64::try_from(step.attempt_seconds).unwrap_or(10));
-        let enumeration = match tokio::time::timeout(wait, connector.enumerate(identity.native.shown())).await {
-            Ok(Ok(enumeration)) => enumeration,
-            Ok(Err(error)) => return self.plane_failed(ground, desk, id, n, &error.to_string()).await,
-            Err(_) => return self.plane_failed(ground, desk, id, n, "it did not answer in time").await,
-        };
+        let step = step_of(state, n)?;
+        let Selector::Every { kind, .. } = &step.selector else { return Ok(Progress::Changed) };
         let now = self.ports.clock.now();
         let salter = Salter::new(self.ports.chance.seed());
         let course = state.course(n);
@@ -361,6 +249,7 @@ impl Engine {
             }
             new.push(target);
         }
+        outside.extend(self.led_on(ground, enumeration, course.outside.as_slice(), &salter));
         writing.event(StreamId::plan(id), &By::Automation, TargetsFound { step: n, new, listed, outside });
         self.post(desk, writing).await?;
         Ok(Progress::Changed)
@@ -396,7 +285,7 @@ impl Engine {
         because: &str,
     ) -> Result<Progress, Failure> {
         let state = plan_of(ground, id)?;
-        let step = state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{id}`")))?;
+        let step = step_of(state, n)?;
         let mut writing = Writing::because(id.as_str());
         writing.event(
             StreamId::plan(id),
@@ -469,7 +358,12 @@ impl Engine {
 
 /// The plan of an id in a case.
 pub(crate) fn plan_of<'a>(ground: &'a Ground, id: &PlanId) -> Result<&'a quell_core::course::PlanState, Failure> {
-    ground.plans.get(id).ok_or_else(|| Failure::Unknown(format!("plan `{id}` in case `{}`", ground.case.id)))
+    ground.plans.get(id).map(|p| &**p).ok_or_else(|| Failure::Unknown(format!("plan `{id}` in case `{}`", ground.case.id)))
+}
+
+/// The step of a number in a plan.
+pub(crate) fn step_of(state: &quell_core::course::PlanState, n: u16) -> Result<&quell_core::plan::Step, Failure> {
+    state.plan.step(n).ok_or_else(|| Failure::Unknown(format!("step {n} in plan `{}`", state.plan.id)))
 }
 
 /// What one move did.

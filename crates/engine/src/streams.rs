@@ -4,7 +4,7 @@
 //! last append still is; where another node was faster, the append answers
 //! `Stale` and the remembered folds of that append are dropped and read again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use quell_core::{
     approval::Approval,
@@ -25,12 +25,13 @@ use crate::{
     port::{Head, Store, StoredEvent},
 };
 
-/// The fold of one stream.
+/// The fold of one stream. What a case at work looks at again and again is shared:
+/// it is copied only where an event changes it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Folded {
-    Case(Box<Case>),
-    Plan(Box<PlanState>),
-    Target(Box<TargetState>),
+    Case(Arc<Case>),
+    Plan(Arc<PlanState>),
+    Target(Arc<TargetState>),
     Approval(Box<Approval>),
     Installation(Box<Installation>),
     Person(Box<Person>),
@@ -57,8 +58,8 @@ impl Folded {
     pub fn after(before: Option<Self>, recorded: &Recorded) -> Result<Self, String> {
         let at = recorded.at;
         Ok(match (before, &recorded.event) {
-            (None, Event::CaseOpened(e)) => Self::Case(Box::new(Case::opened(e, at))),
-            (None, Event::PlanDrafted(e)) => Self::Plan(Box::new(PlanState::drafted(e, &recorded.by, at))),
+            (None, Event::CaseOpened(e)) => Self::Case(Arc::new(Case::opened(e, at))),
+            (None, Event::PlanDrafted(e)) => Self::Plan(Arc::new(PlanState::drafted(e, &recorded.by, at))),
             (None, Event::ApprovalGiven(e)) => Self::Approval(Box::new(e.approval.clone())),
             (None, Event::PersonCreated(e)) => Self::Person(Box::new(Person::created(e, at))),
             (None, Event::AlertReceived(e)) => {
@@ -70,7 +71,7 @@ impl Folded {
             (None, _) if recorded.stream.family() == "target" => {
                 let mut target = TargetState::default();
                 target.apply(&recorded.event, at);
-                Self::Target(Box::new(target))
+                Self::Target(Arc::new(target))
             }
             (None, _) if recorded.stream.family() == "policy" => {
                 let mut installation = Installation::default();
@@ -82,9 +83,9 @@ impl Folded {
             (None, event) => return Err(format!("stream `{}` cannot begin with `{}`", recorded.stream, event.name())),
             (Some(mut folded), event) => {
                 match &mut folded {
-                    Self::Case(case) => case.apply(event, &recorded.by, at),
-                    Self::Plan(plan) => plan.apply(event, &recorded.by, at),
-                    Self::Target(target) => target.apply(event, at),
+                    Self::Case(case) => Arc::make_mut(case).apply(event, &recorded.by, at),
+                    Self::Plan(plan) => Arc::make_mut(plan).apply(event, &recorded.by, at),
+                    Self::Target(target) => Arc::make_mut(target).apply(event, at),
                     Self::Installation(installation) => installation.apply(event, &recorded.by, at),
                     Self::Person(person) => person.apply(event, at),
                     Self::Erasure(erasure) => erasure.apply(event, &recorded.by, at),

@@ -179,6 +179,25 @@ impl Cast {
             }
             guards.facts.insert((plane.clone(), name.clone()), facts);
         }
+        // What was seen to come from what, also on other planes: a containment follows it.
+        // On one plane at most one, so that not every role is joined to every other.
+        for _ in 0..world.chance.below(if self.planes.len() > 1 { 3 } else { 2 }) {
+            let pick = |names: &[&str]| {
+                let some: Vec<_> = self.roles.iter().filter(|(_, name, _)| names.contains(&name.as_str())).collect();
+                world.chance.pick(&some).map(|(plane, name, _)| (plane.clone(), name.clone()))
+            };
+            let Some((from, to)) = pick(&["billing", "ci"]).zip(pick(&["billing", "ci", "alice", "root"])).filter(|(f, t)| f != t) else {
+                continue;
+            };
+            let observed = world.chance.percent(80);
+            lines.push(
+                json!({ "type": "derivation", "from": format!("{}/{}", from.0, from.1), "to": format!("{}/{}", to.0, to.1), "via": "reads",
+                "basis": if observed { "observed" } else { "possible" } }),
+            );
+            if observed {
+                guards.leads.push((from, to));
+            }
+        }
         let now = world.now_us();
         for (plane, name, secret) in self.roles.iter().filter(|(_, name, _)| name != "root") {
             if world.chance.percent(30) {

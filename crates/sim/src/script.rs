@@ -73,8 +73,10 @@ pub fn draw(world: &World, cast: &Cast, until_us: u64) -> Vec<(u64, Deed)> {
     let usual: Vec<usize> = (0..cast.roles.len()).filter(|n| cast.roles[*n].1 != "root").collect();
     let role = || *chance.pick(&usual).unwrap_or(&0);
     let first = role();
-    // Another one: about the same role the two would be one case.
-    let others: Vec<usize> = usual.iter().copied().filter(|n| *n != first).collect();
+    // Another one: about the same role, or one that is joined to it, the two would be one case.
+    let named = |n: usize| (cast.roles[n].0.clone(), cast.roles[n].1.clone());
+    let joined = hold(&world.guards).joined(named(first));
+    let others: Vec<usize> = usual.iter().copied().filter(|n| !joined.contains(&named(*n))).collect();
     let second = *chance.pick(&others).unwrap_or(&first);
     let at = |limit: u64| chance.below(limit);
 
@@ -234,7 +236,7 @@ impl Deed {
                 let Some(case) = contained_case(world) else { return Ok(()) };
                 let restores = matches!(self, Self::Undo) && chance.percent(25);
                 let mode = if restores { UndoMode::Restore } else { UndoMode::Reinstate };
-                engine.undo(&responder(world, cast).caller(), &case, mode).await.map(|_| ())
+                engine.undo(&responder(world, cast).caller(), &case, mode, None).await.map(|_| ())
             }
             Self::Close => {
                 let Some(case) = any_case(world) else { return Ok(()) };

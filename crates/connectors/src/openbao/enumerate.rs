@@ -28,6 +28,9 @@ const READS_MAX: usize = 200;
 /// Paths of policies that are listed, at most.
 const GRANTS_MAX: usize = 200;
 
+/// Why a store or an authority is not suspended.
+const NOBODY: &str = "nobody logs in as it";
+
 /// A thing without anything special.
 fn one(kind: TargetKind, native: String, identity: &str) -> Found {
     Found {
@@ -78,7 +81,11 @@ impl OpenBao {
         let issuing = self.issuing_from(&subject, &tokens, trail.is_some()).await.map_err(failed)?;
         if issuing.is_possible() && !matches!(who, Who::Token { .. }) {
             let class = one(TargetKind::Credential, native::batch_tokens(&who), identity);
-            let said = facts([("longest_seconds", issuing.longest_s.to_string()), ("without_entity", issuing.orphans.to_string())]);
+            let said = facts([
+                ("longest_seconds", issuing.longest_s.to_string()),
+                ("without_entity", issuing.orphans.to_string()),
+                ("revocable", "false".to_owned()),
+            ]);
             found.push(Found { credential_kind: Some(CredentialKind::Token), facts: said, ..class });
         }
         found.extend(self.grants_of(&subject, identity).await.map_err(failed)?);
@@ -142,6 +149,7 @@ impl OpenBao {
                 ("disabled", said(entity.map(|e| e.disabled.to_string()))),
                 ("policies", said(settings.and_then(|s| s.token_policies.as_ref()).map(|p| p.join(",")))),
                 ("token_type", said(settings.map(|s| s.token_type.clone()))),
+                ("no_login", entity.map_or("no entity stands behind it yet", |_| "").to_owned()),
                 // Suspending it suspends these, too.
                 ("other_logins", if others > 0 { others.to_string() } else { String::new() }),
             ]),
@@ -227,7 +235,11 @@ impl OpenBao {
                 minted_from: tokens.accessors.get(&taken.by).map(|a| native::token(a)),
                 started_at: lease.issue_time,
                 expires_at: lease.expire_time,
-                facts: facts([("path", path.to_owned()), ("username", taken.username.clone().unwrap_or_default())]),
+                facts: facts([
+                    ("path", path.to_owned()),
+                    ("username", taken.username.clone().unwrap_or_default()),
+                    ("outlives_suspension", "true".to_owned()),
+                ]),
                 ..one(TargetKind::Credential, native, identity)
             });
         }
@@ -289,7 +301,7 @@ impl OpenBao {
         let mut found = Vec::new();
         if let Some(kv) = self.kv_seen(path).await? {
             found.push(Found {
-                facts: facts([("current_version", kv.current_version.to_string())]),
+                facts: facts([("current_version", kv.current_version.to_string()), ("no_login", NOBODY.to_owned())]),
                 ..one(TargetKind::Identity, identity.to_owned(), identity)
             });
             for (number, seen) in kv.versions.iter().filter(|(_, v)| !v.destroyed) {
@@ -317,7 +329,8 @@ impl OpenBao {
         }
         let listed = if reply.is_absent() { Listed { key_info: BTreeMap::new() } } else { reply.data::<Listed>()? };
         let truncated = listed.key_info.len() >= most;
-        let mut found = vec![one(TargetKind::Identity, identity.to_owned(), identity)];
+        let mut found =
+            vec![Found { facts: facts([("no_login", NOBODY.to_owned())]), ..one(TargetKind::Identity, identity.to_owned(), identity) }];
         found.extend(listed.key_info.into_iter().map(|(serial, cert)| Found {
             credential_kind: Some(CredentialKind::Certificate),
             started_at: Some(cert.not_before),
@@ -356,7 +369,12 @@ fn reads_of(trail: &Trail, tokens: &Tokens, identity: &str) -> Vec<Found> {
         .filter(|(path, _)| native::path(path).is_some())
         .take(READS_MAX)
         .map(|(path, (times, last))| Found {
-            facts: facts([("direction", "it read".to_owned()), ("times", times.to_string()), ("last_at", last.to_string())]),
+            facts: facts([
+                ("direction", "it read".to_owned()),
+                ("secret", Who::Kv { path: super::kv::kv_name(path) }.native()),
+                ("times", times.to_string()),
+                ("last_at", last.to_string()),
+            ]),
             ..one(TargetKind::Entitlement, format!("read:{path}"), identity)
         })
         .collect()

@@ -88,6 +88,12 @@ impl OpenBao {
     }
 }
 
+/// The name of a secret by the path at which it is read or written: without the
+/// store's `data`, wherever that stands first.
+pub(super) fn kv_name(path: &str) -> String {
+    path.replacen("/data/", "/", 1)
+}
+
 /// Sink kind `openbao`: one secret of a KV store, with `username` and `password`.
 pub struct KvSink {
     name: String,
@@ -206,5 +212,10 @@ impl Sink for KvSink {
             Ok(self.standing(&mount, &rest).await?.and_then(|s| s.data).and_then(|d| d.username))
         };
         asked.await.map_err(|f: Failure| f.plane_error(&self.name))
+    }
+
+    fn keeps(&self) -> Option<(String, String)> {
+        let native = super::native::Who::Kv { path: kv_name(&self.path) }.native();
+        Some((self.plane.config.name.clone(), native))
     }
 }

@@ -86,6 +86,27 @@ pub struct Consumer {
     pub reads_from: Option<String>,
 }
 
+/// A thing that was made from another one, as planes and inventory showed it
+/// before anything was cut: a token from a secret-id, the login of a database
+/// from a lease, a login whose password was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Derived {
+    /// None where only its identity is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Target>,
+    pub to: Target,
+    pub via: String,
+}
+
+impl Derived {
+    /// The login behind a lease: it belongs to whom it was leased, and ends with it.
+    pub const LEASE: &str = "lease";
+    /// The store that keeps the secret of an identity for its consumers.
+    pub const KEEPS: &str = "keeps";
+    /// A secret that was read.
+    pub const READS: &str = "reads";
+}
+
 /// What was found out about one subject before planning, by value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseEnriched {
@@ -113,6 +134,19 @@ pub struct CaseEnriched {
     /// Why the plane said nothing of it: nothing listed is then not nothing there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
+    /// What was made from what, as far as it was seen; a target that is another
+    /// identity is where this subject led to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub derived: Vec<Derived>,
+    /// Credentials that work on while the identity is suspended: leases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlive: Vec<TargetId>,
+    /// Credentials that nobody can revoke one by one: batch tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub irrevocable: Vec<TargetId>,
+    /// Why the plane cannot suspend this identity: nobody logs in as it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_login: Option<String>,
 }
 
 /// A credential or session became part of the case.

@@ -126,6 +126,14 @@ impl Inventory {
         }
     }
 
+    /// Every identity, in the order of their ids.
+    pub fn identities(&self) -> impl Iterator<Item = &Identity> {
+        self.iter().filter_map(|(_, object)| match object {
+            Object::Identity(identity) => Some(identity),
+            _ => None,
+        })
+    }
+
     /// The credential of a reference.
     pub fn credential(&self, reference: &str) -> Option<&Credential> {
         match self.objects.get(&format!("credential:{reference}")) {

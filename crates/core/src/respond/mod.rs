@@ -15,6 +15,7 @@ mod watch;
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
+    sync::Arc,
     vec::Vec,
 };
 
@@ -40,13 +41,16 @@ use crate::{
 /// Everything that the next move rests on.
 pub struct Situation<'a> {
     pub case: &'a Case,
-    pub plans: &'a BTreeMap<PlanId, PlanState>,
-    pub targets: &'a BTreeMap<TargetId, TargetState>,
+    pub plans: &'a BTreeMap<PlanId, Arc<PlanState>>,
+    pub targets: &'a BTreeMap<TargetId, Arc<TargetState>>,
     pub approvals: &'a BTreeMap<PlanId, Vec<Approval>>,
     pub installation: &'a Installation,
     pub limits: &'a Limits,
     /// Planes that have a connector.
     pub planes: &'a BTreeSet<String>,
+    /// Targets that an attempt of this very process acts on now: what becomes of it
+    /// will be heard, so it is not read.
+    pub acting: &'a BTreeSet<TargetId>,
 }
 
 /// One thing to do.
@@ -61,8 +65,9 @@ pub enum Move {
         identity: Target,
         again: bool,
     },
+    /// Draft what contains these identities and what came from them.
     Draft {
-        identity: TargetId,
+        roots: Vec<TargetId>,
         kind: PlanKind,
         parent: Option<PlanId>,
     },
@@ -157,6 +162,9 @@ pub fn next(s: &Situation<'_>, now: Timestamp) -> Next {
         if crate::plant::is("what nobody read is repeated") {
             continue;
         }
+        if s.acting.contains(id) {
+            continue;
+        }
         if let Some(open) = target.unsettled_attempt().filter(|a| s.plans.contains_key(&a.cleared.plan)) {
             let due =
                 open.ended_at.map_or(open.at, |ended| after_millis(ended, backoff_ms(u32::try_from(target.attempts.len()).unwrap_or(9))));
@@ -181,32 +189,50 @@ pub fn next(s: &Situation<'_>, now: Timestamp) -> Next {
     next
 }
 
-/// Looks at every subject, and drafts a containment where one is called for.
+/// Looks at every subject and at what came from it, and drafts a containment where
+/// one is called for.
 fn subjects(s: &Situation<'_>, next: &mut Next) {
-    for identity in s.case.roots() {
-        if !s.case.subjects.contains_key(&identity.id) {
+    let roots = s.case.roots();
+    for (identity, via) in s.case.subjects_of(&roots) {
+        // What was reached where nobody speaks to the plane is said, not looked at.
+        if !s.case.subjects.contains_key(&identity.id) && (via.is_none() || s.planes.contains(&identity.plane)) {
             next.moves.push(Move::Enrich { identity, again: false });
-            continue;
-        }
-        if !s.planes.contains(&identity.plane) || draft::tier_for(s.case.corroboration()) == Tier::Observe {
-            continue;
-        }
-        let calls = s.case.findings.iter().filter(|f| {
-            f.outcome.is_none()
-                && !f.containment_evidence
-                && f.resolved.as_ref().is_some_and(|r| r.identity.id == identity.id)
-                && calls_for_containment(f.kind)
-        });
-        let received: Vec<Timestamp> = calls.map(|f| s.case.received.get(&f.id).copied().unwrap_or(s.case.opened_at)).collect();
-        let answered = |at: &Timestamp| {
-            s.plans.values().any(|p| {
-                p.plan.kind == PlanKind::Contain && p.plan.identities().contains(&identity.id) && !undone_before(s, &p.plan.id, *at)
-            })
-        };
-        if !received.iter().all(answered) {
-            next.moves.push(Move::Draft { identity: identity.id, kind: PlanKind::Contain, parent: None });
         }
     }
+    if !next.moves.is_empty() || draft::tier_for(s.case.corroboration()) == Tier::Observe {
+        return;
+    }
+    let unanswered = roots.into_iter().filter(|r| s.planes.contains(&r.plane) && !is_answered(s, &r.id)).map(|r| r.id);
+    let roots: Vec<TargetId> = unanswered.collect();
+    if !roots.is_empty() {
+        next.moves.push(Move::Draft { roots, kind: PlanKind::Contain, parent: None });
+    }
+}
+
+/// Every finding about this identity that calls for a containment has a plan.
+fn is_answered(s: &Situation<'_>, identity: &TargetId) -> bool {
+    let calls = s.case.findings.iter().filter(|f| {
+        f.outcome.is_none()
+            && !f.containment_evidence
+            && f.resolved.as_ref().is_some_and(|r| r.identity.id == *identity)
+            && calls_for_containment(f.kind)
+    });
+    let received: Vec<Timestamp> = calls.map(|f| s.case.received.get(&f.id).copied().unwrap_or(s.case.opened_at)).collect();
+    received.iter().all(|at| is_contained_by_plan(s, identity, *at))
+}
+
+/// A containment of it was planned and not taken back before `at`.
+fn is_contained_by_plan(s: &Situation<'_>, identity: &TargetId, at: Timestamp) -> bool {
+    s.plans
+        .values()
+        .any(|p| p.plan.kind == PlanKind::Contain && p.plan.identities().contains(identity) && !undone_before(s, &p.plan.id, at))
+}
+
+/// Another plan of the case has it: it is not drafted again.
+pub fn is_treated(s: &Situation<'_>, identity: &TargetId) -> bool {
+    s.plans
+        .values()
+        .any(|p| p.plan.kind != PlanKind::Undo && p.plan.identities().contains(identity) && !undone_before(s, &p.plan.id, Timestamp::MAX))
 }
 
 /// A proved undo took this plan back before `at`: what came in later is news.
@@ -240,12 +266,19 @@ fn stages(s: &Situation<'_>, next: &mut Next) {
     let decided = contains().any(|p| p.started.is_some());
     let acted = s.targets.values().any(|t| t.attempts.iter().any(|a| a.outcome.is_some()));
     let proven = contains().any(|p| p.stage == PlanStage::Proved)
-        && s.case.roots().iter().all(|r| plan::loose_ends(s, &r.id).is_empty())
+        && treated(s).iter().all(|id| plan::loose_ends(s, id).is_empty())
         && contains().all(|p| !p.is_open());
     let restored = s.plans.values().any(|p| p.plan.kind == PlanKind::Undo && p.stage == PlanStage::Proved);
     if let Some(advance) = crate::case::stage_of(s.case, decided, acted, proven, restored) {
         next.moves.push(Move::Advance { stage: advance.stage });
     }
+}
+
+/// The identities that its findings name, and those that its plans contain.
+fn treated(s: &Situation<'_>) -> BTreeSet<TargetId> {
+    let planned = s.plans.values().filter(|p| p.plan.kind != PlanKind::Undo && p.started.is_some()).flat_map(|p| &p.plan.roots);
+    let planned = planned.filter(|r| r.kind == crate::target::TargetKind::Identity).cloned();
+    s.case.roots().into_iter().chain(planned).map(|t| t.id).collect()
 }
 
 /// 100 ms, doubling to 5 s.

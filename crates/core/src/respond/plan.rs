@@ -115,19 +115,35 @@ fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next
                 next.when(due, now, || Move::Enrich { identity: root.clone(), again: true });
                 return;
             }
-            let loose = loose_ends(s, &root.id);
-            let swept = s.plans.values().any(|p| p.plan.kind == PlanKind::Sweep && p.is_open() && p.plan.identities().contains(&root.id));
-            // What people took out of a plan is theirs: no sweep puts it back in.
-            let left_out = |t: &&Target| s.plans.values().any(|p| p.excluded.contains(&t.id) || p.excluded.contains(&t.identity));
-            if loose.iter().any(|t| !left_out(t)) && !swept && state.plan.kind != PlanKind::Sweep {
-                next.moves.push(Move::Draft { identity: root.id.clone(), kind: PlanKind::Sweep, parent: Some(state.plan.id.clone()) });
-            }
+        }
+        let mut again: Vec<TargetId> =
+            state.plan.roots.iter().filter(|r| r.kind == TargetKind::Identity && is_loose(s, state, &r.id)).map(|r| r.id.clone()).collect();
+        // What came from them on any plane since, and no plan has.
+        let roots: Vec<Target> = state.plan.roots.iter().filter(|r| r.kind == TargetKind::Identity).cloned().collect();
+        let reached = s
+            .case
+            .subjects_of(&roots)
+            .into_iter()
+            .filter(|(t, via)| via.is_some() && s.planes.contains(&t.plane) && s.case.subjects.contains_key(&t.id));
+        again.extend(reached.filter(|(t, _)| !super::is_treated(s, &t.id) && is_loose(s, state, &t.id)).map(|(t, _)| t.id));
+        if !again.is_empty() && state.plan.kind != PlanKind::Sweep {
+            next.moves.push(Move::Draft { roots: again, kind: PlanKind::Sweep, parent: Some(state.plan.id.clone()) });
         }
     }
     let gone_well = ended.iter().all(|(_, how, _)| how == "proved" || how == "done");
     let (how, because) =
         if gone_well { ("proved", "every step is proved") } else { ("handed_over", "some steps are in the hands of a person") };
     next.moves.push(Move::EndPlan { plan: state.plan.id.clone(), ended: how, because: because.to_string() });
+}
+
+/// Something of an identity is not contained, no sweep has it, and people did not
+/// take it out: what they took out of a plan is theirs, and no sweep puts it back in.
+fn is_loose(s: &Situation<'_>, state: &PlanState, identity: &TargetId) -> bool {
+    let swept = s.plans.values().any(|p| p.plan.kind == PlanKind::Sweep && p.is_open() && p.plan.identities().contains(identity));
+    let protected =
+        s.case.subjects.get(identity).is_some_and(|x| x.facts.protected.is_some()) && !state.plan.identities().contains(identity);
+    let left_out = |t: &&Target| s.plans.values().any(|p| p.excluded.contains(&t.id) || p.excluded.contains(&t.identity));
+    !swept && !protected && loose_ends(s, identity).iter().any(|t| !left_out(t))
 }
 
 /// Credentials and sessions of an identity that are not contained.

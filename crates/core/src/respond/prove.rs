@@ -9,7 +9,6 @@ use super::{
 use crate::{
     action::Action,
     course::PlanState,
-    hold::TargetState,
     plan::{Proves, Selector, Step},
     proof::{Life, Liveness},
     target::{Target, TargetKind},
@@ -32,7 +31,7 @@ pub(super) fn prove(s: &Situation<'_>, state: &PlanState, step: &Step, acted_at:
     for target in &wanted {
         let held = s.targets.get(&target.id);
         // What other steps did to the same target counts: the last act is what must settle.
-        let acted = acted_at.max(held.and_then(TargetState::acted_at));
+        let acted = acted_at.max(held.and_then(|h| h.acted_at()));
         let round = held.and_then(|h| h.round_since_act(acted));
         if round.is_some_and(|r| shows(step, target, r.proved.liveness, r.in_use))
             || held.is_some_and(|h| h.life == Some(Life::Dying) && step.action != Action::Reinstate)
@@ -109,6 +108,7 @@ pub fn proof_targets(s: &Situation<'_>, state: &PlanState, step: &Step) -> Vec<T
                     .map(|(t, _)| t)
                     .filter(|t| t.kind == *kind && t.identity == identity.id && !is_successor(state, t))
                     .filter(|t| !state.excluded.contains(&t.id))
+                    .filter(|t| step.action != Action::SuspendIdentity || !outlives(s, t))
                     .cloned()
                     .collect();
                 for found in act_targets(state, step).into_iter().filter(|t| t.kind == *kind) {
@@ -139,6 +139,11 @@ pub fn proof_targets(s: &Situation<'_>, state: &PlanState, step: &Step) -> Vec<T
         Proves::Restored { target } => alloc::vec![target.clone()],
         Proves::Nothing => Vec::new(),
     }
+}
+
+/// It works on while its identity is suspended, so that is no proof of its death.
+fn outlives(s: &Situation<'_>, target: &Target) -> bool {
+    s.case.subjects.get(&target.identity).is_some_and(|subject| subject.outlive.contains(&target.id))
 }
 
 /// A credential that a plan of ours issued is not one to be proved dead by it.

@@ -10,7 +10,7 @@ use crate::{
     action::Reversible,
     course::PlanState,
     plan::{Edge, PlanKind, Selector, Step, Until},
-    target::Target,
+    target::{Target, TargetKind},
     time::{Timestamp, after_millis},
 };
 
@@ -46,7 +46,15 @@ pub(super) fn moves(s: &Situation<'_>, state: &PlanState, step: &Step, now: Time
     if !course.outside.is_empty()
         && !s.plans.values().any(|p| p.plan.kind == PlanKind::Amendment && p.plan.parent.as_ref().is_some_and(|x| x.plan == state.plan.id))
     {
-        next.moves.push(Move::Draft { identity: step.selector.identity().clone(), kind: PlanKind::Amendment, parent: Some(plan()) });
+        // What was minted on another plane meanwhile is looked at first.
+        let elsewhere: Vec<&Target> = course.outside.iter().filter(|t| t.kind == TargetKind::Identity).collect();
+        if let Some(new) = elsewhere.iter().find(|t| !s.case.subjects.contains_key(&t.id)) {
+            next.moves.push(Move::Enrich { identity: (*new).clone(), again: false });
+            return;
+        }
+        let here = course.outside.iter().any(|t| t.kind != TargetKind::Identity).then(|| step.selector.identity().clone());
+        let roots = elsewhere.into_iter().map(|t| t.id.clone()).chain(here).collect();
+        next.moves.push(Move::Draft { roots, kind: PlanKind::Amendment, parent: Some(plan()) });
     }
     if matches!(step.selector, Selector::Every { .. }) && course.rounds == 0 {
         next.moves.push(Move::Enumerate { plan: plan(), step: step.n });

@@ -28,7 +28,7 @@ pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
         if held.life == Some(Life::Live) && !is_ours(s, target) && came_back(s, target, held) {
             next.moves.push(Move::Page { target: id.clone() });
             if s.case.is_open() {
-                next.moves.push(Move::Draft { identity: target.identity.clone(), kind: PlanKind::Sweep, parent: None });
+                next.moves.push(Move::Draft { roots: alloc::vec![target.identity.clone()], kind: PlanKind::Sweep, parent: None });
             } else {
                 next.moves.push(Move::Reopen { because: "a credential of it was seen usable again".to_string() });
             }
@@ -62,6 +62,6 @@ impl TargetState {
     /// When an act of this case last touched it or its identity.
     fn acted_at_by(&self, s: &Situation<'_>) -> Option<Timestamp> {
         let identity = &self.target.as_ref()?.identity;
-        self.acted_at().max(s.targets.get(identity).and_then(TargetState::acted_at))
+        self.acted_at().max(s.targets.get(identity).and_then(|t| t.acted_at()))
     }
 }

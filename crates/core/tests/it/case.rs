@@ -39,7 +39,10 @@ fn check(name: &str, change: impl FnOnce(&mut Case, &mut BTreeMap<TargetId, Targ
     let mut case = case();
     let mut targets = BTreeMap::from([lived(password(), Life::Dead), lived(session(1), Life::Dead)]);
     change(&mut case, &mut targets);
-    match (decide(&case, &targets, open_plans, Command::Close { note: None }, at(100)), expected) {
+    match (
+        decide(&case, &targets.into_iter().map(|(id, t)| (id, t.into())).collect(), open_plans, Command::Close { note: None }, at(100)),
+        expected,
+    ) {
         (Ok(events), Ok(())) => assert!(matches!(events[..], [Event::CaseClosed(_)]), "{name}"),
         (Err(why @ Refused::StillOpen { .. }), Err(part)) => {
             assert!(why.to_string().contains(part) && why.to_string().contains("or accept the rest"), "{name}: {why}");

@@ -138,6 +138,16 @@ fn one_thing_that_does_not_fit_is_enough_to_refuse() {
     check("the reserve is not for one sender", |t| t.budget = budget(15), Err("15 of 15"));
     check("the reserve is for corroborated findings", |t| (t.budget, t.corroborated) = (budget(19), true), Ok(()));
     check("nothing is left", |t| (t.budget, t.corroborated) = (budget(20), true), Err("20 of 20"));
+    check(
+        "nothing is left, and the step was charged before",
+        |t| {
+            (t.budget, t.touched) = (budget(20), 1);
+            (t.plan.steps[0].bounds.count_max, t.step.bounds.count_max) = (9, 9);
+            t.digest = t.plan.digest();
+            t.approvals.clear();
+        },
+        Ok(()),
+    );
     let reserve_above = Some(Budget { scope: "automation".into(), spent: 0, limit: 2, reserve: 5 });
     check("a reserve above the limit", |t| t.budget = reserve_above, Err("0 of 0"));
     let incomplete = |t: &mut Try| {

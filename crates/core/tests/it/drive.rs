@@ -4,7 +4,10 @@
 //! control, so the core judges here as it does outside. Whoever asks for the
 //! same move twice without anything having changed fails the test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use quell_core::{
     action::Action,
@@ -31,6 +34,9 @@ use quell_core::{
 use crate::world::{Drafting, PLANE, approval, at, case_id, enriched, finding, opened, person, session};
 
 /// What is true on the plane, and how it answers.
+/// Nothing is acted on while the core is asked.
+static NOBODY: BTreeSet<TargetId> = BTreeSet::new();
+
 pub struct Plane {
     pub locked: bool,
     pub sessions: Vec<u32>,
@@ -51,8 +57,8 @@ pub struct Plane {
 
 pub struct World {
     pub case: Case,
-    pub plans: BTreeMap<PlanId, PlanState>,
-    pub targets: BTreeMap<TargetId, TargetState>,
+    pub plans: BTreeMap<PlanId, Arc<PlanState>>,
+    pub targets: BTreeMap<TargetId, Arc<TargetState>>,
     pub approvals: BTreeMap<PlanId, Vec<Approval>>,
     pub installation: Installation,
     pub limits: Limits,
@@ -115,6 +121,7 @@ impl World {
             installation: &self.installation,
             limits: &self.limits,
             planes: &self.planes,
+            acting: &NOBODY,
         }
     }
 
@@ -122,12 +129,12 @@ impl World {
         let (event, by, now) = (event.into(), By::Automation, self.now);
         match stream.family() {
             "case" => self.case.apply(&event, &by, now),
-            "target" => self.targets.entry(TargetId::new(stream.key())).or_default().apply(&event, now),
+            "target" => Arc::make_mut(self.targets.entry(TargetId::new(stream.key())).or_default()).apply(&event, now),
             "plan" => match &event {
                 Event::PlanDrafted(drafted) => {
-                    self.plans.insert(drafted.plan.id.clone(), PlanState::drafted(drafted, &by, now));
+                    self.plans.insert(drafted.plan.id.clone(), PlanState::drafted(drafted, &by, now).into());
                 }
-                other => self.plans.get_mut(&PlanId::new(stream.key())).expect("a drafted plan").apply(other, &by, now),
+                other => Arc::make_mut(self.plans.get_mut(&PlanId::new(stream.key())).expect("a drafted plan")).apply(other, &by, now),
             },
             family => panic!("`{family}` is not driven"),
         }
@@ -462,8 +469,8 @@ impl World {
             plane_clock: None,
             authoritative: true,
         };
-        let identity = self.targets.get(&target.identity).and_then(TargetState::acted_at);
-        let acted = self.targets.get(&target.id).and_then(TargetState::acted_at).max(identity);
+        let identity = self.targets.get(&target.identity).and_then(|t| t.acted_at());
+        let acted = self.targets.get(&target.id).and_then(|t| t.acted_at()).max(identity);
         let observations = vec![seen];
         let (proved, decisive) = judge_round(&observations, acted, 250);
         let decisive = decisive.and_then(|d| u32::try_from(d).ok());

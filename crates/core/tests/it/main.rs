@@ -6,6 +6,7 @@ mod canonical;
 mod case;
 mod clear;
 mod draft;
+mod draft_across;
 mod drive;
 mod erasure;
 mod event_golden;

@@ -7,7 +7,7 @@ use quell_core::{
     action::Action,
     approval::Approval,
     decision::{Criticality, Decision, IdentityFacts, Role},
-    draft::{Ground, Naming},
+    draft::{Ground, Naming, Subject},
     event::{CaseEnriched, CaseOpened},
     finding::{Finding, Resolved},
     id::{AlertId, ApprovalId, CaseId, FindingId, PersonId, PlanId, SourceId},
@@ -133,6 +133,10 @@ pub fn enriched() -> CaseEnriched {
         entangled: vec![],
         again: false,
         unseen: None,
+        derived: vec![],
+        outlive: vec![],
+        irrevocable: vec![],
+        no_login: None,
     }
 }
 
@@ -181,11 +185,15 @@ impl Drafting {
             parent: self.parent.clone(),
             kind: self.kind,
             tier: Tier::Contain,
-            subject: &self.subject,
-            pin: pin(),
-            manifest: &manifest,
+            subjects: vec![Subject {
+                found: &self.subject,
+                pin: pin(),
+                manifest: &manifest,
+                possession: self.possession,
+                via: None,
+                first: self.kind == PlanKind::Contain,
+            }],
             naming: Naming { key: &key(), salter: &salter() },
-            possession: self.possession,
             valid_seconds: 3600,
         })
     }

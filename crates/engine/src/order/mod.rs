@@ -93,7 +93,7 @@ impl Engine {
 
     /// The plan of a case with this digest; the error names the current ones.
     pub(super) fn plan_with<'a>(&self, ground: &'a Ground, digest: &str) -> Result<&'a quell_core::course::PlanState, Failure> {
-        ground.plans.values().find(|p| p.digest == digest).ok_or_else(|| {
+        ground.plans.values().map(|p| &**p).find(|p| p.digest == digest).ok_or_else(|| {
             let current: Vec<&str> = ground.plans.values().filter(|p| p.is_open()).map(|p| p.digest.as_str()).collect();
             let current = if current.is_empty() { "none is open".to_owned() } else { current.join(", ") };
             Failure::Refused(format!(

@@ -61,7 +61,10 @@ impl Engine {
             // date must not empty the bench (invariants 13 and 17).
             let wanted = state.decided.as_ref().map(|d| d.wanted.clone()).unwrap_or_default();
             let role = approval::eligible_role(&candidate, as_role, &wanted, ground.case.opened_at).map_err(refuse)?;
-            if ground.approvals.get(&state.plan.id).into_iter().flatten().any(|a| a.by == caller.id) {
+            // Their own stream is loaded before the answer, not found by the index: of two
+            // yeses of one person at once the second expects what the first one changed.
+            let own = self.known(&mut desk, &StreamId::approval(&state.plan.id, &caller.id)).await?;
+            if own.is_some() || ground.approvals.get(&state.plan.id).into_iter().flatten().any(|a| a.by == caller.id) {
                 return Err(refuse(approval::NotEligible::AlreadyCounted));
             }
             let salter = Salter::new(self.ports.chance.seed());
@@ -209,48 +212,27 @@ impl Engine {
                 let ended = PlanEnded { ended: "superseded".to_owned(), because: "a person drafted another plan".to_owned() };
                 writing.event(StreamId::plan(&state.plan.id), &caller.by(), ended);
             }
-            for identity in ground.case.subjects.keys() {
-                engine.draft_into(writing, ground, identity, PlanKind::Contain, None, &caller.by())?;
-            }
-            Ok(())
+            let named = ground.case.roots().into_iter().filter(|r| ground.case.subjects.contains_key(&r.id));
+            let roots: Vec<TargetId> = named.map(|r| r.id).collect();
+            engine.draft_into(writing, ground, &roots, PlanKind::Contain, None, &caller.by())
         })
         .await
     }
 
-    /// Drafts the way back. It is decided, approved and run like any plan, with
-    /// no less authority than what it reverses (invariant 7).
-    pub async fn undo(self: &Arc<Self>, caller: &Caller, id: &CaseId, mode: UndoMode) -> Result<PlanId, Failure> {
+    /// Drafts the way back, for every containment of the case or for `only` one. Each is
+    /// decided, approved and run like any plan, with no less authority than what it
+    /// reverses (invariant 7).
+    pub async fn undo(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: &CaseId,
+        mode: UndoMode,
+        only: Option<PlanId>,
+    ) -> Result<Vec<PlanId>, Failure> {
         self.may(caller, Verb::Undo, Some(id), &[]).await?;
-        let mut made = None;
+        let mut made = Vec::new();
         self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
-            let contained = ground
-                .plans
-                .values()
-                .filter(|p| p.plan.kind != PlanKind::Undo && p.started.is_some())
-                .max_by_key(|p| (p.plan.kind == PlanKind::Contain, p.drafted_at));
-            let Some(contained) = contained else {
-                return Err(Failure::Refused(format!("nothing was contained in case `{id}`, so there is nothing to undo")));
-            };
-            // A sweep that waits would cut what is given back.
-            if let Some(open) = ground.plans.values().find(|p| p.plan.kind != PlanKind::Undo && p.is_open()) {
-                return Err(Failure::Refused(format!("plan `{}` is still open; deny it first, or wait until it is proved", open.plan.id)));
-            }
-            let started = |p: &PlanState| p.started.as_ref().map(|started| started.at);
-            let cut_at = ground.plans.values().filter(|p| p.plan.kind != PlanKind::Undo).filter_map(started).max();
-            let undone = |p: &&PlanState| p.plan.kind == PlanKind::Undo && p.stage == PlanStage::Proved && started(p) > cut_at;
-            if let Some(undone) = ground.plans.values().find(undone) {
-                // A second purge would throw the rightful consumer out.
-                return Err(Failure::Refused(format!("plan `{}` undid it, and nothing was cut since", undone.plan.id)));
-            }
-            if ground.plans.values().any(|p| p.plan.kind == PlanKind::Undo && p.is_open()) {
-                return Err(Failure::Refused(format!("an undo of case `{id}` is already drafted; `quell case show {id}`")));
-            }
-            let identity = contained.plan.roots.iter().find(|r| r.kind == TargetKind::Identity).map(|r| r.id.clone());
-            let identity = identity.ok_or_else(|| Failure::Damaged("a plan without an identity".to_owned()))?;
-            // Containment belongs to the target: access comes back with the last hold (invariant 9).
-            if let Some(other) = ground.target(&identity).holds.iter().find(|case| *case != id) {
-                return Err(Failure::Refused(format!("case `{other}` holds it contained, too; close that case first, or undo there")));
-            }
+            let chosen = to_undo(ground, only.as_ref())?;
             if mode == UndoMode::Restore {
                 if ground.case.corroboration().secret_exposed {
                     return Err(Failure::Refused(
@@ -263,27 +245,108 @@ impl Engine {
                     ));
                 }
             }
-            let salter = Salter::new(engine.ports.chance.seed());
-            let drafting = engine.drafting(ground, &identity, PlanKind::Undo, Some(&contained.plan.id), &salter)?;
-            let removed: Vec<_> = contained
-                .plan
-                .steps
-                .iter()
-                .filter(|step| step.action == Action::RemoveEntitlement)
-                .flat_map(|step| {
-                    // What was not there when the plan was drafted was granted during the
-                    // incident: it is shown and not given back (invariant 7).
-                    let before = contained.preview.targets.get(&step.n).cloned().unwrap_or_default();
-                    let taken = quell_core::respond::act_targets(contained, step);
-                    taken.into_iter().filter(move |t| before.iter().any(|b| b.id == t.id))
-                })
-                .collect();
-            let plan = draft::undo(&drafting, mode, &contained.plan, &removed);
-            let (plan, _) = engine.link_plan(writing, ground, plan, &caller.by());
-            made = Some(plan);
+            made.clear();
+            for contained in chosen {
+                made.push(engine.draft_undo(writing, ground, contained, mode, caller)?);
+            }
             Ok(())
         })
         .await?;
-        made.ok_or(Failure::Stale)
+        Ok(made)
+    }
+
+    fn draft_undo(
+        &self,
+        writing: &mut Writing,
+        ground: &Ground,
+        contained: &PlanState,
+        mode: UndoMode,
+        caller: &Caller,
+    ) -> Result<PlanId, Failure> {
+        let roots: Vec<TargetId> = identities(contained).collect();
+        // Containment belongs to the target: access comes back with the last hold (invariant 9).
+        if let Some(other) = roots.iter().find_map(|r| ground.target(r).holds.iter().find(|case| **case != ground.case.id).cloned()) {
+            return Err(Failure::Refused(format!("case `{other}` holds it contained, too; close that case first, or undo there")));
+        }
+        let subjects: Vec<_> = roots.iter().map(|r| (r.clone(), ground.case.reached_from(r).map(|(_, d)| d.via.clone()))).collect();
+        let salter = Salter::new(self.ports.chance.seed());
+        let drafting = self.drafting(ground, &subjects, PlanKind::Undo, Some(&contained.plan.id), &salter)?;
+        let removed: Vec<_> = contained
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.action == Action::RemoveEntitlement)
+            .flat_map(|step| {
+                // What was not there when the plan was drafted was granted during the
+                // incident: it is shown and not given back (invariant 7).
+                let before = contained.preview.targets.get(&step.n).cloned().unwrap_or_default();
+                let taken = quell_core::respond::act_targets(contained, step);
+                taken.into_iter().filter(move |t| before.iter().any(|b| b.id == t.id))
+            })
+            .collect();
+        let plan = draft::undo(&drafting, mode, &contained.plan, &removed);
+        if plan.steps.is_empty() {
+            let who = contained.plan.roots.first().map(quell_core::target::Target::reference).unwrap_or_default();
+            return Err(Failure::Refused(format!(
+                "nothing of plan `{}` can be taken back: what came with `{who}` ended with it",
+                contained.plan.id
+            )));
+        }
+        let (plan, _) = self.link_plan(writing, ground, plan, &caller.by());
+        Ok(plan)
+    }
+}
+
+fn identities(state: &PlanState) -> impl Iterator<Item = TargetId> + '_ {
+    state.plan.roots.iter().filter(|r| r.kind == TargetKind::Identity).map(|r| r.id.clone())
+}
+
+/// The containments that an undo takes back now: those that ran, and that no undo took
+/// back since anything of theirs was cut.
+fn to_undo<'a>(ground: &'a Ground, only: Option<&PlanId>) -> Result<Vec<&'a PlanState>, Failure> {
+    let id = &ground.case.id;
+    let all = || ground.plans.values().map(|p| &**p);
+    let cuts = || all().filter(|p| p.plan.kind != PlanKind::Undo);
+    let ran: Vec<&PlanState> = cuts().filter(|p| p.started.is_some()).collect();
+    let contains: Vec<&PlanState> = ran.iter().copied().filter(|p| p.plan.kind == PlanKind::Contain).collect();
+    // Where only a sweep ran, it is what is taken back.
+    let candidates = if contains.is_empty() { ran.iter().copied().max_by_key(|p| p.drafted_at).into_iter().collect() } else { contains };
+    if candidates.is_empty() {
+        return Err(Failure::Refused(format!("nothing was contained in case `{id}`, so there is nothing to undo")));
+    }
+    let started = |p: &PlanState| p.started.as_ref().map(|started| started.at);
+    let undone_by = |p: &PlanState| {
+        let touches = |other: &&&PlanState| identities(other).any(|i| p.plan.identities().contains(&i));
+        let cut_at = ran.iter().filter(touches).filter_map(|other| started(other)).max();
+        let undo = |u: &&PlanState| u.plan.kind == PlanKind::Undo && u.stage == PlanStage::Proved && started(u) > cut_at;
+        all().filter(undo).find(|u| u.plan.parent.as_ref().is_some_and(|parent| parent.plan == p.plan.id))
+    };
+    let mut undone = None;
+    let mut chosen = Vec::new();
+    for p in candidates.into_iter().filter(|p| only.is_none_or(|only| p.plan.id == *only)) {
+        match undone_by(p) {
+            // A second purge would throw the rightful consumer out.
+            Some(u) => undone = Some(u.plan.id.clone()),
+            None => chosen.push(p),
+        }
+    }
+    for p in &chosen {
+        // What waits or runs would cut what is given back.
+        let touches = |other: &&PlanState| identities(other).any(|i| p.plan.identities().contains(&i));
+        if let Some(open) = cuts().filter(|other| other.is_open()).find(touches) {
+            return Err(Failure::Refused(format!("plan `{}` is still open; deny it first, or wait until it is proved", open.plan.id)));
+        }
+        let again = |u: &&PlanState| u.plan.undo.is_some() && u.is_open() && u.plan.parent.as_ref().is_some_and(|x| x.plan == p.plan.id);
+        if let Some(open) = all().find(again) {
+            return Err(Failure::Refused(format!("undo `{}` of case `{id}` is already drafted; `quell case show {id}`", open.plan.id)));
+        }
+    }
+    match (chosen.is_empty(), undone, only) {
+        (false, ..) => Ok(chosen),
+        (true, Some(undone), _) => Err(Failure::Refused(format!("plan `{undone}` undid it, and nothing was cut since"))),
+        (true, None, Some(only)) => {
+            Err(Failure::Refused(format!("plan `{only}` contained nothing in case `{id}`; `quell case show {id}`")))
+        }
+        (true, None, None) => Err(Failure::Refused(format!("nothing was contained in case `{id}`, so there is nothing to undo"))),
     }
 }

@@ -222,6 +222,12 @@ pub trait Sink: Send + Sync {
 
     /// The login that stands there now, never its secret.
     async fn current(&self) -> Result<Option<String>, PlaneError>;
+
+    /// The plane and the native id of the store it writes to, where its old versions
+    /// can be read again and are to be destroyed.
+    fn keeps(&self) -> Option<(String, String)> {
+        None
+    }
 }
 
 /// The planes and sinks of this installation, by name.

@@ -82,7 +82,7 @@ async fn a_critical_identity_fails_over_after_its_owner_said_yes_and_comes_back_
     job.simple_query("INSERT INTO payments (amount, note) VALUES (1, 'twin')").await.expect("the consumer goes on");
 
     // Back, with a new credential.
-    here.engine.undo(&lead, &case, UndoMode::Reinstate).await.expect("drafted");
+    here.engine.undo(&lead, &case, UndoMode::Reinstate, None).await.expect("drafted");
     let view = here
         .work_until(&case, |v| v["plans"].as_array().is_some_and(|p| p.iter().any(|p| p["kind"] == "undo" && p["state"] == "waiting")))
         .await;

@@ -9,7 +9,7 @@ use quell_core::{
     decision::{Role, Verb},
     event::Verdict,
     finding::Outcome,
-    id::{CaseId, FindingId, TargetId, TaskId},
+    id::{CaseId, FindingId, PlanId, TargetId, TaskId},
     personal::{Personal, Salter},
     plan::UndoMode,
 };
@@ -308,6 +308,8 @@ struct Undo {
     #[serde(default = "reinstate")]
     #[schema(value_type = String)]
     mode: UndoMode,
+    /// One containment of the case; every one of it where none is named
+    plan: Option<String>,
 }
 
 fn reinstate() -> UndoMode {
@@ -323,7 +325,7 @@ async fn undo(
     Input(undo): Input<Undo>,
 ) -> Answer<Json<Value>> {
     let id = CaseId::new(id);
-    app.engine.undo(&person.caller, &id, undo.mode).await?;
+    app.engine.undo(&person.caller, &id, undo.mode, undo.plan.map(PlanId::new)).await?;
     shown(&app, &id).await
 }
 

@@ -39,6 +39,9 @@ impl Guards {
         for (invariant, why) in found {
             self.violated(invariant, format!("{} {}: {why}", e.cleared.action.name(), e.cleared.attempt));
         }
+        if batch.iter().any(|r| matches!(&r.event, Event::BudgetSpent(b) if b.attempt == e.cleared.attempt)) {
+            self.charged.insert((e.cleared.plan.clone(), e.cleared.step));
+        }
         let target = self.targets.entry(e.cleared.target.clone()).or_default();
         target.attempts.push(SeenAttempt { cleared: e.cleared.clone(), outcome: None, ended_at: None });
     }
@@ -121,7 +124,9 @@ impl Guards {
         self.authority(&mut say, seen, cleared, &people, recorded);
         let automatic = seen.state.started.as_ref().is_some_and(|s| s.by == By::Automation);
         let charged = batch.iter().any(|r| matches!(&r.event, Event::BudgetSpent(b) if b.attempt == cleared.attempt));
-        if automatic && people.values().all(BTreeSet::is_empty) && plan.kind != PlanKind::Undo && !charged {
+        // Once a step: what an intruder opens meanwhile must not spend what ends it.
+        let before = self.charged.contains(&(cleared.plan.clone(), cleared.step));
+        if automatic && people.values().all(BTreeSet::is_empty) && plan.kind != PlanKind::Undo && !charged && !before {
             say(11, "automation was not charged for it");
         }
         wrong
@@ -155,10 +160,12 @@ impl Guards {
         let Some(case) = self.cases.get(&seen.case) else { return };
         let n = |roles: &[Role]| roles.iter().map(|r| people.get(r).map_or(0, BTreeSet::len)).sum::<usize>();
         let plan = &seen.state.plan;
+        let about = plan.step(cleared.step).map(|s| s.selector.identity());
         let facts = plan
             .roots
             .iter()
-            .find(|r| r.kind == quell_core::target::TargetKind::Identity)
+            .find(|r| r.kind == quell_core::target::TargetKind::Identity && Some(&r.id) == about)
+            .or_else(|| plan.roots.iter().find(|r| r.kind == quell_core::target::TargetKind::Identity))
             .and_then(|r| Some(self.facts_of(&r.plane, r.native.value()?)))
             .unwrap_or_default();
         let real: Vec<_> = case.findings.iter().filter(|f| !f.sample && !f.unreadable && !f.containment_evidence).collect();
@@ -189,7 +196,7 @@ impl Guards {
             say(3, "a human identity, and nobody of the identity team agreed");
         }
         let critical = facts.shared || facts.criticality == Some(Criticality::Critical);
-        let failover = plan.failover && n(&[Role::Secops, Role::Iam, Role::Lead]) > 0;
+        let failover = plan.step(cleared.step).is_some_and(|s| plan.fails_over(s)) && n(&[Role::Secops, Role::Iam, Role::Lead]) > 0;
         if critical && !gives && n(&[Role::BusinessOwner]) == 0 && !failover {
             say(3, "shared or critical, and its business owner did not agree");
         }

@@ -103,6 +103,10 @@ pub struct Guards {
     pub armed: BTreeMap<String, (Vec<Action>, Timestamp)>,
     pub paused: Option<(By, Timestamp)>,
     pub spent: BTreeMap<(String, i64), u32>,
+    /// Which role, by plane and name, was seen to come from which.
+    pub leads: Vec<((String, String), (String, String))>,
+    /// Steps that automation was charged for.
+    pub charged: BTreeSet<(PlanId, u16)>,
     pub per_hour: u32,
     pub reserve: u32,
     pub plan_seconds: u64,
@@ -163,7 +167,23 @@ impl Guards {
             senders.len() >= 2 || real.iter().any(|f| f.resolved.as_ref().is_some_and(|r| r.possession))
         };
         let roots = seen.findings.iter().filter_map(|f| f.resolved.as_ref()).map(|r| &r.identity).filter(|i| seen.enriched.contains(&i.id));
-        roots.filter(|i| is_corroborated(&i.id) == corroborated).filter_map(|i| self.facts_of(&i.plane, i.native.value()?).person).collect()
+        let named = roots.filter(|i| is_corroborated(&i.id) == corroborated);
+        let named = named.filter_map(|i| Some((i.plane.clone(), i.native.value()?.to_owned())));
+        named.flat_map(|role| self.joined(role)).filter_map(|(plane, role)| self.facts_of(&plane, &role).person).collect()
+    }
+
+    /// A role, and what is joined to it by what was seen, in either direction.
+    pub fn joined(&self, role: (String, String)) -> BTreeSet<(String, String)> {
+        let mut all = BTreeSet::new();
+        for forth in [true, false] {
+            let mut edge = vec![role.clone()];
+            while let Some(at) = edge.pop() {
+                let ways = self.leads.iter().map(|(from, to)| if forth { (from, to) } else { (to, from) });
+                edge.extend(ways.filter(|(a, b)| **a == at && !all.contains(*b)).map(|(_, b)| b.clone()));
+                all.insert(at);
+            }
+        }
+        all
     }
 }
 

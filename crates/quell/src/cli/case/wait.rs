@@ -68,7 +68,10 @@ pub struct Undo {
     /// Which way back
     #[arg(long, default_value = "reinstate", value_parser = ["reinstate", "restore"])]
     mode: String,
-    /// Run the drafted plan at once, and wait until it is proven
+    /// One containment of the case; every one of it where none is named
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<String>,
+    /// Run what was drafted at once, and wait until it is proven
     #[arg(long)]
     run: bool,
     /// Wait at most this long
@@ -158,20 +161,24 @@ impl Undo {
     pub async fn run(self, context: &Context) -> Done {
         let client = context.client()?;
         let before = client.get(&path(&self.case, "")).await?;
-        let after = client.post(&path(&self.case, "/undo"), &json!({ "mode": self.mode })).await?;
+        let after = client.post(&path(&self.case, "/undo"), &json!({ "mode": self.mode, "plan": self.plan })).await?;
         if !self.run {
             print(context, &after)?;
             return Ok(0);
         }
-        // Only the plan that this very order drafted: nobody says yes to
+        // Only the plans that this very order drafted: nobody says yes to
         // another one by accident.
         let known: Vec<&Value> = plans(&before).map(|p| &p["id"]).collect();
-        let drafted = plans(&after).find(|p| p["kind"] == "undo" && !known.contains(&&p["id"]));
-        let Some(digest) = drafted.and_then(|p| p["digest"].as_str()) else {
+        let drafted = plans(&after).filter(|p| p["kind"] == "undo" && !known.contains(&&p["id"]));
+        let digests: Vec<&str> = drafted.filter_map(|p| p["digest"].as_str()).collect();
+        let Some((last, first)) = digests.split_last() else {
             print(context, &after)?;
             return Err(Fault::refused(format!("no new undo plan was drafted; see `quell case why {}`", self.case)));
         };
-        run_plan(context, &client, &self.case, digest, None, false, (!self.no_wait).then_some(self.wait)).await
+        for digest in first {
+            client.post(&path(&self.case, "/run"), &json!({ "digest": digest })).await?;
+        }
+        run_plan(context, &client, &self.case, last, None, false, (!self.no_wait).then_some(self.wait)).await
     }
 }
 

@@ -1,0 +1,298 @@
+//! One plan over several planes: issuers before issued, sessions before what made
+//! them goes, a store's old versions after its consumer moved.
+
+use quell_core::{
+    action::Action,
+    case::Case,
+    draft::{self, Ground, Naming, Subject},
+    event::{CaseEnriched, Derived},
+    id::TargetId,
+    manifest::Manifest,
+    plan::{Pin, Plan, PlanKind, Selector, Step, Tier, UndoMode, Until},
+    signal::CredentialKind,
+    target::{Target, TargetKind},
+};
+
+use crate::world::{
+    Drafting, case_id, enriched, facts, failover, finding, identity, key, manifest, opened, password, plan_id, salter, session,
+};
+
+fn on(plane: &str, kind: TargetKind, native: &str, identity: &str) -> Target {
+    Naming { key: &key(), salter: &salter() }.target(plane, kind, native, identity)
+}
+
+/// The AppRole whose secret-id leaked, on the vault.
+fn ci() -> Target {
+    on("bao-main", TargetKind::Identity, "approle:ci", "approle:ci")
+}
+
+fn at_ci(kind: TargetKind, native: &str) -> Target {
+    on("bao-main", kind, native, "approle:ci")
+}
+
+fn lease() -> Target {
+    at_ci(TargetKind::Credential, "lease:database/creds/ro/x")
+}
+
+/// The database login behind its lease.
+fn leased() -> Target {
+    on("pg-main", TargetKind::Identity, "v-approle-ro-x", "v-approle-ro-x")
+}
+
+/// The store in the vault that keeps the billing job's password.
+fn store() -> Target {
+    on("bao-main", TargetKind::Identity, "kv:secret/billing", "kv:secret/billing")
+}
+
+fn subject(identity: Target, credentials: Vec<(Target, Option<CredentialKind>)>) -> CaseEnriched {
+    CaseEnriched { facts: facts(), credentials, sessions: vec![], identity, ..enriched() }
+}
+
+fn leak(derived: Vec<Derived>) -> CaseEnriched {
+    let batch = at_ci(TargetKind::Credential, "approle:ci#batch_tokens");
+    CaseEnriched {
+        derived,
+        outlive: vec![lease().id],
+        irrevocable: vec![batch.id.clone()],
+        ..subject(
+            ci(),
+            vec![
+                (at_ci(TargetKind::Credential, "approle:ci#secret_id:a1"), Some(CredentialKind::SecretId)),
+                (lease(), Some(CredentialKind::AccessKey)),
+                (batch, Some(CredentialKind::Token)),
+            ],
+        )
+    }
+}
+
+fn leased_login() -> CaseEnriched {
+    let password = on("pg-main", TargetKind::Credential, "v-approle-ro-x#password", "v-approle-ro-x");
+    subject(leased(), vec![(password, Some(CredentialKind::Password))])
+}
+
+fn led(from: Option<Target>, to: Target, via: &str) -> Derived {
+    Derived { from, to, via: via.into() }
+}
+
+fn vault() -> Manifest {
+    manifest(&[Action::SuspendIdentity, Action::TerminateSessions, Action::RevokeCredential, Action::RotateCredential, Action::Reinstate])
+}
+
+fn database() -> Manifest {
+    manifest(&crate::world::EVERY_ACTION)
+}
+
+type Entry<'a> = (&'a CaseEnriched, &'a Manifest, Option<&'a str>);
+
+fn ground<'a>(entries: &[Entry<'a>], salter: &'a quell_core::personal::Salter, key: &'a quell_core::secret::FingerprintKey) -> Ground<'a> {
+    let subjects = entries.iter().map(|(found, manifest, via)| Subject {
+        found,
+        pin: Pin { connector: found.identity.plane.clone(), endpoint: "there".into(), config_digest: "c0".into(), settle_ms: 250 },
+        manifest,
+        possession: via.is_none(),
+        via: via.map(Into::into),
+        first: true,
+    });
+    Ground {
+        id: plan_id(),
+        case: case_id(),
+        parent: None,
+        kind: PlanKind::Contain,
+        tier: Tier::Contain,
+        subjects: subjects.collect(),
+        naming: Naming { key, salter },
+        valid_seconds: 3600,
+    }
+}
+
+fn contain(entries: &[Entry<'_>]) -> Plan {
+    let (salter, key) = (salter(), key());
+    draft::contain(&ground(entries, &salter, &key))
+}
+
+/// `2 suspend_identity pg-main/v-approle-ro-x <1a~`.
+fn written(step: &Step) -> String {
+    let edges: String = step
+        .after
+        .iter()
+        .map(|e| {
+            let until = match e.until {
+                Until::AfterAct => 'a',
+                Until::AfterProof => 'p',
+                Until::AfterSettle => 's',
+            };
+            format!(" <{}{until}{}", e.step, if e.hard { '!' } else { '~' })
+        })
+        .collect();
+    format!("{} {} {}{edges}", step.n, step.action.name(), step.selector.in_words())
+}
+
+fn check(name: &str, entries: &[Entry<'_>], steps: &[&str], gaps: &[&str]) {
+    let plan = contain(entries);
+    assert_eq!(plan.steps.iter().map(written).collect::<Vec<_>>(), steps, "{name}");
+    assert_eq!(plan.gaps, gaps, "{name}");
+    assert!(plan.is_well_formed(), "{name}");
+}
+
+#[test]
+fn a_leaked_secret_id_is_followed_to_the_sessions_of_its_leases() {
+    let (leak, login) = (leak(vec![led(Some(lease()), leased(), Derived::LEASE)]), leased_login());
+    check(
+        "the sessions end before the lease, and before the tokens whose end would drop the login",
+        &[(&leak, &vault(), None), (&login, &database(), Some(Derived::LEASE))],
+        &[
+            "1 suspend_identity bao-main/approle:ci",
+            "2 suspend_identity pg-main/v-approle-ro-x <1a~",
+            "3 terminate_sessions every session of pg-main/v-approle-ro-x <2a!",
+            "4 terminate_sessions every session of bao-main/approle:ci <1a! <3a~",
+            "5 revoke_credential bao-main/approle:ci#secret_id:a1 <1a~",
+            "6 revoke_credential bao-main/lease:database/creds/ro/x <1a~ <3a~",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_consumer_moves_first_and_the_store_forgets_the_old_secret_then() {
+    let leak = leak(vec![led(None, identity(), Derived::READS)]);
+    let billing = CaseEnriched { rotation: failover(), derived: vec![led(None, store(), Derived::KEEPS)], ..enriched() };
+    let version = on("bao-main", TargetKind::Credential, "kv:secret/billing#version:1", "kv:secret/billing");
+    let kept = subject(store(), vec![(version, Some(CredentialKind::Unknown))]);
+    let (vault, database) = (vault(), database());
+    let entries: [Entry<'_>; 3] =
+        [(&leak, &vault, None), (&billing, &database, Some(Derived::READS)), (&kept, &vault, Some(Derived::KEEPS))];
+    check(
+        "the leak is fenced at once; only the job's own cut waits for the job",
+        &entries,
+        &[
+            "1 reissue_credential pg-main/billing_app",
+            "2 suspend_identity bao-main/approle:ci",
+            "3 rotate_credential pg-main/billing_app#password <1p!",
+            "4 suspend_identity pg-main/billing_app <1p! <3a~ <2a~",
+            "5 terminate_sessions every session of pg-main/billing_app <4a!",
+            "6 terminate_sessions every session of bao-main/approle:ci <2a!",
+            "7 revoke_credential bao-main/approle:ci#secret_id:a1 <2a~",
+            "8 revoke_credential bao-main/lease:database/creds/ro/x <2a~",
+            "9 revoke_credential bao-main/kv:secret/billing#version:1 <1p!",
+        ],
+        &[],
+    );
+    let plan = contain(&entries);
+    let fails_over: Vec<u16> = plan.steps.iter().filter(|s| plan.fails_over(s)).map(|s| s.n).collect();
+    assert_eq!(fails_over, [1, 3, 4, 5, 9], "that one subject fails over excuses no cut of another one");
+    let roots: Vec<String> = plan.roots.iter().filter(|r| r.kind == TargetKind::Identity).map(Target::reference).collect();
+    assert_eq!(roots, ["bao-main/approle:ci", "pg-main/billing_app"], "a store is not swept: it holds the new credential soon");
+}
+
+#[test]
+fn what_nobody_logs_in_as_is_not_locked_and_that_is_no_gap() {
+    let never = CaseEnriched { no_login: Some("no entity stands behind it yet".into()), ..leak(vec![]) };
+    check(
+        "a secret-id that nobody used yet",
+        &[(&never, &vault(), None)],
+        &[
+            "1 terminate_sessions every session of bao-main/approle:ci",
+            "2 revoke_credential bao-main/approle:ci#secret_id:a1",
+            "3 revoke_credential bao-main/lease:database/creds/ro/x",
+        ],
+        &["`bao-main/approle:ci#batch_tokens` is neither replaced nor revoked"],
+    );
+}
+
+#[test]
+fn the_way_back_over_planes_leaves_leases_and_stores_as_they_are() {
+    let (leak, login) = (leak(vec![led(Some(lease()), leased(), Derived::LEASE)]), leased_login());
+    let billing = CaseEnriched { rotation: failover(), ..enriched() };
+    let kept = subject(store(), vec![]);
+    let (vault, database) = (vault(), database());
+    let entries: [Entry<'_>; 4] = [
+        (&leak, &vault, None),
+        (&login, &database, Some(Derived::LEASE)),
+        (&billing, &database, Some(Derived::READS)),
+        (&kept, &vault, Some(Derived::KEEPS)),
+    ];
+    let (salter, key) = (salter(), key());
+    let contained = contain(&entries);
+    let back = draft::undo(&ground(&entries, &salter, &key), UndoMode::Reinstate, &contained, &[]);
+    assert_eq!(
+        back.steps.iter().map(|s| format!("{} {}", s.action.name(), s.plane.connector)).collect::<Vec<_>>(),
+        ["terminate_sessions bao-main", "reinstate bao-main", "terminate_sessions pg-main", "reinstate pg-main", "retire_identity pg-main"]
+    );
+    let next: Vec<&str> = back
+        .steps
+        .iter()
+        .filter_map(|s| match &s.proves {
+            quell_core::plan::Proves::Reinstated { credential, .. } => Some(credential.native.shown()),
+            _ => None,
+        })
+        .collect();
+    assert!(next[0].starts_with("approle:ci#secret_id:") && next[1].starts_with("billing_app#password:"), "{next:?}");
+}
+
+fn case(subjects: Vec<CaseEnriched>) -> Case {
+    let mut leaked = finding("f-1", "src-1");
+    leaked.resolved.as_mut().expect("it names somebody").identity = ci();
+    let mut case = Case::opened(&opened(leaked), crate::world::at(0));
+    for subject in subjects {
+        case.apply(&subject.into(), &quell_core::event::By::Automation, crate::world::at(1));
+    }
+    case
+}
+
+#[test]
+fn what_belongs_together_is_one_part_and_the_rest_are_parts_of_their_own() {
+    let derived = vec![led(Some(lease()), leased(), Derived::LEASE), led(None, identity(), Derived::READS)];
+    let billing = CaseEnriched { derived: vec![led(None, store(), Derived::KEEPS)], ..enriched() };
+    let case = case(vec![leak(derived), leased_login(), billing, subject(store(), vec![])]);
+    let named = |parts: Vec<draft::Part>| -> Vec<Vec<String>> {
+        parts.iter().map(|p| p.subjects.iter().map(|(id, _)| case.subjects[id].identity.reference()).collect()).collect()
+    };
+    let roots = [ci().id];
+    assert_eq!(
+        named(draft::parts(&case, &roots, |_| false)),
+        [vec!["bao-main/approle:ci", "pg-main/v-approle-ro-x"], vec!["pg-main/billing_app", "bao-main/kv:secret/billing"]]
+    );
+    let treated = |s: &CaseEnriched| s.identity.id == identity().id;
+    assert_eq!(named(draft::parts(&case, &roots, treated))[0].len(), 2, "what another plan has is not drafted again");
+    // The owner came into the case later, and what she used is cut after her.
+    let owner = on("ldap-main", TargetKind::Identity, "uid=alice", "uid=alice");
+    let mut with_owner = case.clone();
+    let used = CaseEnriched { derived: vec![led(None, ci(), "login")], ..subject(owner.clone(), vec![]) };
+    with_owner.apply(&used.into(), &quell_core::event::By::Automation, crate::world::at(2));
+    let parts = draft::parts(&with_owner, &[ci().id, owner.id.clone()], |_| false);
+    assert_eq!(parts[0].subjects, [(owner.id, None)], "issuers before issued, whatever came in first");
+}
+
+#[test]
+fn what_was_reached_and_is_protected_is_in_no_plan_and_in_a_persons_hands() {
+    let guarded = CaseEnriched {
+        facts: quell_core::decision::IdentityFacts { protected: Some("the inventory says it is protected".into()), ..facts() },
+        ..enriched()
+    };
+    let case = case(vec![leak(vec![led(None, identity(), Derived::READS)]), guarded]);
+    let roots = [ci().id];
+    assert_eq!(draft::parts(&case, &roots, |_| false).len(), 1);
+    let told = draft::reached_and_protected(&case, &roots);
+    assert_eq!(told, ["`pg-main/billing_app` was reached (reads) and is protected (the inventory says it is protected): decide by hand"]);
+}
+
+#[test]
+fn what_came_from_what_is_remembered_when_the_plane_forgets_it() {
+    let mut case = case(vec![leak(vec![led(Some(lease()), leased(), Derived::LEASE)]), leased_login()]);
+    case.apply(&leak(vec![]).into(), &quell_core::event::By::Automation, crate::world::at(9));
+    let (from, how) = case.reached_from(&leased().id).expect("the lease is revoked, and it still came from it");
+    assert_eq!((from.identity.id.clone(), how.via.as_str()), (ci().id, Derived::LEASE));
+    let ring: Vec<TargetId> = case.subjects_of(&[ci()]).into_iter().map(|(t, _)| t.id).collect();
+    assert_eq!(ring, [ci().id, leased().id]);
+}
+
+#[test]
+fn a_single_subject_is_planned_as_before() {
+    let alone = Drafting::default().contain();
+    let billing = enriched();
+    let again = contain(&[(&billing, &database(), None)]);
+    let words = |p: &Plan| p.steps.iter().map(written).collect::<Vec<_>>();
+    assert_eq!(words(&alone), words(&again));
+    let about_password = |s: &&Step| matches!(&s.selector, Selector::Exactly { target } if target.id == password().id);
+    assert!(again.steps.iter().any(|s| about_password(&s)) && session(1).plane == "pg-main");
+}

@@ -1,0 +1,333 @@
+//! Everything that inventory and planes say about one identity, before planning.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use quell_core::{
+    case::Case,
+    decision::IdentityFacts,
+    event::{CaseEnriched, Consumer, Derived, OwnerEntry},
+    id::PersonId,
+    inventory::{self, Inventory, OwnerRole, RotationMethod},
+    people,
+    personal::Salter,
+    reach::{self, Reach},
+    signal::{CredentialKind, IdentityKind},
+    target::{Enumeration, Found, Target, TargetKind},
+};
+
+use crate::{Engine, Failure, intake::credential_kind};
+
+/// How far a reach is followed, and how many nodes of it.
+const DEPTH: u32 = 6;
+const NODES: usize = 10_000;
+
+impl Engine {
+    /// Everything that inventory and plane say about one identity, now.
+    pub(crate) async fn enrich(&self, identity: &Target, case: &Case, again: bool) -> Result<(CaseEnriched, Option<Enumeration>), Failure> {
+        let salter = Salter::new(self.ports.chance.seed());
+        let inventory = self.inventory();
+        let native = identity.native.shown().to_owned();
+        let reference = identity.reference();
+        let known = inventory.identity(&reference).cloned();
+        let system = inventory.system(&identity.plane).cloned();
+        let connector = self.ports.connectors.get(&identity.plane);
+        let mut not_looked_at = Vec::new();
+
+        let (enumeration, unseen) = self.ask_plane(identity).await;
+        not_looked_at.extend(unseen.iter().map(|why| match connector {
+            None => format!("`{}`: {why}", identity.plane),
+            Some(_) => format!("sessions and delegations: {why}"),
+        }));
+        if let Some(enumeration) = &enumeration {
+            not_looked_at.extend(enumeration.not_looked_at.iter().cloned());
+            if enumeration.truncated {
+                not_looked_at.push(format!("`{}` reported more than one call returns", identity.plane));
+            }
+        }
+        let found = || enumeration.iter().flat_map(|e| &e.found);
+        let those = |wanted: fn(&Found) -> bool| {
+            found()
+                .filter(|f| f.kind == TargetKind::Credential && wanted(f))
+                .map(|f| self.target_of(&identity.plane, f, &salter).id)
+                .collect()
+        };
+        let of = |kind: TargetKind| -> Vec<Target> {
+            found().filter(|f| f.kind == kind && f.is_to_be_cut()).map(|f| self.target_of(&identity.plane, f, &salter)).collect()
+        };
+
+        let planes: Vec<String> = self.ports.connectors.iter().map(|c| c.name().to_owned()).collect();
+        let reach = reach::reach(&inventory, &planes, &reference, DEPTH, NODES);
+        not_looked_at.extend(reach.not_looked_at.iter().cloned());
+        let derived = self.derived(identity, enumeration.as_ref(), &reach, &inventory, &salter);
+        let far = |d: &&Derived| d.to.kind == TargetKind::Identity && !planes.contains(&d.to.plane);
+        for led in derived.iter().filter(far) {
+            let gap = format!("`{}`: no connector, so nothing behind it was looked at", led.to.plane);
+            if !not_looked_at.contains(&gap) {
+                not_looked_at.push(gap);
+            }
+        }
+
+        let entangled = self.joined_people(&reference, &reach, &inventory).await?;
+        // What came with a lease, or keeps a secret, belongs to whom it came from: that
+        // subject was looked at before, and its facts are this one's.
+        let parent = case.reached_from(&identity.id).filter(|(_, d)| d.via == Derived::LEASE || d.via == Derived::KEEPS).map(|(s, _)| s);
+        let owners = match parent {
+            Some(parent) if inventory.owners(&reference).is_empty() => parent.owners.clone(),
+            _ => self.owners_of(&reference, &inventory, &salter).await?,
+        };
+        let consumers: Vec<Consumer> = inventory
+            .consumers(&reference)
+            .into_iter()
+            .map(|d| Consumer { name: salter.commit(d.consumer.clone()), criticality: d.criticality, reads_from: d.reads_from.clone() })
+            .collect();
+        if known.is_none() && parent.is_none() {
+            not_looked_at.push(format!("the inventory does not list this identity of `{}`", identity.plane));
+        }
+
+        let protected = connector
+            .and_then(|c| c.protected(&native))
+            .or_else(|| known.as_ref().and_then(|i| i.protected).filter(|p| *p).map(|_| "the inventory says it is protected".to_owned()));
+        let protected = match protected {
+            None if !entangled.is_empty() && known.as_ref().is_some_and(|i| i.kind == IdentityKind::Human) => {
+                people::last_approver(&self.people().await?, &entangled)
+                    .map(|role| format!("nobody else who may approve as {} is left", role.in_words()))
+            }
+            other => other,
+        };
+        let facts = IdentityFacts {
+            id: identity.id.to_string(),
+            plane: identity.plane.clone(),
+            kind: known.as_ref().map(|i| i.kind).or_else(|| parent.map(|p| p.facts.kind)).unwrap_or(IdentityKind::Unknown),
+            environment: known
+                .as_ref()
+                .and_then(|i| i.environment.clone())
+                .or_else(|| parent.and_then(|p| p.facts.environment.clone()))
+                .or_else(|| system.as_ref().and_then(|s| s.environment.clone())),
+            criticality: known
+                .as_ref()
+                .and_then(|i| i.criticality)
+                .or_else(|| parent.and_then(|p| p.facts.criticality))
+                .or_else(|| system.as_ref().and_then(|s| s.criticality)),
+            shared: known.as_ref().and_then(|i| i.shared).or_else(|| parent.and_then(|p| p.facts.shared)),
+            third_party: known.as_ref().and_then(|i| i.third_party).or_else(|| parent.and_then(|p| p.facts.third_party)),
+            protected,
+            has_business_owner: owners.iter().any(|o| o.role == OwnerRole::Business),
+        };
+        let leased = parent.is_some_and(|p| p.derived.iter().any(|d| d.to.id == identity.id && d.via == Derived::LEASE));
+        let declared = u32::try_from(consumers.len()).unwrap_or(u32::MAX);
+        let dependents = match (known.is_some(), parent) {
+            (true, _) => Some(declared),
+            // Nobody but whom it was leased to has its password.
+            (false, Some(_)) if leased => Some(0),
+            (false, parent) => parent.and_then(|p| p.dependents),
+        };
+        let enriched = CaseEnriched {
+            identity: identity.clone(),
+            facts,
+            name: known.as_ref().and_then(|i| i.name.clone()).map(|n| salter.commit(n)),
+            routed: routed(&owners),
+            owners,
+            dependents,
+            consumers,
+            rotation: known.as_ref().and_then(|i| i.rotation.clone()),
+            credentials: self.credentials_of(identity, case, enumeration.as_ref(), &inventory, &salter),
+            sessions: of(TargetKind::Session),
+            delegations: of(TargetKind::Entitlement),
+            reach: match (known.is_some(), parent) {
+                (true, _) => Some(u32::try_from(reach.observed.len()).unwrap_or(u32::MAX)),
+                (false, parent) => parent.and_then(|p| p.reach),
+            },
+            not_looked_at,
+            entangled,
+            again,
+            unseen,
+            derived,
+            outlive: those(Found::outlives_suspension),
+            irrevocable: those(Found::is_irrevocable),
+            no_login: found().filter(|f| f.kind == TargetKind::Identity).find_map(|f| f.no_login().map(str::to_owned)),
+        };
+        Ok((enriched, enumeration))
+    }
+
+    /// What the plane lists of it, within the enrichment deadline; or why it does not.
+    async fn ask_plane(&self, identity: &Target) -> (Option<Enumeration>, Option<String>) {
+        let Some(connector) = self.ports.connectors.get(&identity.plane) else { return (None, Some("no connector".to_owned())) };
+        let seconds = self.settings.limits.enrich_seconds;
+        let deadline = Duration::from_secs(u64::try_from(seconds).unwrap_or(10));
+        match tokio::time::timeout(deadline, connector.enumerate(identity.native.shown())).await {
+            Ok(Ok(enumeration)) => (Some(enumeration), None),
+            Ok(Err(error)) => (None, Some(error.to_string())),
+            Err(_) => (None, Some(format!("`{}` did not answer in {seconds} s", identity.plane))),
+        }
+    }
+
+    /// Credentials: what the plane reports, what the alert named, what the inventory lists.
+    fn credentials_of(
+        &self,
+        identity: &Target,
+        case: &Case,
+        enumeration: Option<&Enumeration>,
+        inventory: &Inventory,
+        salter: &Salter,
+    ) -> Vec<(Target, Option<CredentialKind>)> {
+        let mut credentials: Vec<(Target, Option<CredentialKind>)> = Vec::new();
+        let mut add = |target: Target, kind| {
+            if !credentials.iter().any(|(t, _): &(Target, _)| t.id == target.id) {
+                credentials.push((target, kind));
+            }
+        };
+        let reported = || enumeration.into_iter().flat_map(|e| e.of(TargetKind::Credential));
+        for resolved in case.findings.iter().filter_map(|f| f.resolved.as_ref()).filter(|r| r.identity.id == identity.id) {
+            if let Some(credential) = &resolved.credential {
+                let native = credential.native.shown();
+                let kind = reported().find(|f| f.native == native).and_then(|f| f.credential_kind);
+                add(credential.clone(), kind.or_else(|| credential_kind(native)));
+            }
+        }
+        for found in reported() {
+            add(self.target_of(&identity.plane, found, salter), found.credential_kind);
+        }
+        for c in inventory.credentials(&identity.reference()) {
+            if let Some((plane, id)) = inventory::split(&c.id) {
+                add(self.naming(salter).target(plane, TargetKind::Credential, id, identity.native.shown()), Some(c.kind));
+            }
+        }
+        credentials
+    }
+
+    /// What came from what: on its own plane, on others, and as the inventory saw it.
+    fn derived(
+        &self,
+        identity: &Target,
+        enumeration: Option<&Enumeration>,
+        reach: &Reach,
+        inventory: &Inventory,
+        salter: &Salter,
+    ) -> Vec<Derived> {
+        let naming = self.naming(salter);
+        let own = identity.native.shown();
+        let mut derived: Vec<Derived> = Vec::new();
+        let mut add = |one: Derived| {
+            if one.to.id != identity.id && !derived.iter().any(|d: &Derived| d.to.id == one.to.id) {
+                derived.push(one);
+            }
+        };
+        let found = || enumeration.into_iter().flat_map(|e| &e.found);
+        let here = |native: &str| found().find(|f| f.native == native).map(|f| self.target_of(&identity.plane, f, salter));
+
+        for child in found().filter(|f| !f.is_ours()) {
+            if let Some(from) = child.minted_from.as_deref().or(child.opened_with.as_deref()) {
+                add(Derived { from: here(from), to: self.target_of(&identity.plane, child, salter), via: "minted".to_owned() });
+            }
+        }
+        for led in enumeration.into_iter().flat_map(|e| &e.elsewhere) {
+            let to = naming.target(&led.plane, led.kind, &led.native, &led.native);
+            add(Derived { from: here(&led.from), to, via: led.via.clone() });
+        }
+        // Secrets that it read, and whose they are.
+        for read in found().filter_map(|f| f.facts.get("secret")) {
+            for (plane, native) in self.kept_in(&identity.plane, read, inventory) {
+                let to = naming.target(&plane, TargetKind::Identity, &native, &native);
+                add(Derived { from: None, to, via: Derived::READS.to_owned() });
+            }
+        }
+        // The store that keeps its own secret for the consumers.
+        if let Some((plane, native)) = self.keeper_of(&identity.reference(), inventory) {
+            let to = naming.target(&plane, TargetKind::Identity, &native, &native);
+            add(Derived { from: None, to, via: Derived::KEEPS.to_owned() });
+        }
+        for reached in reach.observed.iter().filter(|r| !matches!(r.via.as_str(), "holds" | "authenticates_as")) {
+            let Some((plane, native)) = owner_of(&reached.id, inventory) else { continue };
+            let from = reached.path.iter().rev().skip(1).find_map(|id| {
+                let credential = inventory.credential(id).filter(|c| c.identity == identity.reference())?;
+                let (plane, native) = inventory::split(&credential.id)?;
+                Some(naming.target(plane, TargetKind::Credential, native, own))
+            });
+            let to = naming.target(&plane, TargetKind::Identity, &native, &native);
+            add(Derived { from, to, via: reached.via.clone() });
+        }
+        derived
+    }
+
+    /// The identities, as plane and native id, whose secret this store keeps.
+    fn kept_in(&self, plane: &str, store: &str, inventory: &Inventory) -> Vec<(String, String)> {
+        let kept =
+            |sink: &str| self.ports.connectors.sink(sink).and_then(|s| s.keeps()).is_some_and(|(p, native)| p == plane && native == store);
+        let identities = inventory.identities();
+        let whose = identities.filter(|i| i.rotation.as_ref().and_then(|r| r.sink.as_deref()).is_some_and(kept));
+        whose.filter_map(|i| inventory::split(&i.id)).map(|(p, n)| (p.to_owned(), n.to_owned())).collect()
+    }
+
+    /// Where the consumers of an identity that fails over read its secret, if that
+    /// place keeps old versions on a plane of ours.
+    fn keeper_of(&self, reference: &str, inventory: &Inventory) -> Option<(String, String)> {
+        let rotation = inventory.identity(reference)?.rotation.as_ref().filter(|r| r.method == RotationMethod::Failover)?;
+        let (plane, native) = self.ports.connectors.sink(rotation.sink.as_deref()?)?.keeps()?;
+        self.ports.connectors.get(&plane)?;
+        Some((plane, native))
+    }
+
+    /// People who are this identity, or joined to it by what was seen, in either
+    /// direction: they do not decide about it (invariant 13).
+    async fn joined_people(&self, reference: &str, reach: &Reach, inventory: &Inventory) -> Result<Vec<PersonId>, Failure> {
+        let before = reach::origins(inventory, reference, DEPTH, NODES).into_iter();
+        let joined = before.chain(reach.observed.iter().map(|r| r.id.as_str())).chain([reference]);
+        let humans: BTreeSet<&str> = joined.filter(|id| inventory.identity(id).is_some_and(|i| i.kind == IdentityKind::Human)).collect();
+        let mut people = Vec::new();
+        for human in humans {
+            let Some(identity) = inventory.identity(human) else { continue };
+            let native = inventory::split(&identity.id).map(|(_, native)| native);
+            for name in native.into_iter().chain(identity.aliases.iter().chain(&identity.name).map(String::as_str)) {
+                let person = self.person_by_email(name).await?;
+                people.extend(person.filter(|p| !people.contains(p)));
+            }
+        }
+        Ok(people)
+    }
+
+    async fn owners_of(&self, reference: &str, inventory: &Inventory, salter: &Salter) -> Result<Vec<OwnerEntry>, Failure> {
+        let mut owners = Vec::new();
+        for owner in inventory.owners(reference) {
+            owners.push(OwnerEntry {
+                role: owner.role,
+                person: self.account(owner.person.as_deref()).await?,
+                name: owner.person.as_ref().or(owner.team.as_ref()).map(|n| salter.commit(n.clone())),
+                deputy: self.account(owner.deputy.as_deref()).await?,
+                deputy_name: owner.deputy.as_ref().map(|n| salter.commit(n.clone())),
+                confirmed_at: owner.confirmed_at.clone(),
+            });
+        }
+        Ok(owners)
+    }
+
+    async fn account(&self, email: Option<&str>) -> Result<Option<PersonId>, Failure> {
+        match email {
+            Some(email) => self.person_by_email(email).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// The identity that a reached id is, or belongs to.
+fn owner_of(id: &str, inventory: &Inventory) -> Option<(String, String)> {
+    let reference = match (inventory.identity(id), inventory.credential(id)) {
+        (Some(identity), _) => &identity.id,
+        (None, Some(credential)) => &credential.identity,
+        (None, None) => return None,
+    };
+    inventory::split(reference).map(|(plane, native)| (plane.to_owned(), native.to_owned()))
+}
+
+/// Why this owner is the accountable one, in our words.
+fn routed(owners: &[OwnerEntry]) -> String {
+    let Some(owner) = owners.iter().find(|o| o.role == OwnerRole::Business).or(owners.first()) else {
+        return "nobody owns this identity in the inventory, so the response owner has it".to_owned();
+    };
+    let role = match owner.role {
+        OwnerRole::Iam => "identity",
+        OwnerRole::Security => "security",
+        OwnerRole::Business => "business",
+        OwnerRole::Vendor => "vendor",
+    };
+    format!("the {role} owner of this identity, confirmed {}", owner.confirmed_at.as_deref().unwrap_or("never"))
+}
