@@ -4,7 +4,11 @@
 //! things pass. So an answer that carries any error is a deny, whatever Cedar
 //! decided, and the errors go into the decision as an alarm.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use cedar_policy::{ActionConstraint, Authorizer, Entities, Policy as CedarRule, PolicyId, PolicySet};
 use quell_core::decision::{AttemptQuestion, Decision, VerbQuestion, WhomToAsk};
@@ -32,7 +36,23 @@ pub struct CedarPolicy {
     approvals_max: u8,
     digest: String,
     warnings: Vec<Problem>,
+    heard: Heard,
 }
+
+/// Whom to ask, by the digest of the question: the search is dear, a plan's steps ask
+/// it again at every change of the case, and of one set and one question there is one
+/// answer. A copy of the set may become another set, so it begins without.
+#[derive(Debug, Default)]
+struct Heard(Mutex<BTreeMap<String, WhomToAsk>>);
+
+impl Clone for Heard {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// Answers that are remembered; then it begins anew.
+const REMEMBERED_MAX: usize = 4_096;
 
 impl fmt::Debug for CedarPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,7 +65,18 @@ impl CedarPolicy {
         let by_id = rules.iter().enumerate().map(|(i, rule)| (rule.id.clone(), i)).collect();
         let approvals_max = rules.iter().map(|r| r.approvals_max).max().unwrap_or(0).max(1);
         let by_action = by_action(&set, &vocabulary);
-        Self { authorizer: Authorizer::new(), set, by_action, vocabulary, rules, by_id, approvals_max, digest, warnings }
+        Self {
+            authorizer: Authorizer::new(),
+            set,
+            by_action,
+            vocabulary,
+            rules,
+            by_id,
+            approvals_max,
+            digest,
+            warnings,
+            heard: Heard::default(),
+        }
     }
 
     /// The rules, in the order of their files.
@@ -144,7 +175,18 @@ impl Policy for CedarPolicy {
     }
 
     fn whom_to_ask(&self, question: &AttemptQuestion) -> WhomToAsk {
-        ask::whom(self, question)
+        let digest = question.digest();
+        let remembered = || self.heard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = remembered().get(&digest) {
+            return answer.clone();
+        }
+        let answer = ask::whom(self, question);
+        let mut all = remembered();
+        if all.len() >= REMEMBERED_MAX {
+            all.clear();
+        }
+        all.insert(digest, answer.clone());
+        answer
     }
 }
 
