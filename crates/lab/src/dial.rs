@@ -3,7 +3,7 @@
 //! The system's trust store is never asked: a lab server is either signed by the
 //! authority the caller names, or refused.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use rustls::{ClientConfig, RootCertStore};
@@ -44,6 +44,17 @@ pub fn client_config(ca: &CertificateDer<'_>) -> Result<ClientConfig> {
 pub fn trusting_file(path: &Path) -> Result<MakeRustlsConnect> {
     let ca = CertificateDer::from_pem_file(path).map_err(|e| anyhow::anyhow!("`{}` holds no PEM certificate: {e}", path.display()))?;
     trusting(&ca)
+}
+
+/// An HTTP client that trusts only the one certificate in the PEM file `path`.
+///
+/// # Errors
+///
+/// When the file cannot be read or holds no certificate.
+pub fn http(path: &Path, patience: Duration) -> Result<reqwest::Client> {
+    let ca = CertificateDer::from_pem_file(path).map_err(|e| anyhow::anyhow!("`{}` holds no PEM certificate: {e}", path.display()))?;
+    let client = reqwest::Client::builder().tls_backend_preconfigured(client_config(&ca)?).no_proxy().timeout(patience);
+    client.build().context("make an HTTP client")
 }
 
 /// Opens a connection over TLS and drives it in the background.

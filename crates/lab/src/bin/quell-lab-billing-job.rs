@@ -5,12 +5,7 @@
 //! watches its credential file, opens the new connection before it closes the old
 //! one, and counts every payment that failed. It does not repeat a failed one.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -20,7 +15,7 @@ use quell_lab::{
     dial,
     estate::Login,
     journal::Journal,
-    sink::{self, Mark},
+    source::{Mark, Source, Where},
 };
 use serde::Serialize;
 use tokio::{task::JoinHandle, time::Instant, time::MissedTickBehavior};
@@ -39,9 +34,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// Credential file, mode 0600: JSON with `user` and `password`
-    #[arg(long)]
-    sink: PathBuf,
+    #[command(flatten)]
+    credential: Where,
     /// File the payments are appended to, as JSON Lines
     #[arg(long)]
     out: PathBuf,
@@ -80,8 +74,8 @@ struct Summary {
 struct Job {
     place: Place,
     tls: MakeRustlsConnect,
-    sink: PathBuf,
-    /// What the sink held when it was last read.
+    source: Source,
+    /// What the source held when it was last read.
     seen: Option<Mark>,
     login: Login,
     connection: Option<Client>,
@@ -108,7 +102,7 @@ async fn main() -> ExitCode {
 async fn work(arguments: Arguments) -> Result<()> {
     let mut stop = actor::stop_asked()?;
     let journal = Journal::open(&arguments.out)?;
-    let mut job = Job::new(arguments.place, arguments.sink)?;
+    let mut job = Job::new(arguments.place, Source::open(&arguments.credential).await?)?;
     let mut ticks = tokio::time::interval(arguments.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut summary = Summary::default();
@@ -147,11 +141,11 @@ fn ms(started: Instant) -> f64 {
 }
 
 impl Job {
-    fn new(place: Place, sink: PathBuf) -> Result<Self> {
-        let seen = sink::mark(&sink);
-        let login = sink::read(&sink).context("the job has no credential")?;
+    fn new(place: Place, source: Source) -> Result<Self> {
+        let seen = source.mark();
+        let login = source.read().context("the job has no credential")?;
         let tls = dial::trusting_file(&place.ca)?;
-        Ok(Self { place, tls, sink, seen, login, connection: None, next: None })
+        Ok(Self { place, tls, source, seen, login, connection: None, next: None })
     }
 
     /// Makes one payment, over the kept connection if it is there.
@@ -175,11 +169,11 @@ impl Job {
     /// Starts opening a connection when the sink holds another credential. The old
     /// one works on meanwhile; what cannot be read now is read again next time.
     fn follow_the_sink(&mut self) {
-        let mark = sink::mark(&self.sink);
+        let mark = self.source.mark();
         if mark == self.seen || mark.is_none() {
             return;
         }
-        let Some(login) = read_or_say(&self.sink) else { return };
+        let Some(login) = read_or_say(&self.source) else { return };
         self.seen = mark;
         if login == self.login {
             self.next = None;
@@ -208,16 +202,16 @@ impl Job {
     /// Without a connection there is nothing to keep: whatever the sink holds now.
     async fn reconnect(&mut self) -> Result<Client, String> {
         self.next = None;
-        self.seen = sink::mark(&self.sink);
-        if let Some(login) = read_or_say(&self.sink) {
+        self.seen = self.source.mark();
+        if let Some(login) = read_or_say(&self.source) {
             self.login = login;
         }
         open(self.place.clone(), self.tls.clone(), self.login.clone()).await
     }
 }
 
-fn read_or_say(path: &Path) -> Option<Login> {
-    sink::read(path).inspect_err(|error| eprintln!("quell-lab-billing-job: {error:#}")).ok()
+fn read_or_say(source: &Source) -> Option<Login> {
+    source.read().inspect_err(|error| eprintln!("quell-lab-billing-job: {error:#}")).ok()
 }
 
 async fn open(place: Place, tls: MakeRustlsConnect, login: Login) -> Result<Client, String> {

@@ -60,7 +60,7 @@ pub struct Verdict {
 }
 
 /// RFC 3339 UTC times of any precision, in order as text once they are even.
-fn even(time: &str) -> String {
+pub(super) fn even(time: &str) -> String {
     let (whole, fraction) = time.trim_end_matches('Z').split_once('.').unwrap_or((time.trim_end_matches('Z'), ""));
     format!("{whole}.{fraction:0<9}")
 }

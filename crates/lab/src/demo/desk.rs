@@ -20,6 +20,8 @@ pub struct Desk {
     pub url: String,
     /// Name -> sign-in token.
     tokens: BTreeMap<String, String>,
+    /// Account -> name.
+    names: BTreeMap<String, String>,
 }
 
 /// The password that every account of the demo has; it opens nothing but the demo.
@@ -48,7 +50,7 @@ impl Desk {
         let ready: Value = serde_json::from_str(&line).with_context(|| "the server did not become ready; read server.log".to_string())?;
         let url = ready["url"].as_str().context("the ready line names no url")?.to_owned();
         let code = ready["setup_code"].as_str().context("the ready line names no setup code")?.to_owned();
-        let mut desk = Self { quell: quell.to_owned(), dir: dir.to_owned(), server, url, tokens: BTreeMap::new() };
+        let mut desk = Self { quell: quell.to_owned(), dir: dir.to_owned(), server, url, tokens: BTreeMap::new(), names: BTreeMap::new() };
         crate::private::write(&dir.join("password"), PASSWORD)?;
         let password = dir.join("password");
         let made = desk.json("", &["setup", "--code", &code, "--admin", "ada", "--password-file", &text(&password)])?;
@@ -64,10 +66,17 @@ impl Desk {
         for role in roles {
             args.extend(["--role", role]);
         }
-        self.json("ada", &args)?;
+        let made = self.json("ada", &args)?;
+        self.names.insert(made["user"].as_str().unwrap_or_default().to_owned(), name.to_owned());
         let signed = self.json("", &["login", "--user", name, "--password-file", &password])?;
         self.tokens.insert(name.to_owned(), signed["token"].as_str().context("no token")?.to_owned());
         Ok(())
+    }
+
+    /// The name of an account.
+    #[must_use]
+    pub fn name_of<'a>(&'a self, id: &'a str) -> &'a str {
+        self.names.get(id).map_or(id, String::as_str)
     }
 
     /// Keeps a token that is not a person's.
@@ -143,7 +152,9 @@ impl Desk {
                 return Ok(case);
             }
             if began.elapsed() > within {
-                bail!("the case did not get there in {} s; its headline is: {last}", within.as_secs());
+                let tasks: Vec<&str> = case["tasks"].as_array().into_iter().flatten().filter_map(|t| t["what"].as_str()).collect();
+                let (seconds, tasks) = (within.as_secs(), tasks.join("\n  "));
+                bail!("the case did not get there in {seconds} s; its headline is: {last}\nin people's hands:\n  {tasks}");
             }
             crate::clock::until(Duration::from_millis(60), || false);
         }
