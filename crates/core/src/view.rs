@@ -142,6 +142,44 @@ fn is_new(s: &Situation<'_>, target: &Target) -> bool {
     s.plans.values().flat_map(|p| &p.plan.steps).any(|step| matches!(&step.proves, Proves::InUse { credential, .. } | Proves::Reinstated { credential, .. } if credential.id == target.id))
 }
 
+/// The exposure clock of a whole case: from the earliest moment that anything of
+/// it was known usable by others. It stops only when every credential and session
+/// is proved dead as things stand; a rest that is unknown, dying or was never
+/// looked at keeps it running. Nothing is said where nothing is linked yet.
+pub fn exposure(s: &Situation<'_>) -> Value {
+    let empty = TargetState::default();
+    let lives: Vec<&TargetState> = s
+        .case
+        .linked
+        .iter()
+        .filter(|(t, _)| matches!(t.kind, TargetKind::Credential | TargetKind::Session) && !is_new(s, t))
+        .map(|(t, _)| s.targets.get(&t.id).unwrap_or(&empty))
+        .collect();
+    if lives.is_empty() {
+        return Value::Null;
+    }
+    let clocks: Vec<_> = lives.iter().filter(|t| t.target.is_some()).map(|t| s.case.exposure(t)).collect();
+    let first = clocks.iter().min_by_key(|e| e.from);
+    let running = lives.iter().any(|t| !matches!(t.life, Some(Life::Dead | Life::Restored)));
+    let last = |of: fn(&crate::proof::Exposure) -> Option<Timestamp>| clocks.iter().filter_map(of).max();
+    json!({
+        "from": first.map_or(s.case.opened_at, |e| e.from), "from_basis": first.map_or("received", |e| e.from_basis.as_str()),
+        "at_least_until": last(|e| e.at_least_until), "at_most_until": if running { None } else { last(|e| e.at_most_until) }, "running": running,
+    })
+}
+
+/// How many credentials and sessions of the case are in each state.
+pub fn states(s: &Situation<'_>) -> Value {
+    let mut counts = alloc::collections::BTreeMap::<String, u32>::new();
+    for (target, _) in s.case.linked.iter().filter(|(t, _)| matches!(t.kind, TargetKind::Credential | TargetKind::Session)) {
+        if !is_new(s, target) {
+            let life = s.targets.get(&target.id).and_then(|t| t.life).unwrap_or(Life::Unknown);
+            *counts.entry(json!(life).as_str().unwrap_or("UNKNOWN").to_string()).or_default() += 1;
+        }
+    }
+    json!(counts)
+}
+
 /// Whom the case waits for, until when, and what happens then.
 pub fn waiting_for(s: &Situation<'_>, now: Timestamp) -> Vec<Value> {
     let mut out = Vec::new();
@@ -223,6 +261,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
     let corroboration = case.corroboration();
     json!({
         "id": case.id, "state": case.stage(), "headline": headline(s, now), "opened_at": case.opened_at, "closed_at": case.closed_at, "stages": stages,
+        "exposure": exposure(s), "states": states(s), "subjects": subjects(case),
         "because": case.because, "confidence": corroboration.confidence(), "corroborated": corroboration.is_corroborated(),
         "findings": findings, "owners": owners, "why_routed": if why_routed.is_empty() { Value::Null } else { json!(why_routed.join("; ")) },
         "lead": case.lead, "verdicts": case.verdicts.iter().map(|(role, verdict, by, at)| json!({ "role": role.name(), "verdict": verdict, "by": by, "at": at })).collect::<Vec<_>>(),
@@ -232,6 +271,18 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
         "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
+}
+
+/// Whom the case is about, by the names of the inventory.
+fn subjects(case: &Case) -> Vec<Value> {
+    case.subjects
+        .values()
+        .map(|x| {
+            json!({ "identity": x.identity.reference(), "name": x.name.as_ref().and_then(|n| n.value()), "kind": x.facts.kind, "criticality": x.facts.criticality,
+                "environment": x.facts.environment, "shared": x.facts.shared, "protected": x.facts.protected, "reach": x.reach, "dependents": x.dependents,
+                "consumers": x.consumers.iter().map(|c| json!({ "name": c.name.shown(), "criticality": c.criticality, "reads_from": c.reads_from })).collect::<Vec<_>>() })
+        })
+        .collect()
 }
 
 fn holding(s: &Situation<'_>, target: &Target, kind: Option<crate::signal::CredentialKind>) -> Value {

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod caller;
+pub mod cookie;
 pub mod password;
 pub mod setup;
 pub mod signature;
@@ -22,6 +23,8 @@ pub enum Denied {
     NoToken,
     #[error("the token is not known or is over; `quell login` gives a new one")]
     BadToken,
+    #[error("the request changes something and does not carry the session's CSRF value; load the page again")]
+    NotFromOurPage,
     #[error("{0}")]
     BadSignature(&'static str),
     #[error("name or password is wrong")]

@@ -1,6 +1,7 @@
 //! Pausing automation, at once, and resuming it, by another person.
 
 use axum::{Json, extract::State as Shared};
+use quell_core::decision::Verb;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -10,11 +11,20 @@ use super::{
     State,
     input::{Account, Input},
     problem::{Answer, Problem},
+    shape,
 };
 use crate::duration;
 
 pub fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(pause)).routes(routes!(resume))
+    OpenApiRouter::new().routes(routes!(mode)).routes(routes!(pause)).routes(routes!(resume))
+}
+
+/// Whether this installation observes, is armed, or is paused.
+#[utoipa::path(get, path = "/automation", tag = "automation", responses((status = 200, description = "`{mode, paused, until, planes, now}`", body = shape::Mode), (status = 403)))]
+async fn mode(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
+    app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
+    let planes: Vec<String> = app.engine.ports.connectors.iter().map(|c| c.name().to_owned()).collect();
+    Ok(Json(shape::mode(&app.engine.installation().await?, &planes, app.engine.ports.clock.now())))
 }
 
 #[derive(Deserialize, ToSchema)]

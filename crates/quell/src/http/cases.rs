@@ -19,12 +19,18 @@ use super::{
     State,
     input::{Account, Input},
     problem::{Answer, Problem},
+    shape,
     shown::{self, Which},
-    why,
+    told, why,
 };
 
 pub fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(list, open)).routes(routes!(show)).routes(routes!(show_why)).routes(routes!(events))
+    OpenApiRouter::new()
+        .routes(routes!(list, open))
+        .routes(routes!(show))
+        .routes(routes!(show_why))
+        .routes(routes!(events))
+        .routes(routes!(leaf))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -42,7 +48,7 @@ struct Page {
 
 /// Cases, the newest first.
 #[utoipa::path(get, path = "/cases", tag = "cases", params(Page),
-    responses((status = 200, description = "`{cases: [{id, state, headline, opened_at, closed_at, findings, signals, waiting_for}], next}`", body = Object)))]
+    responses((status = 200, description = "`{cases: [{id, state, headline, opened_at, closed_at, findings, signals, waiting_for, ...}], next}`", body = shape::Cases)))]
 async fn list(Shared(app): Shared<State>, Account(person): Account, Query(page): Query<Page>) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     let ids = shown::ids(&app, page.state).await?;
@@ -79,14 +85,14 @@ fn leaked() -> SignalKind {
 }
 
 /// Opens a case by hand.
-#[utoipa::path(post, path = "/cases", tag = "cases", request_body = Open, responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/cases", tag = "cases", request_body = Open, responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409)))]
 async fn open(Shared(app): Shared<State>, Account(person): Account, Input(open): Input<Open>) -> Answer<Json<Value>> {
     let id = app.engine.open_case(&person.caller, &open.subject, open.kind, &open.text).await?;
     shown(&app, &id).await
 }
 
 /// One case in full.
-#[utoipa::path(get, path = "/cases/{id}", tag = "cases", params(("id" = String, Path)), responses((status = 200, description = "the case of the interface", body = Object), (status = 404)))]
+#[utoipa::path(get, path = "/cases/{id}", tag = "cases", params(("id" = String, Path)), responses((status = 200, description = "the case of the interface", body = shape::Case), (status = 404)))]
 async fn show(Shared(app): Shared<State>, Account(person): Account, Path(id): Path<String>) -> Answer<Json<Value>> {
     let id = CaseId::new(id);
     app.engine.may(&person.caller, Verb::Read, Some(&id), &[]).await?;
@@ -95,7 +101,7 @@ async fn show(Shared(app): Shared<State>, Account(person): Account, Path(id): Pa
 
 /// What was done, what was not and by which policy, who is awaited, and the one next command.
 #[utoipa::path(get, path = "/cases/{id}/why", tag = "cases", params(("id" = String, Path)),
-    responses((status = 200, description = "`{headline, done, not_done, awaited, next}`", body = Object), (status = 404)))]
+    responses((status = 200, description = "`{headline, done, not_done, awaited, next}`", body = shape::Why), (status = 404)))]
 async fn show_why(Shared(app): Shared<State>, Account(person): Account, Path(id): Path<String>) -> Answer<Json<Value>> {
     let id = CaseId::new(id);
     app.engine.may(&person.caller, Verb::Read, Some(&id), &[]).await?;
@@ -115,7 +121,7 @@ const EVENTS_MAX: usize = 500;
 
 /// The events of a case and of everything linked to it, in the ledger's order.
 #[utoipa::path(get, path = "/cases/{id}/events", tag = "cases", params(("id" = String, Path), After),
-    responses((status = 200, description = "`{events: [{index, at, by, stream, type, version}], next}`", body = Object), (status = 404)))]
+    responses((status = 200, description = "`{events: [{index, at, by, stream, type, version, views, text, untrusted, changed}], next}`", body = shape::Events), (status = 404)))]
 async fn events(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -135,13 +141,47 @@ async fn events(
     let more = stored.len() > EVENTS_MAX;
     stored.truncate(EVENTS_MAX);
     let decoded = streams::decode_all(&**store, &stored).await?;
+    let name = |id: &quell_core::id::TargetId| {
+        let linked = ground.case.linked.iter().map(|(t, _)| t).find(|t| t.id == *id);
+        let known = || ground.targets.get(id).and_then(|t| t.target.as_ref());
+        linked.or_else(known).map_or_else(|| format!("target {id}"), quell_core::target::Target::reference)
+    };
     let events: Vec<Value> = stored
         .iter()
         .zip(&decoded)
-        .map(|(s, r)| json!({ "index": s.index, "at": r.at, "by": r.by, "stream": r.stream, "type": r.event.name(), "version": r.version }))
+        .map(|(s, r)| {
+            let target = ground.targets.keys().find(|t| StreamId::target(t) == r.stream);
+            let told = told::told(&r.event, target, name);
+            json!({ "index": s.index, "at": r.at, "by": r.by, "stream": r.stream, "type": r.event.name(), "version": r.version,
+                "views": told.views, "text": told.text, "untrusted": told.untrusted, "changed": told.changed })
+        })
         .collect();
     let next = stored.last().filter(|_| more).map(|e| e.index);
     Ok(Json(json!({ "events": events, "next": next })))
+}
+
+/// One event of a case as the ledger holds it, with the proof that the log
+/// contains it at the size it has now.
+#[utoipa::path(get, path = "/cases/{id}/events/{index}", tag = "cases", params(("id" = String, Path), ("index" = u64, Path)),
+    responses((status = 200, description = "the exact leaf, its hash, and its inclusion proof", body = shape::Leaf), (status = 404)))]
+async fn leaf(Shared(app): Shared<State>, Account(person): Account, Path((id, index)): Path<(String, u64)>) -> Answer<Json<Value>> {
+    let id = CaseId::new(id);
+    app.engine.may(&person.caller, Verb::Read, Some(&id), &[]).await?;
+    let ground = app.engine.ground(&id).await?.ok_or_else(|| unknown(&id))?;
+    let store = &app.engine.ports.store;
+    let none = || Problem::unknown(format!("event {index} in case `{}`", id.as_str().escape_default()));
+    let stored = store.leaves(index, 1).await.map_err(Failure::from)?.into_iter().find(|e| e.index == index).ok_or_else(none)?;
+    // Only what belongs to the case: the log holds other people's, too.
+    if !linked(&ground).contains(&stored.leaf.stream) {
+        return Err(none());
+    }
+    let (size, root) = store.root(None).await.map_err(Failure::from)?;
+    let proof = store.inclusion(index, size).await.map_err(Failure::from)?;
+    let hex = quell_core::secret::hex;
+    Ok(Json(json!({
+        "index": index, "leaf": String::from_utf8_lossy(&stored.leaf.bytes), "hash": hex(&stored.leaf.hash), "size": size, "root": hex(&root),
+        "proof": proof.iter().map(|h| hex(h.as_slice())).collect::<Vec<_>>(), "checkpoint": store.checkpoint().await.map_err(Failure::from)?,
+    })))
 }
 
 /// The streams of a case, its own first.

@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State as Shared};
 use quell_core::{decision::Verb, view};
+use quell_engine::order::Caller;
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -9,6 +10,7 @@ use super::{
     State,
     input::Account,
     problem::Answer,
+    shape,
     shown::{self, Which},
 };
 
@@ -18,28 +20,27 @@ pub fn routes() -> OpenApiRouter<State> {
 
 /// Cases that wait for the caller, and what the caller was told.
 #[utoipa::path(get, path = "/inbox", tag = "cases",
-    responses((status = 200, description = "`{cases: [{id, headline, state, waiting_for}], notices: [{id, at, headline, pages}]}`", body = Object)))]
+    responses((status = 200, description = "`{cases: [{id, headline, state, waiting_for}], notices: [{id, at, headline, pages}]}`", body = shape::Inbox)))]
 async fn inbox(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
-    app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
+    Ok(Json(of(&app, &person.caller).await?))
+}
+
+/// What waits for the caller, for the API and for the page without script.
+pub async fn of(app: &State, caller: &Caller) -> Answer<Value> {
+    app.engine.may(caller, Verb::Read, None, &[]).await?;
     let now = app.engine.ports.clock.now();
-    let me = person.caller.id.as_str();
-    let roles: Vec<&str> = person.caller.roles.iter().map(|r| r.name()).collect();
-    let mine = |waiting: &Value| {
-        let people = waiting["people"].as_array().map(Vec::as_slice).unwrap_or_default();
-        // Once people were named, it is theirs and not everybody's of the role.
-        if people.is_empty() { waiting["role"].as_str().is_some_and(|r| roles.contains(&r)) } else { people.iter().any(|p| p == me) }
-    };
     let mut cases = Vec::new();
-    for id in shown::ids(&app, Which::Open).await? {
+    for id in shown::ids(app, Which::Open).await? {
         let Some(ground) = app.engine.ground(&id).await? else { continue };
-        let waiting: Vec<Value> = view::waiting_for(&ground.situation(), now).into_iter().filter(mine).collect();
+        let waiting: Vec<Value> = view::waiting_for(&ground.situation(), now).into_iter().filter(|w| is_for(w, caller)).collect();
         if !waiting.is_empty() {
             let headline = view::headline(&ground.situation(), now);
             cases.push(json!({ "id": id, "headline": headline, "state": ground.case.stage(), "waiting_for": waiting }));
         }
     }
-    let name = app.engine.person(&person.caller.id).await?.map(|p| p.name.shown().to_owned()).unwrap_or_default();
-    let names: Vec<&str> = roles.iter().copied().chain([me, name.as_str()]).collect();
+    let me = caller.id.as_str();
+    let name = app.engine.person(&caller.id).await?.map(|p| p.name.shown().to_owned()).unwrap_or_default();
+    let names: Vec<&str> = caller.roles.iter().map(|r| r.name()).chain([me, name.as_str()]).collect();
     let notices: Vec<Value> = app
         .notices
         .to(&names)
@@ -47,5 +48,15 @@ async fn inbox(Shared(app): Shared<State>, Account(person): Account) -> Answer<J
         .take(50)
         .map(|(at, m)| json!({ "id": m.id, "at": at, "headline": m.headline, "pages": m.pages }))
         .collect();
-    Ok(Json(json!({ "cases": cases, "notices": notices })))
+    Ok(json!({ "cases": cases, "notices": notices }))
+}
+
+/// Once people were named, it is theirs and not everybody's of the role.
+pub fn is_for(waiting: &Value, caller: &Caller) -> bool {
+    let people = waiting["people"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if people.is_empty() {
+        waiting["role"].as_str().is_some_and(|role| caller.roles.iter().any(|r| r.name() == role))
+    } else {
+        people.iter().any(|p| p == caller.id.as_str())
+    }
 }

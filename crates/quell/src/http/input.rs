@@ -17,6 +17,7 @@ use super::{State, problem::Problem};
 use crate::access::{
     Denied,
     caller::{Person, Who},
+    cookie,
 };
 
 /// Whoever a bearer token stands for.
@@ -32,12 +33,35 @@ pub fn bearer(parts: &Parts) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && token.len() <= 256).then(|| token.trim())
 }
 
+/// Whose sign-in session the request's cookie is, and its token. An
+/// `Authorization` header that was not understood is not replaced by a cookie.
+pub async fn visitor(parts: &Parts, app: &State) -> Result<(Person, String), Problem> {
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        return Err(Denied::NoToken.into());
+    }
+    let token = cookie::token(&parts.headers, app.secure()).ok_or(Denied::NoToken)?;
+    match app.accounts.authenticate(token).await? {
+        // A machine token in a cookie is nobody who signed in.
+        Who::Person(person) if person.caller.signed_in => Ok((person, token.to_owned())),
+        _ => Err(Denied::BadToken.into()),
+    }
+}
+
 impl FromRequestParts<State> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &State) -> Result<Self, Problem> {
-        let token = bearer(parts).ok_or(Denied::NoToken)?;
-        Ok(Self(app.accounts.authenticate(token).await?))
+        if let Some(token) = bearer(parts) {
+            return Ok(Self(app.accounts.authenticate(token).await?));
+        }
+        let (person, token) = visitor(parts, app).await?;
+        if cookie::changes(&parts.method) {
+            let given = parts.headers.get(cookie::CSRF_HEADER).and_then(|v| v.to_str().ok()).unwrap_or_default();
+            if cookie::is_from_elsewhere(&parts.headers, app.public_url.as_deref()) || !cookie::csrf_is_right(&token, given) {
+                return Err(Denied::NotFromOurPage.into());
+            }
+        }
+        Ok(Self(Who::Person(person)))
     }
 }
 

@@ -19,6 +19,7 @@ use super::{
     State,
     input::{self, Account},
     problem::{Answer, Problem},
+    shape,
 };
 use crate::inventory_file;
 
@@ -139,7 +140,7 @@ struct Walk {
 
 /// Everything derivable from a reference: the blast radius.
 #[utoipa::path(get, path = "/inventory/reach", tag = "inventory", params(Walk),
-    responses((status = 200, description = "`{start, observed, possible, count, truncated, not_looked_at}`", body = Object)))]
+    responses((status = 200, description = "`{start, observed, possible, count, truncated, not_looked_at}`", body = shape::ReachAnswer)))]
 async fn reach(Shared(app): Shared<State>, Account(person): Account, Query(walk): Query<Walk>) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     let planes: Vec<String> = app.engine.ports.connectors.iter().map(|c| c.name().to_owned()).collect();

@@ -8,6 +8,7 @@ mod alerts;
 mod automation;
 mod cases;
 mod connectors;
+mod console;
 mod erasures;
 mod evidence;
 mod health;
@@ -22,10 +23,12 @@ mod policy;
 pub mod problem;
 mod session;
 mod setup;
+mod shape;
 mod shown;
 mod sources;
 mod stream;
 mod tokens;
+mod told;
 mod users;
 mod why;
 
@@ -58,6 +61,8 @@ pub struct App {
     pub accounts: Accounts,
     pub door: SetupDoor,
     pub max_body: usize,
+    /// How browsers reach this server, where a proxy stands before it.
+    pub public_url: Option<String>,
     pub buckets: limits::Buckets,
     pub refusals: Refusals,
     /// Alerts that are filed at once, beside what the scheduler does.
@@ -95,12 +100,20 @@ impl App {
             kinds: wired.kinds,
             door,
             max_body: config.max_body,
+            public_url: config.public_url.clone(),
             buckets: limits::Buckets::new(config.intake),
             refusals: Refusals::default(),
             filing: Arc::new(Semaphore::new(FILING_MAX)),
             metrics,
             stop,
         })
+    }
+}
+
+impl App {
+    /// Do browsers come over TLS? Then cookies go over nothing else.
+    pub fn secure(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
     }
 }
 
@@ -140,6 +153,7 @@ pub fn router(app: State) -> Router {
     let (router, description) = routes().split_for_parts();
     openapi::describe(description);
     router
+        .merge(console::routes())
         .fallback(problem::nowhere)
         .method_not_allowed_fallback(problem::not_so)
         .layer(axum::middleware::from_fn(limits::measure))

@@ -41,8 +41,21 @@ pub fn head() -> openapi::OpenApi {
 
 /// Keeps the description that the router was built with.
 pub fn describe(description: openapi::OpenApi) {
+    let mut description = serde_json::to_value(description).unwrap_or_default();
+    name_operations(&mut description);
     // The same routes give the same description, whoever is first.
-    let _ = DESCRIPTION.set(serde_json::to_value(description).unwrap_or_default());
+    let _ = DESCRIPTION.set(description);
+}
+
+/// An operation is named by its method and path: handlers of different files have
+/// the same names, and a client is made of names that differ.
+fn name_operations(description: &mut Value) {
+    for (path, methods) in description["paths"].as_object_mut().into_iter().flatten() {
+        let words: Vec<&str> = path.trim_start_matches("/api/v1").split(['/', '.', '{', '}']).filter(|w| !w.is_empty()).collect();
+        for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+            operation["operationId"] = format!("{method}_{}", words.join("_")).into();
+        }
+    }
 }
 
 /// This description.

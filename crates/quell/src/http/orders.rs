@@ -23,6 +23,7 @@ use super::{
     cases::shown,
     input::{Account, Input},
     problem::{Answer, Problem},
+    shape,
 };
 use crate::duration;
 
@@ -53,7 +54,7 @@ fn committed(app: &State, text: Option<String>) -> Option<Personal> {
 struct Nothing {}
 
 /// Drafts a containment anew.
-#[utoipa::path(post, path = "/cases/{id}/plan", tag = "orders", params(("id" = String, Path)), request_body = Nothing, responses((status = 200, description = "the case", body = Object), (status = 409)))]
+#[utoipa::path(post, path = "/cases/{id}/plan", tag = "orders", params(("id" = String, Path)), request_body = Nothing, responses((status = 200, description = "the case", body = shape::Case), (status = 409)))]
 async fn plan(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -78,7 +79,7 @@ struct Run {
 
 /// Orders a plan to run now.
 #[utoipa::path(post, path = "/cases/{id}/run", tag = "orders", params(("id" = String, Path)), request_body = Run,
-    responses((status = 200, description = "the case; with `dry_run` also `dry_run: {would_run, because}`, and nothing was recorded", body = Object), (status = 403), (status = 409)))]
+    responses((status = 200, description = "the case; with `dry_run` also `dry_run: {would_run, because}`, and nothing was recorded", body = shape::Case), (status = 403), (status = 409)))]
 async fn run(Shared(app): Shared<State>, Account(person): Account, Path(id): Path<String>, Input(run): Input<Run>) -> Answer<Json<Value>> {
     let id = CaseId::new(id);
     if !run.dry_run {
@@ -107,7 +108,7 @@ struct Approve {
 
 /// Says yes to one digest: by a person's sign-in session.
 #[utoipa::path(post, path = "/cases/{id}/approve", tag = "orders", params(("id" = String, Path)), request_body = Approve,
-    responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409, description = "another digest, not eligible, or counted already")))]
+    responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409, description = "another digest, not eligible, or counted already")))]
 async fn approve(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -132,7 +133,7 @@ struct Deny {
 }
 
 /// Ends a plan that waits, or stops one that runs from doing more.
-#[utoipa::path(post, path = "/cases/{id}/deny", tag = "orders", params(("id" = String, Path)), request_body = Deny, responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/cases/{id}/deny", tag = "orders", params(("id" = String, Path)), request_body = Deny, responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409)))]
 async fn deny(Shared(app): Shared<State>, Account(person): Account, Path(id): Path<String>, Input(no): Input<Deny>) -> Answer<Json<Value>> {
     let id = CaseId::new(id);
     app.engine.deny(&person.caller, &id, &no.digest, no.reason).await?;
@@ -148,7 +149,7 @@ struct Exclude {
 }
 
 /// Takes targets out of a plan; approvals stay.
-#[utoipa::path(post, path = "/cases/{id}/exclude", tag = "orders", params(("id" = String, Path)), request_body = Exclude, responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/cases/{id}/exclude", tag = "orders", params(("id" = String, Path)), request_body = Exclude, responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409)))]
 async fn exclude(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -184,7 +185,7 @@ struct Judge {
 }
 
 /// Records one function's answer.
-#[utoipa::path(post, path = "/cases/{id}/verdict", tag = "orders", params(("id" = String, Path)), request_body = Judge, responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/cases/{id}/verdict", tag = "orders", params(("id" = String, Path)), request_body = Judge, responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409)))]
 async fn verdict(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -203,7 +204,7 @@ struct Note {
 }
 
 /// Writes a note.
-#[utoipa::path(post, path = "/cases/{id}/note", tag = "orders", params(("id" = String, Path)), request_body = Note, responses((status = 200, description = "the case", body = Object), (status = 403)))]
+#[utoipa::path(post, path = "/cases/{id}/note", tag = "orders", params(("id" = String, Path)), request_body = Note, responses((status = 200, description = "the case", body = shape::Case), (status = 403)))]
 async fn note(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -225,7 +226,7 @@ struct Task {
 }
 
 /// Asks somebody to do something by hand.
-#[utoipa::path(post, path = "/cases/{id}/task", tag = "orders", params(("id" = String, Path)), request_body = Task, responses((status = 200, description = "the case", body = Object), (status = 403)))]
+#[utoipa::path(post, path = "/cases/{id}/task", tag = "orders", params(("id" = String, Path)), request_body = Task, responses((status = 200, description = "the case", body = shape::Case), (status = 403)))]
 async fn task(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -248,7 +249,7 @@ struct Attest {
 }
 
 /// Says that a task is done.
-#[utoipa::path(post, path = "/cases/{id}/task/{task}/done", tag = "orders", params(("id" = String, Path), ("task" = String, Path)), request_body = Attest, responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/cases/{id}/task/{task}/done", tag = "orders", params(("id" = String, Path), ("task" = String, Path)), request_body = Attest, responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409)))]
 async fn task_done(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -262,7 +263,7 @@ async fn task_done(
 }
 
 /// Takes the lead.
-#[utoipa::path(post, path = "/cases/{id}/lead", tag = "orders", params(("id" = String, Path)), request_body = Nothing, responses((status = 200, description = "the case", body = Object), (status = 403)))]
+#[utoipa::path(post, path = "/cases/{id}/lead", tag = "orders", params(("id" = String, Path)), request_body = Nothing, responses((status = 200, description = "the case", body = shape::Case), (status = 403)))]
 async fn lead(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -285,7 +286,7 @@ struct Accept {
 }
 
 /// Accepts the rest until a date; it keeps being probed and counts as open.
-#[utoipa::path(post, path = "/cases/{id}/accept", tag = "orders", params(("id" = String, Path)), request_body = Accept, responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/cases/{id}/accept", tag = "orders", params(("id" = String, Path)), request_body = Accept, responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409)))]
 async fn accept(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -317,7 +318,7 @@ fn reinstate() -> UndoMode {
 }
 
 /// Drafts the way back; it is approved and run like any plan.
-#[utoipa::path(post, path = "/cases/{id}/undo", tag = "orders", params(("id" = String, Path)), request_body = Undo, responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/cases/{id}/undo", tag = "orders", params(("id" = String, Path)), request_body = Undo, responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409)))]
 async fn undo(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -336,7 +337,7 @@ struct Close {
 }
 
 /// Closes a case whose every subject is in its end state.
-#[utoipa::path(post, path = "/cases/{id}/close", tag = "orders", params(("id" = String, Path)), request_body = Close, responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/cases/{id}/close", tag = "orders", params(("id" = String, Path)), request_body = Close, responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409)))]
 async fn close(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -361,7 +362,7 @@ struct End {
 }
 
 /// Gives a finding its outcome.
-#[utoipa::path(post, path = "/cases/{id}/outcome", tag = "orders", params(("id" = String, Path)), request_body = End, responses((status = 200, description = "the case", body = Object), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/cases/{id}/outcome", tag = "orders", params(("id" = String, Path)), request_body = End, responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 409)))]
 async fn outcome(
     Shared(app): Shared<State>,
     Account(person): Account,

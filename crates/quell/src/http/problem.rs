@@ -16,9 +16,9 @@ use crate::access::Denied;
 /// What goes back instead of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    status: StatusCode,
+    pub status: StatusCode,
     code: &'static str,
-    detail: String,
+    pub detail: String,
     /// Where in the input it lies.
     path: Option<String>,
     retry_after: Option<i64>,
@@ -94,7 +94,7 @@ impl From<Denied> for Problem {
             Denied::TooManyTries(seconds) => {
                 Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", detail) }
             }
-            Denied::NotHere(_) => Self::forbidden(detail),
+            Denied::NotHere(_) | Denied::NotFromOurPage => Self::forbidden(detail),
             Denied::Invalid(_) => Self::invalid("", detail),
             Denied::Failure(failure) => failure.into(),
         }

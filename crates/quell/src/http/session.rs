@@ -1,6 +1,10 @@
 //! Signing in and out, and who one is.
 
-use axum::{Json, extract::State as Shared, http::StatusCode};
+use axum::{
+    Json,
+    extract::State as Shared,
+    http::{HeaderMap, StatusCode, header},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -10,8 +14,9 @@ use super::{
     State,
     input::{Account, Caller, Hidden, Input},
     problem::Answer,
+    shape,
 };
-use crate::access::caller::Who;
+use crate::access::{caller::Who, cookie};
 
 pub fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(log_in)).routes(routes!(log_out)).routes(routes!(who_am_i))
@@ -43,9 +48,10 @@ async fn log_out(Shared(app): Shared<State>, Account(person): Account) -> Answer
 
 /// Whom the token stands for.
 #[utoipa::path(get, path = "/whoami", tag = "access",
-    responses((status = 200, description = "`{user, name, roles, human, signed_in, scopes, expires_at}`, or `{source, scopes}`", body = Object)))]
-async fn who_am_i(Shared(app): Shared<State>, Caller(who): Caller) -> Answer<Json<Value>> {
-    Ok(Json(match who {
+    responses((status = 200, description = "`{user, name, roles, human, signed_in, scopes, expires_at}`, or `{source, scopes}`; `csrf` for a browser's session", body = shape::Me)))]
+async fn who_am_i(Shared(app): Shared<State>, headers: HeaderMap, Caller(who): Caller) -> Answer<Json<Value>> {
+    let csrf = cookie::token(&headers, app.secure()).filter(|_| !headers.contains_key(header::AUTHORIZATION)).map(cookie::csrf);
+    let mut me = match who {
         Who::Person(person) => {
             let account = app.engine.person(&person.caller.id).await?;
             json!({
@@ -58,5 +64,9 @@ async fn who_am_i(Shared(app): Shared<State>, Caller(who): Caller) -> Answer<Jso
             "user": sender.source.source, "source": sender.source.name, "roles": [], "human": false, "signed_in": false,
             "scopes": sender.scopes, "expires_at": sender.source.expires_at,
         }),
-    }))
+    };
+    if let Some(csrf) = csrf {
+        me["csrf"] = json!(csrf);
+    }
+    Ok(Json(me))
 }

@@ -14,6 +14,7 @@ use super::{
     State,
     input::{Account, Hidden, Input},
     problem::{Answer, Problem},
+    shape,
 };
 use crate::access::account::{NewUser, TOKEN_DAYS, USER_SCOPES};
 
@@ -63,7 +64,7 @@ pub fn roles_of(names: &[String]) -> Answer<Vec<Role>> {
 }
 
 /// Every account.
-#[utoipa::path(get, path = "/users", tag = "access", responses((status = 200, description = "`{users: [{user, name, email, roles, human, disabled}]}`", body = Object)))]
+#[utoipa::path(get, path = "/users", tag = "access", responses((status = 200, description = "`{users: [{user, name, email, roles, human, disabled}]}`", body = shape::Users)))]
 async fn list(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     let users: Vec<Value> = app

@@ -24,6 +24,7 @@ POST /cases
 GET /cases/{id}
 GET /cases/{id}/why
 GET /cases/{id}/events
+GET /cases/{id}/events/{index}
 POST /cases/{id}/plan
 POST /cases/{id}/run
 POST /cases/{id}/approve
@@ -45,6 +46,7 @@ GET /connectors
 GET /connectors/check
 POST /connectors/{name}/arm
 POST /connectors/{name}/disarm
+GET /automation
 POST /automation/pause
 POST /automation/resume
 POST /inventory
@@ -67,6 +69,8 @@ async fn description(server: &Server) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
+/// What others build on, and the console's types are made from. `QUELL_BLESS=1`
+/// writes it anew, to be read before it is committed.
 #[tokio::test]
 async fn the_description_is_the_one_that_was_agreed() {
     let server = Server::start();
@@ -74,7 +78,16 @@ async fn the_description_is_the_one_that_was_agreed() {
     assert_eq!(description["openapi"], "3.1.0");
     // Moves with every release.
     description["info"]["version"] = "-".into();
-    insta::assert_json_snapshot!("openapi", description);
+    let found = format!("{}\n", serde_json::to_string_pretty(&description).expect("JSON"));
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../console/openapi.json");
+    if std::env::var_os("QUELL_BLESS").is_some() {
+        std::fs::write(&path, &found).expect("the description is written");
+    }
+    let agreed = std::fs::read_to_string(&path).expect("the agreed description");
+    assert!(
+        agreed == found,
+        "the API's description changed; read the change with `QUELL_BLESS=1 cargo nextest run -p quell the_description`"
+    );
 }
 
 #[tokio::test]
@@ -88,8 +101,11 @@ async fn every_route_is_described_served_and_shut_to_strangers() {
     }
     let open = ["/api/v1/setup", "/api/v1/login", "/api/v1/openapi.json", "/healthz", "/readyz", "/metrics"];
     let mut seen = 0;
+    let mut names = std::collections::BTreeSet::new();
     for (path, methods) in paths {
         for method in methods.as_object().expect("methods").keys() {
+            let name = methods[method]["operationId"].as_str().expect("a name");
+            assert!(names.insert(name.to_owned()), "two operations are called {name}");
             let method: Method = method.to_uppercase().parse().expect("a method");
             let known = ROUTES.lines().any(|r| r == format!("{method} {}", path.trim_start_matches("/api/v1")));
             assert!(known || open.contains(&path.as_str()), "{method} {path} is not in the list of this test");

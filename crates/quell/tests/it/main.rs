@@ -5,6 +5,7 @@ mod cli_contained;
 mod cli_investigate;
 mod cli_run;
 mod cli_server;
+mod console;
 mod erased;
 mod http_access;
 mod http_alerts;
