@@ -1,0 +1,153 @@
+// Who is awaited until when and what happens then; who approved; the three
+// verdicts; and what nobody looked at.
+import { post, type Plan } from "../../api/client";
+import type { Order } from "../../parts/order";
+import { Moment, Outside, Until } from "../../parts/small";
+import { author, role, words } from "../../view/words";
+import type { Shown } from "./screen";
+
+const JUDGES = [
+  { role: "iam", asks: "was it entitled?", answers: ["entitled", "not_entitled", "do_not_know"] },
+  { role: "secops", asks: "is it malicious?", answers: ["malicious", "not_malicious", "do_not_know"] },
+  { role: "business_owner", asks: "was it expected?", answers: ["expected", "not_expected", "do_not_know"] },
+] as const;
+
+export function People({ c, plan, session, ask }: Shown & { plan: Plan | null }) {
+  const lead: Order = {
+    title: `Take the lead of ${c.id}?`,
+    verb: "Take the lead",
+    says: c.lead ? <p>{session.names.get(c.lead) ?? c.lead} leads it now and is told.</p> : <p>Nobody leads it yet.</p>,
+    command: `quell case lead ${c.id}`,
+    run: async () => void (await post("/api/v1/cases/{id}/lead", { id: c.id }, {} as never)),
+  };
+  const judge = (as: string, verdict: string): Order => ({
+    title: `Verdict: ${words(verdict)}?`,
+    verb: "Give the verdict",
+    says: <p>As {role(as)}, for the whole case. It is recorded with your name; a later verdict stands beside it.</p>,
+    command: `quell case verdict ${c.id} --as ${as} ${verdict}`,
+    ask: { label: "What it rests on (optional)", required: false },
+    run: async (evidence) => void (await post("/api/v1/cases/{id}/verdict", { id: c.id }, { role: as, verdict, ...(evidence ? { evidence } : {}) })),
+  });
+  return (
+    <section className="card panel" id="part-people" tabIndex={0} aria-labelledby="h-people">
+      <h2 id="h-people">
+        <kbd aria-hidden="true">3</kbd> Waiting for
+      </h2>
+      {c.waiting_for.length === 0 && <p className="faint">Nobody.</p>}
+      <ul className="plainlist">
+        {c.waiting_for.map((w, n) => (
+          <li key={n} className="awaited">
+            <strong>{w.people.map((p) => author(p, session.names)).join(", ") || role(w.role)}</strong>: {w.what}
+            <div className="faint">
+              {w.deadline ? <Until at={w.deadline} /> : "no deadline"}; then {w.at_timeout}
+            </div>
+          </li>
+        ))}
+      </ul>
+      <h3>Approvals</h3>
+      {!plan || plan.approvals.length === 0 ? (
+        <p className="faint">{plan ? "Nobody approved this digest." : "There is no plan to approve."}</p>
+      ) : (
+        <ul className="plainlist">
+          {plan.approvals.map((a) => (
+            <li key={a.id}>
+              ✓ {author(a.by, session.names)} for {role(a.role)} <span className="faint"><Moment at={a.at} />{a.used ? ", used" : ""}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      <h3>Not looked at</h3>
+      {c.not_looked_at.length === 0 ? (
+        <p className="faint">Nothing is known to be left out.</p>
+      ) : (
+        <ul>
+          {c.not_looked_at.map((n) => (
+            <li key={n}>{n}</li>
+          ))}
+        </ul>
+      )}
+      <h3>Verdicts</h3>
+      <ul className="plainlist">
+        {JUDGES.map((j) => {
+          const given = c.verdicts.findLast((v) => v.role === j.role);
+          return (
+            <li key={j.role}>
+              {role(j.role)}: {given ? <strong>{words(given.verdict)}</strong> : <span className="faint">{j.asks} no answer yet</span>}
+              {given && (
+                <span className="faint">
+                  {" "}
+                  {author(given.by, session.names)} <Moment at={given.at} />
+                </span>
+              )}
+              {session.me.roles.includes(j.role) && c.state !== "closed" && (
+                <span className="row wrap">
+                  {j.answers.map((a) => (
+                    <button key={a} className="quiet" onClick={() => ask(judge(j.role, a))}>
+                      {words(a)}
+                    </button>
+                  ))}
+                </span>
+              )}
+            </li>
+          );
+        })}
+      </ul>
+      <p>
+        <button data-order="lead" className="quiet" onClick={() => ask(lead)}>
+          Take the lead (l)
+        </button>
+      </p>
+      {c.passed_over.length > 0 && (
+        <>
+          <h3>Passed over</h3>
+          <ul className="plainlist">
+            {c.passed_over.map((p, n) => (
+              <li key={n}>
+                {author(p.person, session.names)}: {p.why}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      {c.tasks.some((t) => !t.ended_at) && (
+        <>
+          <h3>Tasks</h3>
+          <ul className="plainlist">
+            {c.tasks
+              .filter((t) => !t.ended_at)
+              .map((t) => (
+                <li key={t.id}>
+                  {role(t.owner)}: {t.what} {t.untrusted && <Outside text={t.untrusted} />}{" "}
+                  <button
+                    className="quiet"
+                    onClick={() =>
+                      ask({
+                        title: "Is the task done?",
+                        verb: "Say that it is done",
+                        says: <p>Said is not proved: nothing becomes dead by it.</p>,
+                        command: `quell case task ${c.id} ${t.id} --done`,
+                        ask: { label: "What was done (optional)", required: false },
+                        run: async (attested) => void (await post("/api/v1/cases/{id}/task/{task}/done", { id: c.id, task: t.id }, attested ? { attested } : {})),
+                      })
+                    }
+                  >
+                    done
+                  </button>
+                </li>
+              ))}
+          </ul>
+        </>
+      )}
+      <h3>What the senders wrote</h3>
+      <ul className="plainlist">
+        {c.findings.map((f) => (
+          <li key={f.id}>
+            {words(f.kind)} ×{f.count}
+            {f.sample && " (sample)"}
+            {f.unreadable && " (unreadable)"}: <Outside text={f.untrusted.title} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,122 @@
+// What happened, newest first: the story, everything, what touched a plane, or
+// the record itself. Every line leads to its leaf and its proof.
+import { useState } from "react";
+import { get, Refused, type Case, type EventLine, type Leaf } from "../../api/client";
+import type { Session } from "../../app";
+import { Moment, Outside, Problem } from "../../parts/small";
+import { SheetDialog } from "../../parts/sheet";
+import { folded, inView, type TimelineView } from "../../view/case";
+import { author, visible } from "../../view/words";
+
+const VIEWS: readonly TimelineView[] = ["story", "all", "enforcement", "raw"];
+const DRAWN = 60;
+
+export function Timeline({ c, events, session, stale }: { c: Case; events: readonly EventLine[]; session: Session; stale: boolean }) {
+  const [view, setView] = useState<TimelineView>("story");
+  const [text, setText] = useState("");
+  const [drawn, setDrawn] = useState(DRAWN);
+  const [leaf, setLeaf] = useState<EventLine | null>(null);
+  const said = text.trim().toLowerCase();
+  const chosen = events.filter((e) => inView(e, view) && (!said || `${e.text} ${e.type} ${e.stream} ${author(e.by, session.names)} ${e.untrusted ?? ""}`.toLowerCase().includes(said)));
+  const lines = (view === "raw" ? chosen.map((line) => ({ line, times: 1 })) : folded(chosen)).reverse();
+  return (
+    <section className="card panel timeline" id="part-timeline" tabIndex={-1} aria-labelledby="h-timeline">
+      <div className="row wrap between">
+        <h2 id="h-timeline">
+          <kbd aria-hidden="true">4</kbd> Timeline
+        </h2>
+        <div role="group" aria-label="Which lines" className="row">
+          {VIEWS.map((v) => (
+            <button key={v} className="quiet" aria-pressed={v === view} onClick={() => setView(v)}>
+              {v}
+            </button>
+          ))}
+          <input type="search" aria-label="Filter the timeline" placeholder="filter" value={text} onChange={(e) => setText(e.target.value)} />
+        </div>
+      </div>
+      {stale && <p className="notice">Not connected: newer lines are missing.</p>}
+      {lines.length === 0 && <p className="faint">{events.length === 0 ? "Reading the record…" : "No line is in this view."}</p>}
+      <ol className="lines">
+        {lines.slice(0, drawn).map(({ line, times }) => (
+          <li key={line.index}>
+            <Moment at={line.at} />
+            <span className="by">{author(line.by, session.names)}</span>
+            <span className="what">
+              {view === "raw" ? `${line.type} · ${line.stream} @${line.version}` : line.text}
+              {times > 1 && <span className="faint"> ×{times}</span>}
+              {line.untrusted && view !== "raw" && (
+                <>
+                  {" "}
+                  <Outside text={line.untrusted} />
+                </>
+              )}
+              <Changed changed={line.changed} />
+            </span>
+            <button className="quiet" onClick={() => setLeaf(line)} aria-label={`Leaf ${line.index} and its proof`}>
+              leaf {line.index}
+            </button>
+          </li>
+        ))}
+      </ol>
+      {lines.length > drawn && <button onClick={() => setDrawn(drawn + 200)}>Show older lines ({lines.length - drawn})</button>}
+      {leaf && <LeafSheet id={c.id} line={leaf} onClose={() => setLeaf(null)} />}
+    </section>
+  );
+}
+
+function Changed({ changed }: { changed: EventLine["changed"] }) {
+  const pairs = Object.entries(changed ?? {}) as [string, [string | null, string | null]][];
+  if (pairs.length === 0) return null;
+  return (
+    <span className="faint">
+      {" "}
+      {pairs.map(([name, [before, after]]) => (
+        <code key={name}>
+          {visible(name, 60)}: {visible(before ?? "none", 80)} → {visible(after ?? "none", 80)}{" "}
+        </code>
+      ))}
+    </span>
+  );
+}
+
+function LeafSheet({ id, line, onClose }: { id: string; line: EventLine; onClose: () => void }) {
+  const [leaf, setLeaf] = useState<Leaf | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [asked, setAsked] = useState(false);
+  if (!asked) {
+    setAsked(true);
+    get("/api/v1/cases/{id}/events/{index}", { id, index: line.index }).then(setLeaf, (error: unknown) => setProblem(error instanceof Refused ? error.message : String(error)));
+  }
+  return (
+    <SheetDialog title={`Leaf ${line.index}`} onClose={onClose} wide>
+      <Problem text={problem} />
+      {leaf && (
+        <>
+          <p>
+            As the ledger holds it, byte for byte. Personal data is not in it, only commitments to it.
+          </p>
+          <pre className="leaf" tabIndex={0}>{visible(leaf.leaf, 70_000)}</pre>
+          <dl>
+            <dt>Leaf hash</dt>
+            <dd>
+              <code>{leaf.hash}</code>
+            </dd>
+            <dt>Log size</dt>
+            <dd>{leaf.size}</dd>
+            <dt>Root</dt>
+            <dd>
+              <code>{leaf.root}</code>
+            </dd>
+          </dl>
+          <h3>Inclusion proof (RFC 6962), {leaf.proof.length} hashes</h3>
+          <ol className="mono">
+            {leaf.proof.map((h) => (
+              <li key={h}>{h}</li>
+            ))}
+          </ol>
+          <p className="faint">The server says so; this page did not check it. The evidence bundle is what to verify, offline: it holds the same leaf, its proof and a signed checkpoint.</p>
+        </>
+      )}
+    </SheetDialog>
+  );
+}
