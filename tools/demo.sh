@@ -32,6 +32,7 @@ report to a proven death on three real servers.
 
   installs   $installed
   builds     this workspace into ./target (several minutes the first time; remove it with: cargo clean)
+  console    its packages from the npm registry into console/node_modules, and Node from PyPI into ./target where it is missing
   starts     a private PostgreSQL, OpenBao and OpenLDAP, quell, a billing job and an intruder with five stolen
              credentials, on 127.0.0.1 and free ports, with temporary data
   leaves     $out (report.json, intruder.jsonl, job.jsonl, case.json, bundle.zip, server.log)
@@ -46,6 +47,7 @@ if [ "${YES:-}" != 1 ]; then
   case "$answer" in y | Y | yes) ;; *) echo "Nothing was done."; exit 2 ;; esac
 fi
 tools/setup.sh demo
+tools/console.sh build || echo "the console could not be built; the demo goes on without it"
 echo "building (progress below)"
 cargo build --profile demo -p quell -p quell-lab --bins
 echo

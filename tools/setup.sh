@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, and says so before. `setup.sh demo` needs the real
-# PostgreSQL, OpenBao and OpenLDAP; `setup.sh tests` also the strangers' verifiers
-# and nextest.
+# PostgreSQL, OpenBao and OpenLDAP; `setup.sh tests` also the strangers' verifiers,
+# nextest and Chromium.
 set -euo pipefail
 what=${1:-tests}
 cd "$(dirname "$0")/.."
@@ -25,6 +25,7 @@ if [ "$what" = tests ]; then
   command -v go >/dev/null || missing+=(golang-go)
   [ -d /usr/share/gocode/src/golang.org/x/mod ] || missing+=(golang-golang-x-mod-dev)
   [ -d /usr/share/gocode/src/golang.org/x/crypto ] || missing+=(golang-golang-x-crypto-dev)
+  command -v chromium >/dev/null || [ -n "${CHROMIUM:-}" ] || missing+=(chromium)
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing Debian packages: ${missing[*]} (remove them with: apt-get remove ${missing[*]})"

@@ -23,8 +23,11 @@ stage() {
 }
 
 stage "format" cargo fmt --all --check
+stage "console is built" tools/console.sh build
 stage "build" cargo build --workspace --all-targets
 stage "tests" cargo nextest run --workspace --no-fail-fast --status-level fail --final-status-level slow -E 'not package(quell-sim)'
+stage "console, units" tools/console.sh unit
+stage "console, in a browser" tools/console.sh browser
 stage "worlds are built" cargo nextest run --cargo-profile worlds -p quell-sim --no-run
 stage "worlds" cargo nextest run --cargo-profile worlds -p quell-sim --no-fail-fast --status-level fail
 stage "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
