@@ -40,6 +40,9 @@ impl Untrusted {
 
     /// For a terminal: no control, no bidirectional override, no invisible character survives.
     pub fn terminal(&self) -> String {
+        if !self.0.contains(is_deceptive) {
+            return self.0.clone();
+        }
         self.0.chars().map(|c| if is_deceptive(c) { escape(c) } else { c.to_string() }).collect()
     }
 
@@ -94,6 +97,9 @@ fn escape(c: char) -> String {
 /// controls, bidirectional marks and overrides (Unicode UAX #9), zero widths,
 /// line separators, tags, the byte order mark, fillers, variation selectors.
 fn is_deceptive(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
         || matches!(u32::from(c),
             0x00AD | 0x061C | 0x180E | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x2069 | 0xFEFF | 0xFFF9..=0xFFFB | 0xE0000..=0xE007F

@@ -32,19 +32,15 @@ fn opened(
     let sent = time.as_ref().or(sent);
     let body = match carried.body {
         Body::Plain(name) => map.remove(name).unwrap_or_default(),
-        Body::Base64(name) => Value::String(decoded(map.remove(name).unwrap_or_default())),
-        Body::Inside(name, inner) => Value::String(decoded(
-            map.remove(name).and_then(|v| if let Value::Object(mut m) = v { m.remove(inner) } else { None }).unwrap_or_default(),
-        )),
+        Body::Base64(name) => decoded(map.remove(name).unwrap_or_default()),
+        Body::Inside(name, inner) => {
+            decoded(map.remove(name).and_then(|v| if let Value::Object(mut m) = v { m.remove(inner) } else { None }).unwrap_or_default())
+        }
     };
     let body = match body {
         Value::String(text) => match json::document(text.as_bytes()) {
-            Ok(value) => {
-                json::wipe(Value::String(text));
-                value
-            }
+            Ok(value) => value,
             Err(_) => {
-                json::wipe(Value::String(text));
                 return take(Found::Broken("the body of the envelope is not JSON; send the alert itself".into()), sent);
             }
         },
@@ -68,7 +64,7 @@ enum Body {
 }
 
 /// The marks by which each carrier is known.
-fn carrier(map: &serde_json::Map<String, Value>) -> Option<Carried> {
+fn carrier(map: &json::Map) -> Option<Carried> {
     let is_text = |name: &str| map.get(name).is_some_and(Value::is_string);
     let has_body = |name: &str| match map.get(name) {
         Some(Value::Object(body)) => !body.is_empty(),
@@ -101,10 +97,10 @@ fn carrier(map: &serde_json::Map<String, Value>) -> Option<Carried> {
 }
 
 /// Base64 as text; what is neither stays as it is and then is not JSON.
-fn decoded(value: Value) -> String {
-    let Value::String(text) = value else { return String::new() };
+fn decoded(value: Value) -> Value {
+    let Value::String(text) = value else { return Value::from("") };
     match STANDARD.decode(text.trim()).map(String::from_utf8) {
-        Ok(Ok(plain)) => plain,
-        _ => text,
+        Ok(Ok(plain)) => plain.into(),
+        _ => Value::String(text),
     }
 }

@@ -4,15 +4,14 @@
 //! a field is sought by its name exactly, then without regard to ASCII case,
 //! and a number is also text. `null` is absent.
 
-use serde_json::Value;
+use crate::json::Value;
 
 /// Longest id, name or system that is kept, in characters.
 pub const ID_MAX: usize = 1_024;
 
 /// The field `name` of an object, unless it is absent or `null`.
 pub fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-    let map = value.as_object()?;
-    map.get(name).or_else(|| map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v)).filter(|v| !v.is_null())
+    value.as_object()?.get_in_any_case(name).filter(|v| !v.is_null())
 }
 
 /// The field at the end of `path`.

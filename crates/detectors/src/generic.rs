@@ -20,7 +20,7 @@ use crate::{
     claim::Claim,
     credential::{has_form_of_secret, weigh},
     field::{as_text, type_name},
-    json::{self, Value},
+    json::Value,
     message, severity, time, wording,
 };
 
@@ -49,9 +49,7 @@ pub fn recognises(first: &Value) -> bool {
     let leaves = leaves(&record);
     let named = role::subject(&leaves, "").is_some_and(|f| f.confidence >= SURE) || credential(&leaves).is_some();
     let event = times(&leaves).next().is_some() || title(&leaves).is_some() || rated(&leaves).is_some();
-    let found = named && event;
-    json::wipe(record);
-    found
+    named && event
 }
 
 /// The records of a list whose outside is only a wrapper, else the record.
@@ -67,7 +65,6 @@ fn detected(record: &Value, sent: Option<&Value>) -> Result<Detected, String> {
     }
     let record = unfolded(record);
     let read = claimed(&record, sent);
-    json::wipe(record);
     Ok(read)
 }
 

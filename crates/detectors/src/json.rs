@@ -7,16 +7,16 @@
 //! at [`VALUES_MAX`]; both make a broken record. Reasons give a position and
 //! never quote the input, which may be a secret.
 
-use std::ops::ControlFlow;
+mod value;
 
-use quell_core::secret::Secret;
-use serde::{
-    Deserialize,
-    de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-pub use serde_json::Value;
-use serde_json::{Map, Number};
+use std::{ops::ControlFlow, rc::Rc};
 
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+use zeroize::Zeroizing;
+
+use self::value::Copied;
+pub use self::value::{Map, Text, Value};
 use crate::envelope;
 
 /// Values in one record. A 16 MiB SARIF report, which is one record, has fewer;
@@ -74,36 +74,54 @@ fn carried(bytes: &[u8], take: &mut dyn FnMut(Found) -> ControlFlow<()>) {
         }
         return;
     }
-    let mut input = serde_json::Deserializer::from_slice(bytes);
     let mut stopped = false;
-    let outcome = loop {
-        match (Top { take, stopped: &mut stopped }).deserialize(&mut input) {
-            Ok(()) if stopped || input.end().is_ok() => return,
-            Ok(()) => {}
-            Err(_) if stopped => return,
-            Err(error) => break error,
-        }
+    let outcome = match copied(bytes) {
+        Some(copied) => documents(serde_json::Deserializer::from_str(&copied), Some(&copied), take, &mut stopped),
+        None => documents(serde_json::Deserializer::from_slice(bytes), None, take, &mut stopped),
     };
-    let _ = take(Found::Broken(format!("not JSON, and nothing after it is read: {outcome}")));
+    if let Err(error) = outcome
+        && !stopped
+    {
+        let _ = take(Found::Broken(format!("not JSON, and nothing after it is read: {error}")));
+    }
+}
+
+/// Documents one after the other.
+fn documents<'de, R: serde_json::de::Read<'de>>(
+    mut input: serde_json::Deserializer<R>,
+    of: Option<&Copied>,
+    take: &mut dyn FnMut(Found) -> ControlFlow<()>,
+    stopped: &mut bool,
+) -> Result<(), serde_json::Error> {
+    loop {
+        (Top { take, stopped, of }).deserialize(&mut input)?;
+        if *stopped || input.end().is_ok() {
+            return Ok(());
+        }
+    }
+}
+
+/// The copy that all texts of a record are ranges of; `None` where it is no
+/// text, so that what is whole in it is copied text by text.
+fn copied(bytes: &[u8]) -> Option<Copied> {
+    std::str::from_utf8(bytes).ok().map(|text| Rc::new(Zeroizing::new(text.to_owned())))
 }
 
 /// Reads one JSON text, as it stands nested in a string.
 pub fn document(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    let mut input = serde_json::Deserializer::from_slice(bytes);
-    let value = Node { left: &mut VALUES_MAX.clone() }.deserialize(&mut input)?;
-    input.end()?;
-    Ok(value)
+    match copied(bytes) {
+        Some(copied) => whole(serde_json::Deserializer::from_str(&copied), Some(&copied)),
+        None => whole(serde_json::Deserializer::from_slice(bytes), None),
+    }
 }
 
-/// Overwrites the text of a record that may have held a secret. The parser's
-/// scratch space and the sender's bytes are beyond its reach.
-pub fn wipe(value: Value) {
-    match value {
-        Value::String(text) => drop(Secret::new(text)),
-        Value::Array(items) => items.into_iter().for_each(wipe),
-        Value::Object(map) => map.into_iter().for_each(|(_, item)| wipe(item)),
-        _ => {}
-    }
+fn whole<'de, R: serde_json::de::Read<'de>>(
+    mut input: serde_json::Deserializer<R>,
+    of: Option<&Copied>,
+) -> Result<Value, serde_json::Error> {
+    let value = Node { left: &mut VALUES_MAX.clone(), of }.deserialize(&mut input)?;
+    input.end()?;
+    Ok(value)
 }
 
 /// JSON Lines is what is no single document and has an object on at least half
@@ -118,13 +136,23 @@ fn is_lines(bytes: &[u8]) -> bool {
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+    let mut ends = memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len()));
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let to = ends.next()?;
+        let line = &bytes[from..to];
+        from = to + 1;
+        Some(line)
+    })
+    .map(<[u8]>::trim_ascii)
+    .filter(|line| !line.is_empty())
 }
 
 /// A document at the top: an array is streamed, all else is one record.
 struct Top<'a> {
     take: &'a mut dyn FnMut(Found) -> ControlFlow<()>,
     stopped: &'a mut bool,
+    of: Option<&'a Copied>,
 }
 
 impl Top<'_> {
@@ -148,7 +176,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-        while let Some(value) = items.next_element_seed(Node { left: &mut VALUES_MAX.clone() })? {
+        while let Some(value) = items.next_element_seed(Node { left: &mut VALUES_MAX.clone(), of: self.of })? {
             self.hand(Found::Element(value));
             if *self.stopped {
                 // The rest stays unread; whoever called looks at `stopped` first.
@@ -159,7 +187,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
-        let value = Node { left: &mut VALUES_MAX.clone() }.visit_map(map)?;
+        let value = Node { left: &mut VALUES_MAX.clone(), of: self.of }.visit_map(map)?;
         self.hand(Found::Document(value));
         Ok(())
     }
@@ -170,22 +198,22 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_bool<E: Error>(mut self, value: bool) -> Result<(), E> {
-        self.hand(Found::Document(value.into()));
+        self.hand(Found::Document(Value::Bool(value)));
         Ok(())
     }
 
     fn visit_i64<E: Error>(mut self, value: i64) -> Result<(), E> {
-        self.hand(Found::Document(value.into()));
+        self.hand(Found::Document(Value::Number(value.into())));
         Ok(())
     }
 
     fn visit_u64<E: Error>(mut self, value: u64) -> Result<(), E> {
-        self.hand(Found::Document(value.into()));
+        self.hand(Found::Document(Value::Number(value.into())));
         Ok(())
     }
 
     fn visit_f64<E: Error>(mut self, value: f64) -> Result<(), E> {
-        self.hand(Found::Document(value.into()));
+        self.hand(Found::Document(Number::from_f64(value).map_or(Value::Null, Value::Number)));
         Ok(())
     }
 
@@ -198,6 +226,7 @@ impl<'de> Visitor<'de> for Top<'_> {
 /// A value that counts what it holds.
 struct Node<'a> {
     left: &'a mut usize,
+    of: Option<&'a Copied>,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
@@ -227,42 +256,67 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+        Ok(Value::Number(value.into()))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+        Ok(Value::Number(value.into()))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Value, E> {
+        Key { of: self.of }.visit_borrowed_str(text).map(Value::String)
+    }
+
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
+        Ok(Value::from(text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Node { left: &mut *self.left })? {
+        while let Some(item) = items.next_element_seed(Node { left: &mut *self.left, of: self.of })? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut out = Map::new();
-        while let Some(key) = map.next_key::<Key>()? {
-            let value = map.next_value_seed(Node { left: &mut *self.left })?;
-            // Of two equal keys the last counts; the first may be a secret.
-            if let Some(earlier) = out.insert(key.0, value) {
-                wipe(earlier);
-            }
+        // Most objects have a handful of fields.
+        let mut entries = Vec::with_capacity(8);
+        while let Some(key) = map.next_key_seed(Key { of: self.of })? {
+            entries.push((key, map.next_value_seed(Node { left: &mut *self.left, of: self.of })?));
         }
-        Ok(Value::Object(out))
+        Ok(Value::Object(Map::of(entries)))
     }
 }
 
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Key(String);
+/// A text, as a range of what it was read from where it stands there as it is.
+struct Key<'a> {
+    of: Option<&'a Copied>,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = Text;
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Text, D::Error> {
+        input.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key<'_> {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text, E> {
+        Ok(self.of.map_or_else(|| Text::from(text), |of| Text::part(of, text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+        Ok(Text::from(text))
+    }
+}

@@ -44,8 +44,7 @@ use quell_core::{
     untrusted::Untrusted,
 };
 use quell_engine::port::Detectors;
-use serde_json::Value;
-
+pub use crate::json::Value;
 use crate::json::Found;
 
 /// The name that asks for recognition instead of naming a detector.
@@ -160,9 +159,7 @@ pub fn claimants(bytes: &[u8]) -> Result<Vec<&'static Detector>, String> {
         Some(Found::Broken(reason)) => return Err(format!("{reason}; no detector recognises it")),
         None => Value::Null,
     };
-    let found = REGISTRY.iter().filter(|d| (d.recognises)(&record)).collect();
-    json::wipe(record);
-    Ok(found)
+    Ok(REGISTRY.iter().filter(|d| (d.recognises)(&record)).collect())
 }
 
 fn known() -> String {

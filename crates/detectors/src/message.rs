@@ -29,11 +29,7 @@ type Apart<'a> = &'a dyn for<'v> Fn(&'v Value, &mut dyn FnMut(&'v Value) -> Cont
 pub fn read_parts(bytes: &[u8], apart: Apart<'_>, detect: fn(&Value, Option<&Value>) -> Result<Detected, String>) -> Readout {
     let mut reading = Reading::default();
     json::each_sent(bytes, &mut |found, sent| match found {
-        Found::Document(value) | Found::Element(value) => {
-            let flow = apart(&value, &mut |record| reading.record(detect(record, sent)));
-            json::wipe(value);
-            flow
-        }
+        Found::Document(value) | Found::Element(value) => apart(&value, &mut |record| reading.record(detect(record, sent))),
         Found::Broken(reason) => reading.record(Err(reason)),
     });
     if reading.records() == 0 {

@@ -34,11 +34,7 @@ pub const READS: &str = "OCSF 1.0 to 1.8: findings (2004, 2005), account and acc
 pub fn read(bytes: &[u8]) -> Readout {
     let mut reading = Reading::default();
     json::each(bytes, &mut |found| match found {
-        Found::Document(value) | Found::Element(value) => {
-            let flow = findings(&value).iter().try_for_each(|finding| reading.record(detected(finding)));
-            json::wipe(value);
-            flow
-        }
+        Found::Document(value) | Found::Element(value) => findings(&value).iter().try_for_each(|finding| reading.record(detected(finding))),
         Found::Broken(reason) => reading.record(Err(reason)),
     });
     if reading.records() == 0 {

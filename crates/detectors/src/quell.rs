@@ -8,6 +8,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::{
     secret::Secret,
     signal::{
@@ -17,7 +18,6 @@ use quell_core::{
     untrusted::Untrusted,
 };
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::{
     credential::{has_form_of_secret, weigh},
@@ -54,7 +54,6 @@ pub fn read(bytes: &[u8]) -> Readout {
     json::each(bytes, &mut |found| match found {
         Found::Document(value) | Found::Element(value) => {
             let flow: ControlFlow<()> = reading.record(detected(&value));
-            json::wipe(value);
             flow
         }
         Found::Broken(reason) => reading.record(Err(reason)),

@@ -5,7 +5,7 @@
 //! wherever a sender put it. What is over the bounds is not dropped in silence:
 //! one last unreadable record says so, and the bytes stay sealed with the alert.
 
-use std::ops::ControlFlow;
+use std::{borrow::Cow, ops::ControlFlow};
 
 use quell_core::{
     secret::{Secret, sha256},
@@ -13,7 +13,7 @@ use quell_core::{
     untrusted::Untrusted,
 };
 
-use crate::credential::has_form_of_secret;
+use crate::credential::{has_form_of_secret, may_hold_secret};
 
 /// Signals of one message.
 const SIGNALS_MAX: usize = 50_000;
@@ -83,7 +83,7 @@ impl Reading {
 /// made from one; two events that differ only in their secret are told apart by
 /// the fingerprint.
 pub fn dedupe_key(source: &str, parts: &[&str]) -> String {
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
     for part in parts {
         all.extend_from_slice(&(part.len() as u64).to_be_bytes());
         all.extend_from_slice(part.as_bytes());
@@ -101,32 +101,39 @@ pub fn without(text: &str, secret: Option<&Secret>, least: usize) -> String {
 
 /// `text` without the words that have the form of a secret, and without anything
 /// from the beginning of a private key on.
-pub fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if !may_hold_secret(text) {
+        return Cow::Borrowed(text);
+    }
     if let Some((before, _)) = text.split_once("-----BEGIN ") {
-        return plain(before) + REMOVED;
+        return Cow::Owned(plain(before).into_owned() + REMOVED);
     }
     // What stands in no token parts words: a domain before a name, an address's marks.
     let is_edge = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_' | '+' | '~');
     if !text.split(is_edge).any(has_form_of_secret) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let words = text.split_inclusive(is_edge).map(|word| {
         let bare = word.trim_end_matches(is_edge);
         if has_form_of_secret(bare) { format!("{REMOVED}{}", &word[bare.len()..]) } else { word.to_owned() }
     });
-    words.collect()
+    Cow::Owned(words.collect())
 }
 
 /// Takes what has the form of a secret out of every text of `signal`. An id or
 /// name with such a word is none.
 fn hide(signal: &mut Signal, carries_secret: bool) {
-    signal.title = Untrusted::new(plain(signal.title.raw()));
+    if let Cow::Owned(clean) = plain(signal.title.raw()) {
+        signal.title = Untrusted::new(clean);
+    }
     for text in [&mut signal.subject.system, &mut signal.severity.vendor, &mut signal.vendor_confidence].into_iter().flatten() {
-        *text = plain(text);
+        if let Cow::Owned(clean) = plain(text) {
+            *text = clean;
+        }
     }
     let mut lost = false;
     let mut keep = |id: &mut Option<String>| {
-        if id.as_ref().is_some_and(|text| plain(text) != *text) {
+        if id.as_ref().is_some_and(|text| matches!(plain(text), Cow::Owned(_))) {
             *id = None;
             lost = true;
         }

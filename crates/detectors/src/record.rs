@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use quell_core::signal::Readout;
 
@@ -59,14 +59,10 @@ impl Records {
         let mut reading = Reading::default();
         json::each(bytes, &mut |found| match found {
             Found::Document(Value::Null) if self.empty_is_an_answer => ControlFlow::Continue(()),
-            Found::Document(value) | Found::Element(value) => {
-                let flow = self.of(&value).iter().try_for_each(|record| match self.refusal(record) {
-                    Some(reason) => reading.record(Err(reason)),
-                    None => take(record, &mut reading),
-                });
-                json::wipe(value);
-                flow
-            }
+            Found::Document(value) | Found::Element(value) => self.of(&value).iter().try_for_each(|record| match self.refusal(record) {
+                Some(reason) => reading.record(Err(reason)),
+                None => take(record, &mut reading),
+            }),
             Found::Broken(reason) => reading.record(Err(reason)),
         });
         if reading.records() == 0 && !self.empty_is_an_answer {

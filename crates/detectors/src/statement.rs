@@ -7,6 +7,7 @@
 //! left. The key is made of the sender's id, the type of event, who and when,
 //! because senders share one id between different events.
 
+use crate::json::Value;
 use quell_core::{
     secret::Secret,
     signal::{
@@ -14,7 +15,6 @@ use quell_core::{
     },
     untrusted::Untrusted,
 };
-use serde_json::Value;
 
 use crate::{
     credential::has_form_of_secret,
@@ -264,7 +264,7 @@ impl Statement {
         // Only the event's own time: an update or a new scan is no new event.
         let at = signal.observed_at.filter(|_| signal.observed_at_from == ObservedFrom::Event);
         parts.push(at.map(|at| at.to_string()).unwrap_or_default());
-        let parts: Vec<String> = parts.iter().map(|p| plain(&without(p, secret.as_ref(), WORD_MIN))).collect();
+        let parts: Vec<String> = parts.iter().map(|p| plain(&without(p, secret.as_ref(), WORD_MIN)).into_owned()).collect();
         signal.dedupe_key = dedupe_key(self.source, &parts.iter().map(String::as_str).collect::<Vec<_>>());
         Detected { signal, secret }
     }

@@ -5,11 +5,11 @@
 //! meant (the year 1, 1970, 2200) is no time at all; the caller then takes the
 //! next best one. Standards: RFC 3339, RFC 5322 dates, Windows FILETIME.
 
+use crate::json::Value;
 use quell_core::{
     signal::{ObservedFrom, Signal},
     time::Timestamp,
 };
-use serde_json::Value;
 
 /// First and last year that is believed.
 const YEARS: std::ops::RangeInclusive<i64> = 1990..=2099;

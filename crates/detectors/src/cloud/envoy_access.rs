@@ -48,7 +48,7 @@ pub fn recognises(first: &Value) -> bool {
         "downstream_peer_uri_san",
         "x_forwarded_client_cert",
     ];
-    let flat = MARKS.iter().filter(|m| entry.get(**m).is_some()).count() >= 2 && entry.get("class_uid").is_none();
+    let flat = MARKS.iter().filter(|m| entry.get(m).is_some()).count() >= 2 && entry.get("class_uid").is_none();
     flat || at(entry, &["common_properties", "downstream_remote_address"]).is_some()
 }
 

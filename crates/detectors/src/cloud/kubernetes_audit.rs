@@ -93,7 +93,6 @@ fn detected(record: &Value, sent: Option<&Value>) -> Result<Detected, String> {
     let cluster = text(record, "resourceId").or_else(|| text_at(record, &["properties", "ccpNamespace"]));
     claim.system = cluster.or_else(|| text_at(record, &["resource", "labels", "cluster_name"])).map(|c| format!("k8s:{c}"));
     let detected = claim.detected(times(&event, record, sent));
-    json::wipe(event);
     Ok(detected)
 }
 

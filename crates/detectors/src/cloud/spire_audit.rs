@@ -30,7 +30,7 @@ pub fn recognises(first: &Value) -> bool {
     let marks = ["request_id", "caller_id", "caller_addr", "caller_uid", "caller_path", "authorized_as", "method", "service"];
     audit
         && text(first, "status").is_some()
-        && marks.iter().filter(|m| first.get(**m).is_some()).count() >= 2
+        && marks.iter().filter(|m| first.get(m).is_some()).count() >= 2
         && first.get("request").is_none()
 }
 

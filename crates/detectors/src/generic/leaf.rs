@@ -7,6 +7,7 @@
 use crate::{
     field::text,
     json::{self, Value},
+    wording::words,
 };
 
 const LEAVES_MAX: usize = 4_000;
@@ -176,7 +177,7 @@ fn pair(value: &Value) -> Option<(String, &Value)> {
         &[("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "ValueString"), ("Key", "Value"), ("@Name", "#text")];
     PAIRS
         .iter()
-        .find_map(|(name, item)| Some((text(value, name).filter(|_| map.contains_key(*name))?, map.get(*item).filter(|v| !v.is_object())?)))
+        .find_map(|(name, item)| Some((text(value, name).filter(|_| map.contains_key(name))?, map.get(item).filter(|v| !v.is_object())?)))
 }
 
 /// `record` with its texts that are JSON unfolded, the outermost first.
@@ -193,43 +194,11 @@ fn unfold(value: &mut Value, left: &mut usize) {
                 && (inner.is_object() || inner.is_array())
             {
                 *left -= 1;
-                json::wipe(std::mem::replace(value, inner));
+                *value = inner;
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| unfold(item, left)),
         Value::Object(map) => map.values_mut().for_each(|item| unfold(item, left)),
         _ => {}
     }
-}
-
-/// The words of a key: split where a sign or a capital begins another.
-fn words(key: &str) -> Vec<String> {
-    let chars: Vec<char> = key.chars().take(120).collect();
-    let mut out: Vec<String> = Vec::new();
-    let mut word = String::new();
-    for (at, c) in chars.iter().copied().enumerate() {
-        let before = at.checked_sub(1).map(|i| chars[i]);
-        let after = chars.get(at + 1).copied();
-        let begins = c.is_uppercase()
-            && (before.is_some_and(|b| b.is_lowercase() || b.is_ascii_digit())
-                || (before.is_some_and(char::is_uppercase) && after.is_some_and(char::is_lowercase)));
-        if begins || !c.is_alphanumeric() {
-            out.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
-        }
-        if c.is_alphanumeric() {
-            word.extend(c.to_lowercase());
-        }
-    }
-    out.extend((!word.is_empty()).then_some(word));
-    // Words that are written as one.
-    out.into_iter()
-        .flat_map(|w| match w.as_str() {
-            "username" => vec!["user".to_owned(), "name".to_owned()],
-            "userid" => vec!["user".to_owned(), "id".to_owned()],
-            "useremail" => vec!["user".to_owned(), "email".to_owned()],
-            "principalid" => vec!["principal".to_owned(), "id".to_owned()],
-            "eventtime" => vec!["event".to_owned(), "time".to_owned()],
-            _ => vec![w],
-        })
-        .collect()
 }

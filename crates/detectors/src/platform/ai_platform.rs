@@ -8,8 +8,8 @@
 mod anthropic;
 mod openai;
 
+use crate::json::Value;
 use quell_core::signal::Readout;
-use serde_json::Value;
 
 use crate::record::Records;
 

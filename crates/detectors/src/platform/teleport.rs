@@ -8,11 +8,11 @@ mod whom;
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::{
     secret::Secret,
     signal::{CredentialKind, ObservedFrom, Readout, Severity, SignalKind},
 };
-use serde_json::Value;
 
 use crate::{
     field::{at, field, text, text_at, truth},

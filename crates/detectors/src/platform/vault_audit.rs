@@ -10,11 +10,11 @@ mod path;
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::{
     secret::Secret,
     signal::{CredentialKind, ObservedFrom, Readout, SignalKind},
 };
-use serde_json::Value;
 
 use crate::{
     field::{at, field, is_placeholder, text, text_at},

@@ -6,8 +6,8 @@
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::signal::{ObservedFrom, Readout};
-use serde_json::Value;
 
 use super::{Place, Places, kind_of_rule};
 use crate::{

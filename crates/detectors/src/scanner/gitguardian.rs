@@ -7,8 +7,8 @@
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::signal::{CredentialKind, ObservedFrom, Readout, SignalKind};
-use serde_json::Value;
 
 use super::{Place, Places, kind_of_rule};
 use crate::{

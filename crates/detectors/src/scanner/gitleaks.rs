@@ -7,12 +7,12 @@
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::{
     secret::Secret,
     signal::{Actor, Detected, ObservedFrom, Readout, Resolvable, Severity, Signal, SignalCredential, SignalKind, Subject},
     untrusted::Untrusted,
 };
-use serde_json::Value;
 
 use super::{Places, kind_of_rule, title};
 use crate::{
@@ -35,13 +35,11 @@ pub fn read(bytes: &[u8]) -> Readout {
     json::each(bytes, &mut |found| match found {
         Found::Document(Value::Null) => ControlFlow::Continue(()),
         Found::Document(value) | Found::Element(value) => {
-            let flow = if field(&value, "runs").is_some() {
+            if field(&value, "runs").is_some() {
                 sarif(&value, &mut places, &mut reading)
             } else {
                 reading.record(Leak::of_record(&value).map(|leak| leak.detected(&mut places)))
-            };
-            json::wipe(value);
-            flow
+            }
         }
         Found::Broken(reason) => reading.record(Err(reason)),
     });

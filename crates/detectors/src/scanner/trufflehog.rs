@@ -6,12 +6,12 @@
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use quell_core::{
     secret::Secret,
     signal::{CredentialKind, IdentityKind, ObservedFrom, Readout},
 };
-use serde_json::Value;
 
 use super::{Place, Places, kind_of_rule};
 use crate::{
@@ -148,7 +148,6 @@ fn service_account(said: &mut Statement) {
     } else if let Some(key) = text(&document, "key") {
         named.secret = Some(Secret::new(key));
     }
-    json::wipe(document);
 }
 
 /// Whom the vendor's answer names. Without one, `ExtraData` holds hints about

@@ -56,9 +56,6 @@ fn detected(record: &Value, sent: Option<&Value>) -> Result<Detected, String> {
     let mut claim = Claim::new(NAME);
     let entities = entities(incident, outer);
     subject(&entities, incident, &mut claim);
-    for entity in entities {
-        json::wipe(entity);
-    }
     claim.title = get(&["title", "DisplayName", "AlertName"]).unwrap_or_else(|| "Sentinel incident without a title".into());
     let tactics = get(&["Tactics"]).unwrap_or_else(|| {
         at(incident, &["additionalData"])

@@ -26,16 +26,12 @@ pub const READS: &str = "hits of Sigma rules: matched Windows and cloud events, 
 pub fn read(bytes: &[u8]) -> Readout {
     let mut reading = Reading::default();
     json::each_sent(bytes, &mut |found, sent| match found {
-        Found::Document(value) | Found::Element(value) => {
-            let flow = match field(&value, "matches") {
-                Some(Value::Array(matches)) if !matches.is_empty() => {
-                    matches.iter().try_for_each(|hit| reading.record(detected(&value, hit, sent)))
-                }
-                _ => reading.record(detected(&value, inner(&value), sent)),
-            };
-            json::wipe(value);
-            flow
-        }
+        Found::Document(value) | Found::Element(value) => match field(&value, "matches") {
+            Some(Value::Array(matches)) if !matches.is_empty() => {
+                matches.iter().try_for_each(|hit| reading.record(detected(&value, hit, sent)))
+            }
+            _ => reading.record(detected(&value, inner(&value), sent)),
+        },
         Found::Broken(reason) => reading.record(Err(reason)),
     });
     if reading.records() == 0 {

@@ -78,7 +78,6 @@ fn detected(record: &Value, sent: Option<&Value>) -> Result<Detected, String> {
     {
         detected.signal.subject.resolvable = Resolvable::SecretOnly;
     }
-    original.into_iter().for_each(json::wipe);
     Ok(detected)
 }
 

@@ -13,8 +13,8 @@ mod risk;
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::signal::Readout;
-use serde_json::Value;
 
 use crate::{
     field::{field, text},

@@ -7,8 +7,8 @@
 
 use std::ops::ControlFlow;
 
+use crate::json::{Map, Text, Value};
 use quell_core::signal::{CredentialKind, IdentityKind, ObservedFrom, Readout, Severity, SignalKind};
-use serde_json::{Map, Value};
 
 use crate::{
     field::{field, is_placeholder, text, text_at, truth},
@@ -104,7 +104,7 @@ pub fn recognises(first: &Value) -> bool {
 /// The pairs of `key="value", key=value`. Quotes inside a value are escaped with
 /// a backslash.
 fn pairs(line: &str) -> Value {
-    let mut out = Map::new();
+    let mut out: Vec<(Text, Value)> = Vec::new();
     let mut rest = line;
     while out.len() < PAIRS_MAX
         && let Some(at) = rest.find('=')
@@ -119,11 +119,11 @@ fn pairs(line: &str) -> Value {
             }
         };
         if !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')) {
-            out.insert(key.to_owned(), Value::String(value));
+            out.push((key.into(), value.into()));
         }
         rest = next;
     }
-    Value::Object(out)
+    Value::Object(Map::of(out))
 }
 
 fn quoted_value(text: &str, single: bool) -> (String, &str) {
@@ -284,7 +284,6 @@ fn admin(record: &Value, event: &Value, reading: &mut Reading) -> ControlFlow<()
     let id = text(event, "id").or_else(|| text(record, "event.sequence"));
     said.key = vec![id.unwrap_or_default(), operation, resource, path];
     // A representation may hold a new password.
-    json::wipe(shown);
     finish(said, record, event, reading)
 }
 

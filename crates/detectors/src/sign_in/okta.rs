@@ -8,8 +8,8 @@ mod nature;
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::signal::{CredentialKind, IdentityKind, ObservedFrom, Readout, Severity};
-use serde_json::Value;
 
 use crate::{
     field::{at, field, is_placeholder, list, text, text_at},

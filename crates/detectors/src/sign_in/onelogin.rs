@@ -6,8 +6,8 @@
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::signal::{CredentialKind, IdentityKind, ObservedFrom, Readout, SignalKind};
-use serde_json::Value;
 
 use crate::{
     field::{field, integer, text},

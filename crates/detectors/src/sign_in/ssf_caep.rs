@@ -11,8 +11,8 @@ mod subject;
 
 use std::ops::ControlFlow;
 
+use crate::json::Value;
 use quell_core::signal::{CredentialKind, ObservedFrom, Readout, SignalKind};
-use serde_json::Value;
 
 use crate::{
     field::{at, field, text, type_name},

@@ -4,8 +4,8 @@
 //! stand in one record. Records of cloud apps repeat what Office logged; they are
 //! read as that record, so the two count once.
 
+use crate::json::Value;
 use quell_core::trace::{Bearer, Deed, Fact, LinkKind, Minted, Outcome};
-use serde_json::Value;
 
 use super::{Given, Log, Reader, office, when, windows};
 use crate::field::{as_text, at, field, integer, is_placeholder, list, text};
@@ -37,7 +37,6 @@ impl Reader for Defender {
         if let Some(fact) = fact(&record) {
             give(fact);
         }
-        crate::json::wipe(record);
         Given::Read
     }
 }
@@ -64,7 +63,7 @@ fn additional(record: &Value) -> Value {
     for name in ["AdditionalFields", "AdditionalFields_string", "AdditionalFields_dynamic"] {
         match field(record, name) {
             Some(Value::String(text)) => {
-                if let Ok(inner) = serde_json::from_str(text) {
+                if let Ok(inner) = crate::json::document(text.as_bytes()) {
                     return inner;
                 }
             }

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::json::Value;
 use quell_core::trace::{Bearer, Deed, Ended, Fact, LinkKind, Minted, Nature, Outcome};
-use serde_json::Value;
 
 use super::{Given, Log, Reader, address, when};
 use crate::field::{at, field, is_placeholder, text};
@@ -33,7 +33,7 @@ fn recognises(record: &Value) -> bool {
 fn part(record: &Value, name: &str) -> Option<Value> {
     let found = field(record, name).or_else(|| at(record, &["properties", name]))?;
     match found {
-        Value::String(text) if text.starts_with(['{', '[']) => serde_json::from_str(text).ok().or_else(|| Some(found.clone())),
+        Value::String(text) if text.starts_with(['{', '[']) => crate::json::document(text.as_bytes()).ok().or_else(|| Some(found.clone())),
         other => Some(other.clone()),
     }
 }
@@ -61,7 +61,6 @@ impl Reader for Entra {
         if let Some(fact) = fact {
             give(fact);
         }
-        crate::json::wipe(record);
         Given::Read
     }
 }

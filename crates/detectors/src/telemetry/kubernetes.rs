@@ -5,11 +5,11 @@
 //! older servers give none, and a credential is then its user's. Shapes as of
 //! Kubernetes 1.34; managed clusters wrap them, which `stream` undoes.
 
+use crate::json::Value;
 use quell_core::{
     time::after,
     trace::{Bearer, Deed, Ended, Fact, LinkKind, Minted, Nature, Outcome},
 };
-use serde_json::Value;
 
 use super::{Given, Log, Reader, when};
 use crate::field::{integer, is_placeholder, list, text, text_at};
@@ -47,7 +47,6 @@ impl Reader for Kubernetes {
         if stage.as_deref().is_none_or(|s| matches!(s, "ResponseComplete" | "Panic")) {
             give(fact(&record));
         }
-        crate::json::wipe(record);
         Given::Read
     }
 }

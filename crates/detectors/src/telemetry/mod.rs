@@ -23,8 +23,8 @@ pub mod token;
 pub mod vault;
 pub mod windows;
 
+use crate::json::Value;
 use quell_core::{time::Timestamp, trace::Fact};
-use serde_json::Value;
 
 pub use self::stream::{Ended, Heard, Stream};
 

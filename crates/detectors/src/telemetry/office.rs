@@ -4,8 +4,8 @@
 //! person, so the two are told apart. Mail is data and not a secret: reading it
 //! is a use.
 
+use crate::json::Value;
 use quell_core::trace::{Bearer, Deed, Fact, LinkKind, Nature, Outcome};
-use serde_json::Value;
 
 use super::{Given, Log, Reader, address, when};
 use crate::field::{field, is_placeholder, text, text_at};
@@ -39,7 +39,6 @@ impl Reader for Office {
         if let Some(fact) = fact(&record) {
             give(fact);
         }
-        crate::json::wipe(record);
         Given::Read
     }
 }

@@ -4,8 +4,8 @@
 //! or a removal the target is who lost something; the actor only asked for it.
 //! Shapes as of the System Log API, 2025.
 
+use crate::json::Value;
 use quell_core::trace::{Bearer, Deed, Ended, Fact, LinkKind, Minted, Nature, Outcome};
-use serde_json::Value;
 
 use super::{Given, Log, Reader, when};
 use crate::field::{is_placeholder, list, text, text_at};
@@ -35,7 +35,6 @@ impl Reader for Okta {
             return Given::NotMine;
         }
         give(fact(&record));
-        crate::json::wipe(record);
         Given::Read
     }
 }

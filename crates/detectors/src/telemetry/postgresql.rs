@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::json::Value;
 use quell_core::{
     time::Timestamp,
     trace::{Bearer, Deed, Ended, Fact, LinkKind, Minted, Nature, Outcome},
 };
-use serde_json::Value;
 
 use super::{Given, Log, Reader, when};
 use crate::field::text;
@@ -101,16 +101,14 @@ fn plain(line: &str) -> Option<Line> {
 }
 
 fn from_json(record: Value) -> Line {
-    let line = Line {
+    Line {
         at: text(&record, "timestamp").and_then(|t| when(&t)),
         pid: text(&record, "pid").unwrap_or_default(),
         level: text(&record, "error_severity").unwrap_or_default(),
         message: text(&record, "message").unwrap_or_default(),
         user: text(&record, "user"),
         host: text(&record, "remote_host"),
-    };
-    crate::json::wipe(record);
-    line
+    }
 }
 
 /// csvlog: time, user, database, pid, host:port, session, .., severity (12th), .., message (14th).

@@ -4,8 +4,8 @@
 //! record looked at as a whole. Pipelines wrap records in others' (CloudWatch,
 //! Azure diagnostics, EventBridge, journald): what is inside is read.
 
+use crate::json::Value;
 use quell_core::trace::Fact;
-use serde_json::Value;
 
 use super::{
     Circumstances, Given, LOGS, Log, Reader,
@@ -101,7 +101,6 @@ impl Readers {
             Err(e) => return hear(Heard::Unreadable(format!("the record is not JSON at line {}, column {}", e.line(), e.column()))),
         };
         let found = self.unwrapped(&value, 3);
-        crate::json::wipe(value);
         let Some((log, inner)) = found else { return hear(Heard::Unknown(record)) };
         let given = self.with(log).read(inner.as_deref().unwrap_or(record), &mut |fact| hear(Heard::Fact(Box::new(fact))));
         match given {
@@ -153,7 +152,7 @@ impl Readers {
         }
         for path in TEXT_INSIDE {
             let Some(text) = crate::field::at(value, path).and_then(Value::as_str) else { continue };
-            let Ok(inner) = serde_json::from_str::<Value>(text) else {
+            let Ok(inner) = crate::json::document(text.as_bytes()) else {
                 // Journald and container logs wrap plain lines, too.
                 let line = LOGS.iter().find(|l| l.recognises_line.is_some_and(|knows| knows(text)));
                 if let Some(log) = line.filter(|l| self.forced.is_none_or(|f| f.name == l.name)) {
@@ -162,7 +161,6 @@ impl Readers {
                 continue;
             };
             let found = self.unwrapped(&inner, depth - 1);
-            crate::json::wipe(inner);
             if let Some((log, deeper)) = found {
                 return Some((log, Some(deeper.unwrap_or_else(|| text.as_bytes().to_vec()))));
             }

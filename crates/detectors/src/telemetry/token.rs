@@ -5,11 +5,11 @@
 //! actors says which token this one was exchanged for. Only claims are read; a
 //! record that holds an encoded token beside them gives nothing of it on.
 
+use crate::json::Value;
 use quell_core::{
     time::Timestamp,
     trace::{Bearer, Deed, Ended, Fact, LinkKind, Minted, Outcome},
 };
-use serde_json::Value;
 
 use super::{Given, Log, Reader, when};
 use crate::field::{as_text, field, is_placeholder, text};
@@ -42,7 +42,6 @@ impl Reader for Claims {
             return Given::NotMine;
         }
         let fact = fact(&record);
-        crate::json::wipe(record);
         match fact {
             Some(fact) => {
                 give(fact);

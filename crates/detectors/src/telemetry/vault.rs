@@ -5,11 +5,11 @@
 //! or in the clear where somebody turned `log_raw` on, and is never copied.
 //! Shapes as of Vault 1.21 and OpenBao 2.x.
 
+use crate::json::Value;
 use quell_core::{
     time::{Timestamp, after},
     trace::{Bearer, Deed, Ended, Fact, LinkKind, Minted, Nature, Outcome},
 };
-use serde_json::Value;
 
 use super::{Given, Log, Reader, when};
 use crate::field::{at, integer, is_placeholder, text, text_at};
@@ -44,7 +44,6 @@ impl Reader for Vault {
         if record["type"] == "response" {
             give(fact(&record));
         }
-        crate::json::wipe(record);
         Given::Read
     }
 }

@@ -7,8 +7,8 @@
 //! which AD FS keeps what its token-signing key is locked with. Event ids as of
 //! Windows Server 2019.
 
+use crate::json::Value;
 use quell_core::trace::{Bearer, Deed, Ended, Fact, LinkKind, Minted, Nature, Outcome};
-use serde_json::Value;
 
 use super::{Given, Log, Reader, address, when};
 use crate::field::{at, field, integer, is_placeholder, text};
@@ -49,7 +49,6 @@ impl Reader for Windows {
         if let Some(fact) = fact(&Event::of(&record)) {
             give(fact);
         }
-        crate::json::wipe(record);
         Given::Read
     }
 }

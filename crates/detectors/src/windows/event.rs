@@ -6,8 +6,8 @@
 //! number says. Event reference of Windows security auditing and Sysmon (read
 //! 2026-11).
 
+use crate::json::Map;
 use quell_core::signal::{CredentialKind, SignalKind};
-use serde_json::Map;
 
 use super::Account;
 use crate::{
@@ -184,9 +184,9 @@ fn named(data: Option<&Value>) -> Value {
         Some(Value::Array(items)) => {
             let pairs = items.iter().filter_map(|item| {
                 let name = text(item, "@Name").or_else(|| text(item, "Name")).or_else(|| text_at(item, &["#attributes", "Name"]))?;
-                Some((name, Value::String(text(item, "#text").or_else(|| text(item, "content"))?)))
+                Some((name, Value::from(text(item, "#text").or_else(|| text(item, "content"))?)))
             });
-            Value::Object(pairs.collect::<Map<_, _>>())
+            Value::Object(pairs.collect::<Map>())
         }
         // `UserData` wraps its fields in one more object.
         _ => match data.as_object().map(|m| m.values().collect::<Vec<_>>()).as_deref() {

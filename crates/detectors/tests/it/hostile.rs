@@ -152,3 +152,55 @@ fn ids_of_10_000_characters_are_cut_and_say_so_in_every_detector() {
         }
     }
 }
+
+#[test]
+fn of_two_equal_keys_the_last_counts_in_small_and_in_large_objects() {
+    for fill in [0, 200] {
+        let others: String = (0..fill).map(|n| format!("\"k{n}\":{n},")).collect();
+        let message = format!(
+            r#"{{"class_uid":2004,"user":{{"uid":"first"}},{others}"finding_info":{{"title":"a","title":"b"}},"user":{{"uid":"last","uid":"very last"}}}}"#
+        );
+        let signal = &Builtin.read("ocsf", message.as_bytes()).signals[0].signal;
+        assert_eq!((signal.subject.native_id.as_deref(), signal.title.raw()), (Some("very last"), "b"), "{fill} keys beside");
+    }
+    let many = format!("{{\"class_uid\":2004,\"metadata\":{{}},{}\"user\":{{\"uid\":\"u\"}}}}", "\"same\":1,".repeat(300_000));
+    assert_eq!(Builtin.read("ocsf", many.as_bytes()).signals[0].signal.subject.native_id.as_deref(), Some("u"));
+}
+
+#[test]
+fn contradictory_identities_in_one_alert_give_one_subject_and_say_so() {
+    let message = serde_json::json!({"class_uid": 2004, "finding_info": {"uid": "1", "title": "t"},
+        "evidences": [{"actor": {"user": {"uid": "u-1", "name": "ida"}}}, {"actor": {"user": {"uid": "u-2", "name": "ida"}}}],
+        "actor": {"user": {"uid": "u-3"}}, "user": {"uid": "u-4"}});
+    let signal = &Builtin.read("ocsf", message.to_string().as_bytes()).signals[0].signal;
+    assert_eq!(signal.subject.native_id.as_deref(), Some("u-1"));
+    assert!(signal.reasons.iter().any(|r| r.contains("other identities, too (3)")), "{:?}", signal.reasons);
+}
+
+#[test]
+fn a_year_of_clock_skew_and_impossible_times_are_kept_apart() {
+    for (time, wanted) in [
+        ("1767225600000", Some("2026-01-01T00:00:00Z")),
+        ("1798761600000", Some("2027-01-01T00:00:00Z")),
+        ("1735689600000", Some("2025-01-01T00:00:00Z")),
+        ("-1", None),
+        ("99999999999999999", None),
+    ] {
+        let message =
+            format!(r#"{{"class_uid":2004,"finding_info":{{"uid":"1","title":"t","last_seen_time":{time}}},"user":{{"uid":"u"}}}}"#);
+        let signal = &Builtin.read("ocsf", message.as_bytes()).signals[0].signal;
+        assert_eq!(signal.observed_at.map(|at| at.to_string()).as_deref(), wanted, "{time}");
+    }
+}
+
+#[test]
+fn what_is_no_utf_8_spoils_its_own_line_and_texts_are_whole_in_the_others() {
+    let line =
+        |name: &str| format!(r#"{{"class_uid":2004,"finding_info":{{"uid":"1","title":"t {name}"}},"user":{{"uid":"{name}\u00e9"}}}}"#);
+    let mut message = line("a").into_bytes();
+    message.extend_from_slice(b"\n{\"class_uid\":2004,\"user\":{\"uid\":\"\xC3\x28\"}}\n");
+    message.extend_from_slice(line("b").as_bytes());
+    let readout = Builtin.read("ocsf", &message);
+    let ids: Vec<_> = readout.signals.iter().map(|d| d.signal.subject.native_id.as_deref()).collect();
+    assert_eq!((ids, readout.unreadable.len()), (vec![Some("aé"), Some("bé")], 1));
+}

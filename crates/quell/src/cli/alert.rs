@@ -102,10 +102,14 @@ impl Normalise {
 
 /// Signals in input order, then what could not be read.
 fn write_lines(source: &str, readout: Readout, key: Option<&FingerprintKey>, out: impl Write) -> std::io::Result<()> {
-    let mut out = BufWriter::new(out);
+    let mut out = BufWriter::with_capacity(64 * 1024, out);
+    let mut line = Vec::new();
     for mut detected in readout.signals {
         fingerprint(&mut detected, key);
-        writeln!(out, "{}", terminal::json(&detected.signal))?;
+        line.clear();
+        terminal::write_json(&mut line, &detected.signal);
+        line.push(b'\n');
+        out.write_all(&line)?;
     }
     for unreadable in readout.unreadable {
         writeln!(out, "{}", terminal::json(&json!({ "source": source, "unreadable": unreadable })))?;

@@ -42,11 +42,18 @@ pub fn table<'a>(headings: impl IntoIterator<Item = &'a str>, rows: impl IntoIte
 /// One JSON document on one line.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> String {
     let mut out = Vec::new();
-    let mut writer = serde_json::Serializer::with_formatter(&mut out, Plain);
+    write_json(&mut out, value);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The same behind what is in `out` already.
+pub fn write_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    let start = out.len();
     // Plain data into memory does not fail; an empty object would be a lie, so it is named.
-    match value.serialize(&mut writer) {
-        Ok(()) => String::from_utf8_lossy(&out).into_owned(),
-        Err(error) => format!("{{\"type\":\"about:blank\",\"title\":\"not JSON\",\"detail\":{:?}}}", error.to_string()),
+    if let Err(error) = value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Plain)) {
+        out.truncate(start);
+        let told = format!("{{\"type\":\"about:blank\",\"title\":\"not JSON\",\"detail\":{:?}}}", error.to_string());
+        out.extend_from_slice(told.as_bytes());
     }
 }
 
@@ -69,7 +76,8 @@ struct Plain;
 
 impl Formatter for Plain {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        if safe(fragment) == fragment {
+        // What is printable ASCII obeys nobody, and it is nearly everything.
+        if fragment.bytes().all(|b| matches!(b, b' '..=b'~')) || safe(fragment) == fragment {
             return writer.write_all(fragment.as_bytes());
         }
         let mut buffer = [0; 4];

@@ -1,8 +1,8 @@
 //! Anthropic: activities of the Compliance API, and the audit log export of
 //! claude.ai.
 
+use crate::json::Value;
 use quell_core::signal::{CredentialKind, Detected, IdentityKind, ObservedFrom, SignalKind};
-use serde_json::Value;
 
 use super::NAME;
 use crate::{

@@ -1,7 +1,7 @@
 //! OpenAI: `organization.audit_log`.
 
+use crate::json::Value;
 use quell_core::signal::{CredentialKind, Detected, IdentityKind, ObservedFrom, Severity, SignalKind};
-use serde_json::Value;
 
 use super::NAME;
 use crate::{

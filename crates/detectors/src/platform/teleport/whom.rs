@@ -1,7 +1,7 @@
 //! Whom a Teleport event is about.
 
+use crate::json::Value;
 use quell_core::signal::IdentityKind;
-use serde_json::Value;
 
 use crate::{
     field::{at, field, integer, text, text_at},

@@ -2,8 +2,8 @@
 //! those of Defender for Identity that come trimmed, without the marks of
 //! Defender's own. All other alerts are Defender's.
 
+use crate::json::Value;
 use quell_core::signal::{Detected, IdentityKind, ObservedFrom, SignalKind};
-use serde_json::Value;
 
 use super::{NAME, system};
 use crate::{

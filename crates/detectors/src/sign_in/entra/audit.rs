@@ -1,7 +1,7 @@
 //! Audit entries: who changed what on whom.
 
+use crate::json::Value;
 use quell_core::signal::{CredentialKind, Detected, IdentityKind, ObservedFrom, SignalKind};
-use serde_json::Value;
 
 use super::{NAME, nested, system};
 use crate::{

@@ -1,7 +1,7 @@
 //! Risks of users and service principals: one detection, or the standing state.
 
+use crate::json::Value;
 use quell_core::signal::{CredentialKind, Detected, IdentityKind, ObservedFrom, SignalKind};
-use serde_json::Value;
 
 use super::{NAME, entry::confidence, system};
 use crate::{

@@ -4,8 +4,8 @@
 //! A complex subject is about its user; the session or device beside the user
 //! says which. A session or token alone has no user: its own id names it.
 
+use crate::json::Value;
 use quell_core::signal::{CredentialKind, IdentityKind};
-use serde_json::Value;
 
 use crate::{
     field::{field, list, text},

@@ -2,11 +2,11 @@
 //!
 //! One arm a sort of call. A call that is in no arm is a use and nothing more.
 
+use crate::json::Value;
 use quell_core::{
     time::{Timestamp, after},
     trace::{Deed, LinkKind, Minted, Nature},
 };
-use serde_json::Value;
 
 use super::{
     bearer::{UserIdentity, is_machine, kind_of_key, pathless, role_session},

@@ -1,8 +1,8 @@
 //! Calls whose effect outlives the credential that made them: permissions,
 //! trust, logging, sharing, code.
 
+use crate::json::Value;
 use quell_core::trace::{Deed, Ended, LinkKind, Minted, Nature};
-use serde_json::Value;
 
 use super::deeds::Call;
 use crate::field::{list, text};
@@ -176,7 +176,7 @@ fn target(call: &Call<'_>) -> String {
 
 /// A standing trust, where the document admits somebody outside of the account.
 pub fn trust(call: &Call<'_>, document: &str, role: &str) -> Option<Deed> {
-    let document: Value = serde_json::from_str(&call.asked(document)?).ok()?;
+    let document = crate::json::document(call.asked(document)?.as_bytes()).ok()?;
     let admits =
         list(&document, "Statement").iter().filter(|s| s["Effect"] == "Allow").any(|s| admits_strangers(&s["Principal"], call.account));
     if !admits {

@@ -10,9 +10,9 @@ mod deeds;
 mod ends;
 mod grants;
 
+use crate::json::Value;
 use quell_core::trace::{Deed, Fact, Outcome};
 use serde::Deserialize;
-use serde_json::Value;
 
 use self::bearer::UserIdentity;
 use super::{Given, Log, Reader, text::Text, when};
@@ -77,7 +77,7 @@ impl Reader for CloudTrail {
         };
         fact.by = bearer::bearer(&identity, name, record.address.get(), record.agent.get(), &mut fact.aliases);
         if deeds::concerns(source, name) {
-            let full: Value = match serde_json::from_slice(bytes) {
+            let full = match crate::json::document(bytes) {
                 Ok(full) => full,
                 Err(error) => return Given::broken(&error),
             };
@@ -88,7 +88,6 @@ impl Reader for CloudTrail {
                 Outcome::Done => deeds::deeds(&deeds::Call { name, account, caller: &identity, record: &full, at: fact.at }),
                 _ => vec![Deed::Attempt],
             };
-            crate::json::wipe(full);
         }
         give(fact);
         Given::Read
