@@ -6,6 +6,7 @@
 //! goal that is missed is printed and is no failure of the run; a limit program
 //! that does not contain, or a Quell that does not, is.
 
+mod alerts;
 mod contain;
 mod ingest;
 mod ledger;
@@ -29,7 +30,7 @@ pub struct Options {
 }
 
 /// The names that `ONLY` takes.
-pub const GROUPS: [&str; 4] = ["cut", "proved", "ledger", "ingest"];
+pub const GROUPS: [&str; 5] = ["cut", "proved", "ledger", "ingest", "alerts"];
 
 /// Measures, writes `report.json`, and answers it.
 ///
@@ -55,6 +56,11 @@ pub async fn run(options: Options) -> Result<Report> {
     }
     if wanted("ledger") {
         report.rows.extend(ledger::run(work.path()).await?);
+    }
+    if wanted("alerts") {
+        let (rows, notes) = alerts::run(&options, work.path()).await?;
+        report.rows.extend(rows);
+        report.notes.extend(notes);
     }
     report.notes.push(format!("containment figures are apart from the declared settle time of {} ms", stand::SETTLE_MS));
     fs::write(options.out.join("report.json"), serde_json::to_vec_pretty(&report)?).context("write report.json")?;
