@@ -19,6 +19,7 @@ mod envelope;
 mod field;
 pub mod generic;
 mod json;
+pub mod mapping;
 mod message;
 pub mod ocsf;
 pub mod platform;
@@ -39,13 +40,13 @@ mod wording;
 
 use std::ops::ControlFlow;
 
+pub use crate::json::Value;
+use crate::{json::Found, mapping::Mapping};
 use quell_core::{
     signal::{Readout, Unreadable},
     untrusted::Untrusted,
 };
 use quell_engine::port::Detectors;
-pub use crate::json::Value;
-use crate::json::Found;
 
 /// The name that asks for recognition instead of naming a detector.
 pub const AUTO: &str = "auto";
@@ -123,16 +124,56 @@ impl Detectors for Builtin {
     }
 
     fn read(&self, detector: &str, bytes: &[u8]) -> Readout {
-        if detector == AUTO {
-            return match recognise(bytes) {
-                Ok(found) => (found.read)(bytes),
-                Err(reason) => refused(reason),
-            };
+        read(detector, bytes, &[])
+    }
+}
+
+/// The registry and the mappings of an installation beside it.
+#[derive(Default)]
+pub struct Catalogue {
+    own: Vec<Mapping>,
+}
+
+impl Catalogue {
+    /// With mappings whose names differ; the name that two have, where two do.
+    ///
+    /// # Errors
+    ///
+    /// The name that comes twice.
+    pub fn of(own: Vec<Mapping>) -> Result<Self, &'static str> {
+        let twice = own.iter().enumerate().find(|(at, mapping)| own[..*at].iter().any(|other| other.name() == mapping.name()));
+        match twice {
+            Some((_, mapping)) => Err(mapping.name()),
+            None => Ok(Self { own }),
         }
-        match REGISTRY.iter().find(|d| d.name == detector) {
-            Some(found) => (found.read)(bytes),
-            None => refused(format!("detector {} is unknown; name one of {}", Untrusted::new(detector).log(), known())),
-        }
+    }
+}
+
+impl Detectors for Catalogue {
+    fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = REGISTRY.iter().map(|d| d.name).chain(self.own.iter().map(Mapping::name)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn read(&self, detector: &str, bytes: &[u8]) -> Readout {
+        read(detector, bytes, &self.own)
+    }
+}
+
+fn read(detector: &str, bytes: &[u8], own: &[Mapping]) -> Readout {
+    if detector == AUTO {
+        return match recognise(bytes) {
+            Ok(found) => (found.read)(bytes),
+            Err(reason) => refused(reason),
+        };
+    }
+    if let Some(mapping) = own.iter().find(|mapping| mapping.name() == detector) {
+        return mapping.read(bytes);
+    }
+    match REGISTRY.iter().find(|d| d.name == detector) {
+        Some(found) => (found.read)(bytes),
+        None => refused(format!("detector {} is unknown; name one of {}", Untrusted::new(detector).log(), known())),
     }
 }
 
@@ -159,7 +200,8 @@ pub fn claimants(bytes: &[u8]) -> Result<Vec<&'static Detector>, String> {
         Some(Found::Broken(reason)) => return Err(format!("{reason}; no detector recognises it")),
         None => Value::Null,
     };
-    Ok(REGISTRY.iter().filter(|d| (d.recognises)(&record)).collect())
+    let found = REGISTRY.iter().filter(|d| (d.recognises)(&record)).collect();
+    Ok(found)
 }
 
 fn known() -> String {

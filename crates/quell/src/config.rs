@@ -47,6 +47,7 @@ pub struct Config {
     pub intake: Intake,
     pub connectors: Vec<ConnectorConfig>,
     pub sinks: Vec<SinkConfig>,
+    pub detectors: Vec<DetectorConfig>,
 }
 
 /// How fast one source may send.
@@ -123,6 +124,15 @@ pub struct SinkConfig {
     pub connector: Option<String>,
 }
 
+/// A detector that the installation defines itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorConfig {
+    /// As the mapping file calls itself.
+    pub name: String,
+    pub mapping: PathBuf,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -144,6 +154,8 @@ struct File {
     connectors: Vec<ConnectorConfig>,
     #[serde(default, rename = "sink")]
     sinks: Vec<SinkConfig>,
+    #[serde(default, rename = "detector")]
+    detectors: Vec<DetectorConfig>,
 }
 
 #[derive(Deserialize)]
@@ -245,6 +257,7 @@ impl Config {
             intake: file.intake,
             connectors,
             sinks,
+            detectors: file.detectors.into_iter().map(|d| DetectorConfig { mapping: at(d.mapping), ..d }).collect(),
         })
     }
 
@@ -352,6 +365,7 @@ mod tests {
             ("[intake]\nrate = 3", "rate"),
             ("[[connector]]\nname=\"a\"\nkind=\"postgresql\"\nurl=\"u\"\nsecret_file=\"s\"\npasword=\"x\"", "pasword"),
             ("[[sink]]\nname=\"a\"\nkind=\"file\"\npath=\"p\"\nmode=\"x\"", "mode"),
+            ("[[detector]]\nname=\"a\"\nmapping=\"m\"\nkind=\"x\"", "kind"),
         ] {
             let error = read(text).expect_err(text);
             assert!(error.0.contains(key), "{text}: {error}");

@@ -21,6 +21,7 @@ use quell_connectors::{
     postgresql::{ControlIdentity, PostgreSql, PostgresConfig, Reach},
 };
 use quell_core::{id::PersonId, secret::Secret};
+use quell_detectors::Catalogue;
 use quell_engine::{
     Engine, Ports, Settings,
     port::{Chance, Clock, Connector, Connectors, PlaneError, Sink},
@@ -67,7 +68,7 @@ pub async fn open(config: &Config, mode: OpenMode) -> Result<Wired> {
         store: store.clone(),
         policy: policy.clone(),
         connectors,
-        detectors: Arc::new(quell_detectors::Builtin),
+        detectors: Arc::new(detectors(config)?),
         notify: notices.clone(),
         keyring,
         signer,
@@ -78,6 +79,20 @@ pub async fn open(config: &Config, mode: OpenMode) -> Result<Wired> {
     let engine = Engine::start(ports, settings).await?;
     let kinds = config.connectors.iter().map(|c| (c.name.clone(), c.kind.clone())).collect();
     Ok(Wired { engine, store, policy, notices, clock, kinds })
+}
+
+/// The built-in detectors and the mappings of the configuration.
+fn detectors(config: &Config) -> Result<Catalogue> {
+    let mut own = Vec::new();
+    for detector in &config.detectors {
+        let mapping = crate::cli::alert::mapping(&detector.mapping).map_err(BadConfig)?;
+        if mapping.name() != detector.name {
+            let file = detector.mapping.display();
+            return Err(BadConfig(format!("detector `{}`: the mapping `{file}` calls itself `{}`", detector.name, mapping.name())).into());
+        }
+        own.push(mapping);
+    }
+    Ok(Catalogue::of(own).map_err(|name| BadConfig(format!("two detectors are named `{name}`")))?)
 }
 
 /// The policy set of the configuration, or the shipped one.

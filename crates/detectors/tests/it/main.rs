@@ -13,6 +13,7 @@ mod generic;
 mod golden;
 mod hostile;
 mod log_demands;
+mod mapping;
 mod recognition;
 mod shown;
 mod telemetry;

@@ -12,7 +12,10 @@ use quell_core::{
     secret::{FingerprintKey, hex},
     signal::{Readout, fingerprint},
 };
-use quell_detectors::{AUTO, Builtin, REGISTRY};
+use quell_detectors::{
+    AUTO, Builtin, REGISTRY,
+    mapping::{Explained, Mapping},
+};
 use quell_engine::port::{Chance, Clock, Detectors};
 use quell_store::{OsChance, SystemClock};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -39,11 +42,19 @@ pub enum Alert {
 /// A record that cannot be read prints its own line, and the exit is 1 after
 /// the rest. Secrets leave as keyed fingerprints only.
 #[derive(Args)]
-#[command(after_help = "Example: quell alert normalise --source gitleaks report.json")]
+#[command(
+    after_help = "Example: quell alert normalise --source gitleaks report.json\nExample: quell alert normalise --mapping acme.toml --explain stored.json"
+)]
 pub struct Normalise {
     /// The detector, or `auto` to recognise it
-    #[arg(long, value_name = "NAME", value_parser = names())]
-    source: String,
+    #[arg(long, value_name = "NAME", value_parser = names(), required_unless_present = "mapping")]
+    source: Option<String>,
+    /// Read with this mapping file instead of a built-in detector
+    #[arg(long, value_name = "FILE", conflicts_with = "source")]
+    mapping: Option<PathBuf>,
+    /// After the signals, print for each record which rule of the mapping gave which field
+    #[arg(long, requires = "mapping")]
+    explain: bool,
     /// The key that secrets are fingerprinted with; without one the fingerprint is null
     #[arg(long, value_name = "FILE", env = "QUELL_FINGERPRINT_KEY_FILE")]
     fingerprint_key_file: Option<PathBuf>,
@@ -90,18 +101,45 @@ impl Normalise {
     fn run(self, context: &Context) -> Done {
         let key = context.local.fingerprint_key(self.fingerprint_key_file.as_deref())?;
         let bytes = read(self.file.as_deref())?;
-        let readout = Builtin.read(&self.source, &bytes);
+        let (source, readout, explained) = match &self.mapping {
+            Some(file) => {
+                let mapping = mapping(file).map_err(Fault::refused)?;
+                let (readout, explained) = if self.explain { mapping.explain(&bytes) } else { (mapping.read(&bytes), Vec::new()) };
+                (mapping.name().to_owned(), readout, explained)
+            }
+            None => {
+                let source = self.source.unwrap_or_else(|| AUTO.to_owned());
+                let readout = Builtin.read(&source, &bytes);
+                (source, readout, Vec::new())
+            }
+        };
         drop(bytes);
         let exit = if readout.unreadable.is_empty() { 0 } else { REFUSED };
-        match write_lines(&self.source, readout, key.as_ref(), std::io::stdout().lock()) {
+        match write_lines(&source, readout, &explained, key.as_ref(), std::io::stdout().lock()) {
             Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Fault::outside(format!("cannot write to stdout: {e}"))),
             _ => Ok(exit),
         }
     }
 }
 
-/// Signals in input order, then what could not be read.
-fn write_lines(source: &str, readout: Readout, key: Option<&FingerprintKey>, out: impl Write) -> std::io::Result<()> {
+/// A mapping file, checked; else every mistake with the file's name and line.
+pub fn mapping(file: &Path) -> Result<Mapping, String> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read the mapping `{name}`: {e}"))?;
+    Mapping::load(&text).map_err(|mistakes| {
+        let told: Vec<String> = mistakes.iter().map(|mistake| terminal::safe(&format!("`{name}` {mistake}"))).collect();
+        told.join("\n")
+    })
+}
+
+/// Signals in input order, then what could not be read, then the explanations.
+fn write_lines(
+    source: &str,
+    readout: Readout,
+    explained: &[Explained],
+    key: Option<&FingerprintKey>,
+    out: impl Write,
+) -> std::io::Result<()> {
     let mut out = BufWriter::with_capacity(64 * 1024, out);
     let mut line = Vec::new();
     for mut detected in readout.signals {
@@ -113,6 +151,9 @@ fn write_lines(source: &str, readout: Readout, key: Option<&FingerprintKey>, out
     }
     for unreadable in readout.unreadable {
         writeln!(out, "{}", terminal::json(&json!({ "source": source, "unreadable": unreadable })))?;
+    }
+    for record in explained {
+        writeln!(out, "{}", terminal::json(&json!({ "source": source, "explained": record })))?;
     }
     out.flush()
 }

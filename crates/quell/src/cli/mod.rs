@@ -9,7 +9,7 @@ pub mod fault;
 pub mod terminal;
 
 mod access;
-mod alert;
+pub mod alert;
 mod alone;
 mod automation;
 mod case;

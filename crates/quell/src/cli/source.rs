@@ -1,7 +1,6 @@
 //! `quell source`: who may send alerts.
 
 use clap::{Args, Subcommand};
-use quell_detectors::{AUTO, REGISTRY};
 use serde_json::{Value, json};
 
 use super::{
@@ -30,8 +29,8 @@ pub struct List {}
 pub struct Create {
     /// Its name in `/api/v1/alerts/NAME`
     name: String,
-    /// What reads its messages
-    #[arg(long, value_name = "NAME", value_parser = detectors())]
+    /// What reads its messages: a built-in detector, `auto`, or a `[[detector]]` of the server's configuration
+    #[arg(long, value_name = "NAME")]
     detector: String,
     /// A system it may speak about, `*` stands for any text; may be repeated, all where none is given
     #[arg(long = "system", value_name = "GLOB")]
@@ -42,12 +41,6 @@ pub struct Create {
     /// It signs its messages with an HMAC key, which is printed, too
     #[arg(long)]
     hmac: bool,
-}
-
-fn detectors() -> clap::builder::PossibleValuesParser {
-    let mut names: Vec<&'static str> = REGISTRY.iter().map(|d| d.name).collect();
-    names.push(AUTO);
-    names.into()
 }
 
 impl Source {

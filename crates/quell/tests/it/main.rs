@@ -16,5 +16,6 @@ mod http_secrets;
 mod http_stream;
 mod investigate_traces;
 mod ldap_contained;
+mod mapping;
 mod population;
 mod server;
