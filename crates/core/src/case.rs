@@ -106,12 +106,7 @@ impl Case {
             }
             Event::FindingRepeated(e) => {
                 if let Some(finding) = self.findings.iter_mut().find(|f| f.id == e.finding) {
-                    finding.alerts.insert(e.alert.clone());
-                    finding.senders.insert(e.sender.clone());
-                    finding.seen.insert(e.dedupe.clone());
-                    finding.count += u32::from(e.counts);
-                    finding.first_at = finding.first_at.min(e.at);
-                    finding.last_at = finding.last_at.max(e.at);
+                    finding.repeated(e);
                 }
             }
             Event::FindingEnded(e) => {
@@ -196,7 +191,7 @@ impl Case {
     /// The earliest moment that anything was wrong, for "changed since" and for
     /// authority gained too late.
     pub fn earliest_sign(&self) -> Timestamp {
-        self.findings.iter().filter(|f| !f.containment_evidence).map(|f| f.first_at).min().unwrap_or(self.opened_at).min(self.opened_at)
+        self.findings.iter().filter(|f| f.counts()).map(|f| f.first_at).min().unwrap_or(self.opened_at).min(self.opened_at)
     }
 
     /// What its findings say together.
@@ -253,7 +248,7 @@ impl Case {
     pub fn exposed(&self) -> BTreeSet<TargetId> {
         self.findings
             .iter()
-            .filter(|f| f.kind == crate::signal::SignalKind::LeakedSecret && !f.sample)
+            .filter(|f| f.kind == crate::signal::SignalKind::LeakedSecret && !f.sample && f.counts())
             .filter_map(|f| f.resolved.as_ref()?.credential.as_ref().map(|c| c.id.clone()))
             .collect()
     }
@@ -302,7 +297,7 @@ impl Case {
         let identity = target.target.as_ref().map(|t| &t.identity);
         let about = |f: &&Finding| {
             f.resolved.as_ref().is_some_and(|r| r.credential.as_ref().map(|c| &c.id) == id || Some(&r.identity.id) == identity)
-                && !f.containment_evidence
+                && f.counts()
         };
         let first = self.findings.iter().filter(about).min_by_key(|f| f.first_at);
         let (from, basis) = first.map_or((self.opened_at, crate::signal::ObservedFrom::Received), |f| (f.first_at, f.first_at_from));

@@ -9,10 +9,11 @@ use alloc::{collections::BTreeSet, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    event::FindingRepeated,
     id::{AlertId, FindingId, SourceId},
     personal::Personal,
     secret::{Fingerprint, FingerprintKey},
-    signal::{CredentialKind, IdentityKind, ObservedFrom, Resolvable, SignalKind},
+    signal::{CredentialKind, IdentityKind, ObservedFrom, Resolvable, SignalKind, is_false},
     target::Target,
     time::Timestamp,
 };
@@ -33,6 +34,8 @@ pub struct FiledSignal {
     pub vendor_confidence: Option<String>,
     pub sample: bool,
     pub containment_evidence: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unsigned: bool,
     pub resolvable: Resolvable,
     pub identity_kind: IdentityKind,
     pub native_id: Option<Personal>,
@@ -71,6 +74,7 @@ pub struct Finding {
     pub first_at: Timestamp,
     pub first_at_from: ObservedFrom,
     pub last_at: Timestamp,
+    /// Who vouches for it; of what is unsigned, who passed it on.
     pub senders: BTreeSet<SourceId>,
     pub alerts: BTreeSet<AlertId>,
     /// Keyed dedupe keys that were counted.
@@ -79,8 +83,39 @@ pub struct Finding {
     pub fingerprint: Option<Fingerprint>,
     pub sample: bool,
     pub containment_evidence: bool,
+    /// All that was said of it came without the signature that its format has.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unsigned: bool,
     pub unreadable: bool,
     pub outcome: Option<Outcome>,
+}
+
+impl Finding {
+    /// The same was said again. A fold only raises: one real signal makes a
+    /// drill's finding real, one signed signal makes an unsigned claim a statement
+    /// of its sender alone, and neither is ever taken back.
+    pub fn repeated(&mut self, again: &FindingRepeated) {
+        self.alerts.insert(again.alert.clone());
+        self.seen.insert(again.dedupe.clone());
+        self.count += u32::from(again.counts);
+        if self.unsigned && !again.unsigned {
+            self.unsigned = false;
+            self.senders.clear();
+            // A claim's time is a claim, too.
+            (self.first_at, self.last_at) = (again.at, again.at);
+        }
+        if self.unsigned == again.unsigned {
+            self.senders.insert(again.sender.clone());
+            self.first_at = self.first_at.min(again.at);
+            self.last_at = self.last_at.max(again.at);
+        }
+        self.sample &= !again.real;
+    }
+
+    /// Whether anything may rest on it: it reports a wrong, and its sender vouches for it.
+    pub fn counts(&self) -> bool {
+        !self.containment_evidence && !self.unsigned
+    }
 }
 
 /// How a finding ends.
@@ -131,7 +166,7 @@ impl Corroboration {
     pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
         let mut senders = BTreeSet::new();
         let mut sum = Self { possession: false, senders: 0, secret_exposed: false, all_samples: true };
-        for finding in findings.into_iter().filter(|f| !f.containment_evidence && !f.unreadable) {
+        for finding in findings.into_iter().filter(|f| f.counts() && !f.unreadable) {
             sum.possession |= finding.resolved.as_ref().is_some_and(|r| r.possession) && !finding.sample;
             sum.secret_exposed |= finding.kind == SignalKind::LeakedSecret && !finding.sample;
             sum.all_samples &= finding.sample;

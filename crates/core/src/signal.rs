@@ -31,6 +31,10 @@ pub struct Signal {
     pub sample: bool,
     /// It reports a containment, so it is evidence and not an alert.
     pub containment_evidence: bool,
+    /// Its format is signed by its issuer, and it came without the signature: a
+    /// claim that anybody could have written. It is shown and nothing rests on it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unsigned: bool,
     pub subject: Subject,
     pub credential: Option<SignalCredential>,
     pub actor: Actor,
@@ -38,6 +42,11 @@ pub struct Signal {
     pub dedupe_key: String,
     /// Why the reading is what it is, in our words.
     pub reasons: Vec<String>,
+}
+
+/// For fields that are written only where they are true.
+pub(crate) fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 /// What happened.

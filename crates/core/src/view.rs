@@ -238,7 +238,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         .iter()
         .map(|f| {
             json!({ "id": f.id, "title": f.kind, "untrusted": { "title": f.title.shown() }, "kind": f.kind, "count": f.count, "first_at": f.first_at, "last_at": f.last_at,
-                "senders": f.senders.len(), "sample": f.sample, "unreadable": f.unreadable, "containment_evidence": f.containment_evidence,
+                "senders": f.senders.len(), "sample": f.sample, "unreadable": f.unreadable, "containment_evidence": f.containment_evidence, "unsigned": f.unsigned,
                 "subject": f.resolved.as_ref().map(|r| r.identity.reference()), "possession": f.resolved.as_ref().is_some_and(|r| r.possession),
                 "because": f.resolved.as_ref().map(|r| r.because.clone()), "fingerprint": f.fingerprint, "outcome": f.outcome })
         })
@@ -425,7 +425,7 @@ pub fn step_state(s: &Situation<'_>, state: &PlanState, step: &Step) -> &'static
 
 /// Every credential and session of the case is proved, or waits for a person.
 pub fn is_settled(s: &Situation<'_>, now: Timestamp) -> bool {
-    if s.case.findings.iter().all(|f| f.resolved.is_none() || f.sample || f.containment_evidence) {
+    if s.case.findings.iter().all(|f| f.resolved.is_none() || f.sample || !f.counts()) {
         return true;
     }
     let open = s.plans.values().any(|p| p.is_open() && p.started.is_some());

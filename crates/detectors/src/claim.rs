@@ -175,6 +175,7 @@ impl Claim {
             vendor_confidence: self.vendor_confidence.map(hide),
             sample: self.sample,
             containment_evidence: self.containment_evidence,
+            unsigned: false,
             dedupe_key: dedupe_key(self.source, &parts),
             subject: Subject { resolvable, kind, native_id, name, system },
             credential,

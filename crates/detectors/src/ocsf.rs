@@ -150,6 +150,7 @@ fn finding(finding: &Value) -> Detected {
         vendor_confidence: confidence(finding).map(|c| bounded(hide(c)).0),
         sample,
         containment_evidence: false,
+        unsigned: false,
         subject: Subject { resolvable, kind: identity.kind, native_id, name, system },
         credential: credential.map(|c| SignalCredential { kind: c.kind, id: credential_id, fingerprint: None }),
         actor,

@@ -148,6 +148,7 @@ fn detected(value: &Value) -> Result<Detected, String> {
         vendor_confidence,
         sample: truth(value, "sample").unwrap_or(false),
         containment_evidence: truth(value, "containment_evidence").unwrap_or(false) || kind == SignalKind::Containment,
+        unsigned: false,
         subject: Subject { resolvable, kind: identity_kind, native_id, name, system },
         credential,
         actor,

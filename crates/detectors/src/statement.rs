@@ -134,6 +134,8 @@ pub struct Statement {
     pub sample: bool,
     /// It reports that something was contained elsewhere.
     pub contained: bool,
+    /// It lacks the signature that its format has.
+    pub unsigned: bool,
     /// It is about a secret, whoever owns that.
     pub of_secret: bool,
     /// The subject's name is what somebody typed, and nobody may have it.
@@ -158,6 +160,7 @@ impl Statement {
             confidence: None,
             sample: false,
             contained: false,
+            unsigned: false,
             of_secret: false,
             unsure: false,
             key: Vec::new(),
@@ -249,6 +252,7 @@ impl Statement {
             vendor_confidence,
             sample: self.sample,
             containment_evidence: self.contained,
+            unsigned: self.unsigned,
             subject: Subject { resolvable, kind, native_id, name, system },
             credential,
             actor,

@@ -62,9 +62,11 @@ impl Engine {
 
         // The same finding of this very alert.
         if let Some((_, case, finding)) = filing.fresh.iter_mut().find(|(f, ..)| *f == fold) {
-            let counts = finding.seen.insert(signal.dedupe.clone());
+            let counts = !finding.seen.contains(&signal.dedupe);
             let (case, id) = (case.clone(), finding.id.clone());
-            filing.writing.event(StreamId::case(&case), &by, repeated(&id, signal, counts));
+            let again = repeated(finding, signal, counts);
+            finding.repeated(&again);
+            filing.writing.event(StreamId::case(&case), &by, again);
             filing.touched(&case, &id);
             return Ok(());
         }
@@ -77,7 +79,7 @@ impl Engine {
                 && let Some(finding) = state.findings.iter().find(|f| f.id == id)
             {
                 let counts = !finding.seen.contains(&signal.dedupe);
-                filing.writing.event(StreamId::case(&case), &by, repeated(&id, signal, counts));
+                filing.writing.event(StreamId::case(&case), &by, repeated(finding, signal, counts));
                 filing.touched(&case, &id);
                 return Ok(());
             }
@@ -99,6 +101,7 @@ impl Engine {
             fingerprint: signal.fingerprint.clone(),
             sample: signal.sample,
             containment_evidence: signal.containment_evidence,
+            unsigned: signal.unsigned,
             unreadable: false,
             outcome: None,
         };
@@ -129,6 +132,8 @@ impl Engine {
                 at: alert.at,
                 dedupe: seen,
                 counts: true,
+                unsigned: false,
+                real: false,
             };
             filing.writing.event(StreamId::case(&case), &by, event);
             filing.touched(&case, &id);
@@ -150,6 +155,7 @@ impl Engine {
             fingerprint: None,
             sample: false,
             containment_evidence: false,
+            unsigned: false,
             unreadable: true,
             outcome: None,
         };
@@ -211,13 +217,15 @@ impl Engine {
     }
 }
 
-fn repeated(finding: &FindingId, signal: &FiledSignal, counts: bool) -> FindingRepeated {
+fn repeated(finding: &Finding, signal: &FiledSignal, counts: bool) -> FindingRepeated {
     FindingRepeated {
-        finding: finding.clone(),
+        finding: finding.id.clone(),
         alert: signal.alert.clone(),
         sender: signal.source.clone(),
         at: signal.observed_at,
         dedupe: signal.dedupe.clone(),
         counts,
+        unsigned: signal.unsigned,
+        real: finding.sample && !signal.sample,
     }
 }

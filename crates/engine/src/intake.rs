@@ -272,6 +272,7 @@ impl Engine {
             vendor_confidence: signal.vendor_confidence.as_deref().map(bounded),
             sample: signal.sample,
             containment_evidence: signal.containment_evidence,
+            unsigned: signal.unsigned,
             resolvable: signal.subject.resolvable,
             identity_kind: signal.subject.kind,
             native_id: personal(&signal.subject.native_id),

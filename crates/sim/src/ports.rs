@@ -243,6 +243,7 @@ fn detected(line: Line) -> Detected {
             vendor_confidence: None,
             sample: line.sample,
             containment_evidence: false,
+            unsigned: false,
             subject: Subject { resolvable, kind: IdentityKind::Unknown, native_id: line.name, name: None, system: line.system },
             credential,
             actor: Actor::default(),

@@ -11,7 +11,7 @@ use crate::{
     inventory::{OwnerRole, Rotation},
     personal::Personal,
     plan::PlanKind,
-    signal::CredentialKind,
+    signal::{CredentialKind, is_false},
     target::Target,
     time::Timestamp,
 };
@@ -56,6 +56,12 @@ pub struct FindingRepeated {
     pub dedupe: String,
     /// False where the same event was delivered twice.
     pub counts: bool,
+    /// It came without the signature that its format has.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unsigned: bool,
+    /// It is no drill and no sample, while its finding was one until now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub real: bool,
 }
 
 /// A finding got its outcome.

@@ -213,7 +213,7 @@ fn subjects(s: &Situation<'_>, next: &mut Next) {
 fn is_answered(s: &Situation<'_>, identity: &TargetId) -> bool {
     let calls = s.case.findings.iter().filter(|f| {
         f.outcome.is_none()
-            && !f.containment_evidence
+            && f.counts()
             && f.resolved.as_ref().is_some_and(|r| r.identity.id == *identity)
             && calls_for_containment(f.kind)
     });

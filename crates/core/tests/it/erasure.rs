@@ -42,6 +42,7 @@ fn signal(name: &str, salt: u8) -> FiledSignal {
         vendor_confidence: None,
         sample: false,
         containment_evidence: false,
+        unsigned: false,
         resolvable: Resolvable::No,
         identity_kind: IdentityKind::Human,
         native_id: None,

@@ -96,6 +96,7 @@ fn filed() -> FiledSignal {
         vendor_confidence: Some("verified".to_owned()),
         sample: false,
         containment_evidence: false,
+        unsigned: false,
         resolvable: Resolvable::SecretOnly,
         identity_kind: IdentityKind::Unknown,
         native_id: Some(text("billing_app")),
@@ -143,6 +144,8 @@ fn samples() -> Vec<Event> {
             at: at(3),
             dedupe: "d1".into(),
             counts: true,
+            unsigned: false,
+            real: false,
         }
         .into(),
         FindingEnded { finding: FindingId::new("f-1"), outcome: Outcome::AcceptedRisk { until: at(99) }, evidence: Some(text("why")) }

@@ -2,15 +2,17 @@
 
 use proptest::prelude::*;
 use quell_core::{
+    event::FindingRepeated,
     finding::{Corroboration, Finding, fold_key},
-    id::SourceId,
+    id::{AlertId, SourceId},
     secret::Fingerprint,
     signal::SignalKind,
 };
 
 use crate::world::{finding, identity, key, target};
 
-/// `sender`, then flags: `p` possession, `s` sample, `e` containment evidence, `u` unreadable, `i` identifier alone.
+/// `sender`, then flags: `p` possession, `s` sample, `e` containment evidence, `u` unreadable, `n` unsigned,
+/// `i` identifier alone.
 fn of(text: &str) -> Finding {
     let (sender, flags) = text.split_once(' ').unwrap_or((text, ""));
     let mut f = finding(&format!("f-{text}"), sender);
@@ -18,6 +20,7 @@ fn of(text: &str) -> Finding {
     f.sample = flags.contains('s');
     f.containment_evidence = flags.contains('e');
     f.unreadable = flags.contains('u');
+    f.unsigned = flags.contains('n');
     if flags.contains('i') {
         f.kind = SignalKind::AnomalousUse;
     }
@@ -49,6 +52,10 @@ fn possession_outweighs_two_senders_and_two_outweigh_one() {
     check(&["a", "b e"], 40, false);
     check(&["a", "b u"], 40, false);
     check(&["a u"], 0, false);
+    check(&["a n"], 0, false);
+    check(&["a n", "b n"], 0, false);
+    check(&["a", "b n"], 40, false);
+    check(&["a", "b pn"], 40, false);
     check(&[], 0, false);
 }
 
@@ -75,9 +82,68 @@ fn findings_fold_by_what_they_are_about() {
     assert_ne!(leak(None, Some(&print), "d"), fold_key(&key(), SignalKind::AnomalousUse, None, Some(&print), "d"), "another kind");
 }
 
+/// What `sender` says again of a finding that began as `of(first)`.
+fn again(finding: &Finding, sender: &str, at: i64, unsigned: bool, sample: bool) -> FindingRepeated {
+    FindingRepeated {
+        finding: finding.id.clone(),
+        alert: AlertId::new(format!("al-{sender}-{at}")),
+        sender: SourceId::new(sender),
+        at: crate::world::at(at),
+        dedupe: format!("d-{sender}-{at}"),
+        counts: true,
+        unsigned,
+        real: finding.sample && !sample,
+    }
+}
+
+#[test]
+fn a_claim_without_a_signature_vouches_for_nothing_whoever_passes_it_on() {
+    let mut signed = of("a");
+    let first_at = signed.first_at;
+    let claim = again(&signed, "b", -500, true, false);
+    signed.repeated(&claim);
+    assert_eq!((signed.count, signed.senders.len(), signed.first_at), (2, 1, first_at), "it is counted and shown, and vouches for nothing");
+    assert!(!Corroboration::of([&signed]).is_corroborated() && !signed.unsigned);
+
+    let mut claimed = of("a n");
+    let claim = again(&claimed, "b", 5, true, false);
+    claimed.repeated(&claim);
+    assert_eq!((Corroboration::of([&claimed]).confidence(), claimed.senders.len()), (0, 2));
+    let stated = again(&claimed, "c", 9, false, false);
+    claimed.repeated(&stated);
+    assert_eq!(claimed.senders, [SourceId::new("c")].into(), "only who signed");
+    assert_eq!((claimed.unsigned, claimed.first_at, Corroboration::of([&claimed]).confidence()), (false, crate::world::at(9), 40));
+}
+
+#[test]
+fn a_fold_only_raises() {
+    let mut drill = of("a s");
+    let sample = again(&drill, "a", 1, false, true);
+    drill.repeated(&sample);
+    assert!(drill.sample, "another drill");
+    let real = again(&drill, "b", 2, false, false);
+    drill.repeated(&real);
+    assert!(!drill.sample, "a drill before an attack hides no attack");
+    let sample = again(&drill, "c", 3, false, true);
+    drill.repeated(&sample);
+    assert!(!drill.sample, "a sample lowers nothing");
+}
+
+#[test]
+fn an_unsigned_claim_of_an_early_sign_takes_nobody_s_authority() {
+    let mut case = quell_core::case::Case::opened(&crate::world::opened(of("a i")), crate::world::at(0));
+    let sign = case.earliest_sign();
+    let mut early = of("b n");
+    early.first_at = crate::world::at(-9_000);
+    early.kind = SignalKind::LeakedSecret;
+    case.findings.push(early);
+    assert_eq!(case.earliest_sign(), sign);
+    assert!(case.exposed().is_empty(), "an unsigned claim exposes no secret");
+}
+
 proptest! {
     #[test]
-    fn one_sender_alone_never_corroborates_without_possession(count in 1_usize..10, flags in "[eui]{0,3}") {
+    fn one_sender_alone_never_corroborates_without_possession(count in 1_usize..10, flags in "[euin]{0,3}") {
         let findings: Vec<Finding> = (0..count).map(|n| { let mut f = of(&format!("a {flags}")); f.id = quell_core::id::FindingId::new(format!("f{n}")); f }).collect();
         prop_assert!(!Corroboration::of(&findings).is_corroborated());
         prop_assert!(Corroboration::of(&findings).confidence() <= 40);

@@ -24,6 +24,7 @@ fn detected() -> Detected {
         vendor_confidence: None,
         sample: false,
         containment_evidence: false,
+        unsigned: false,
         subject: Subject { kind: IdentityKind::Unknown, ..Subject::nobody(Resolvable::SecretOnly) },
         credential: Some(SignalCredential { kind: CredentialKind::Password, id: None, fingerprint: None }),
         actor: Actor::default(),

@@ -229,6 +229,7 @@ pub fn finding(id: &str, sender: &str) -> Finding {
         fingerprint: None,
         sample: false,
         containment_evidence: false,
+        unsigned: false,
         unreadable: false,
         outcome: None,
     }

@@ -173,6 +173,7 @@ impl<'a> Leak<'a> {
             vendor_confidence: self.confidence.map(|c| bounded(hide(Some(c))).0),
             sample: false,
             containment_evidence: false,
+            unsigned: false,
             subject: Subject::nobody(Resolvable::SecretOnly),
             credential: Some(SignalCredential { kind, id: weighed.id, fingerprint: None }),
             actor: Actor::default(),

@@ -97,6 +97,7 @@ fn payload(payload: &Value, reading: &mut Reading) -> ControlFlow<()> {
 fn one(payload: &Value, uri: &str, event: &Value, reading: &mut Reading) -> ControlFlow<()> {
     let name = uri.rsplit(['/', ':']).next().unwrap_or(uri).to_ascii_lowercase();
     let mut said = Statement::new(NAME, kind(&name), format!("{name} from {}", text(payload, "iss").unwrap_or_default()));
+    said.unsigned = true;
     said.because("a decoded payload has no signature: this is a claim of whoever sent it, and nothing is acted on from it alone");
     let about = field(payload, "sub_id").or_else(|| field(event, "subject")).or_else(|| field(event, "sub_id"));
     let found = match about {

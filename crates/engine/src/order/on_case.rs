@@ -109,6 +109,7 @@ impl Engine {
             fingerprint: None,
             sample: false,
             containment_evidence: false,
+            unsigned: false,
             unreadable: false,
             outcome: None,
         };

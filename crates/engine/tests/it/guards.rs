@@ -138,3 +138,37 @@ async fn the_lab_s_secrets_are_in_no_event_and_no_file_of_the_store() {
     }
     assert!(files >= 2, "database and WAL were searched");
 }
+
+/// A decoded event of an identity provider about the database role, as anybody could write it.
+fn unsigned_claim() -> Vec<u8> {
+    json!({ "iss": "pg-main", "jti": "j-1", "iat": 1_795_000_000, "aud": "quell", "sub_id": { "format": "iss_sub", "iss": "pg-main", "sub": "billing_app" },
+        "events": { "https://schemas.openid.net/secevent/risc/event-type/credential-compromise": { "credential_type": "password" } } })
+    .to_string()
+    .into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unsigned_claim_is_shown_and_makes_no_second_sender_and_no_plan() {
+    let here = Installation::start(false).await;
+    here.arm().await;
+    let idp = here.source_of("idp", "ssf-caep").await;
+    let alert = here.engine.receive(&idp, &unsigned_claim()).await.expect("received");
+    let case = here.engine.file(&alert).await.expect("filed").cases[0].clone();
+    for _ in 0..20 {
+        here.engine.work(&case, here.engine.ports.clock.now()).await.expect("the case goes on");
+    }
+    let view = here.view(&case).await;
+    assert_eq!((&view["findings"][0]["unsigned"], &view["confidence"]), (&json!(true), &json!(0)), "{view:#}");
+    assert_eq!(view["plans"].as_array().map(Vec::len), Some(0), "nothing is planned on it: {view:#}");
+
+    // Beside one sender's word it corroborates nothing.
+    let word = json!({ "kind": "leaked_secret", "title": "seen in a paste", "dedupe_key": "w-1",
+        "subject": { "kind": "service_account", "native_id": "billing_app", "system": "pg-main" }, "credential": { "kind": "password" } });
+    let sender = here.source_of("scanner", "quell").await;
+    let alert = here.engine.receive(&sender, word.to_string().as_bytes()).await.expect("received");
+    let same = here.engine.file(&alert).await.expect("filed").cases[0].clone();
+    assert_eq!(same, case);
+    let view = here.work_until(&case, |v| v["waiting_for"].as_array().is_some_and(|w| !w.is_empty())).await;
+    assert_eq!((&view["corroborated"], &view["confidence"]), (&json!(false), &json!(40)), "{view:#}");
+    assert!(can_log_in(&here).await, "nothing was cut on one sender's word and an unsigned claim");
+}

@@ -168,7 +168,7 @@ impl Guards {
             .or_else(|| plan.roots.iter().find(|r| r.kind == quell_core::target::TargetKind::Identity))
             .and_then(|r| Some(self.facts_of(&r.plane, r.native.value()?)))
             .unwrap_or_default();
-        let real: Vec<_> = case.findings.iter().filter(|f| !f.sample && !f.unreadable && !f.containment_evidence).collect();
+        let real: Vec<_> = case.findings.iter().filter(|f| !f.sample && !f.unreadable && !f.containment_evidence && !f.unsigned).collect();
         let possession = real.iter().any(|f| f.resolved.as_ref().is_some_and(|r| r.possession));
         let senders: BTreeSet<_> = real.iter().flat_map(|f| &f.senders).collect();
         let corroborated = possession || senders.len() >= 2;

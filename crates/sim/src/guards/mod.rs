@@ -161,7 +161,7 @@ impl Guards {
                 .findings
                 .iter()
                 .filter(|f| f.resolved.as_ref().is_some_and(|r| r.identity.id == *id))
-                .filter(|f| !f.sample && !f.unreadable && !f.containment_evidence)
+                .filter(|f| !f.sample && !f.unreadable && !f.containment_evidence && !f.unsigned)
                 .collect();
             let senders: BTreeSet<_> = real.iter().flat_map(|f| &f.senders).collect();
             senders.len() >= 2 || real.iter().any(|f| f.resolved.as_ref().is_some_and(|r| r.possession))

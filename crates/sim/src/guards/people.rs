@@ -126,8 +126,10 @@ impl Guards {
                     Event::FindingAttached(e) => case.findings.push(e.finding.clone()),
                     Event::FindingRepeated(e) => {
                         if let Some(finding) = case.findings.iter_mut().find(|f| f.id == e.finding) {
+                            // Nobody in these worlds leaves a signature out.
                             finding.senders.insert(e.sender.clone());
                             finding.first_at = finding.first_at.min(e.at);
+                            finding.sample &= !e.real;
                         }
                     }
                     Event::FindingEnded(e) => {

@@ -1,6 +1,8 @@
 //! Evidence of containment.
 
 use quell_core::signal::SignalKind;
+use quell_detectors::Builtin;
+use quell_engine::port::Detectors;
 use serde_json::json;
 
 use super::{caep, credential, duo, github, okta, one, subject, vault, with};
@@ -96,4 +98,18 @@ fn evidence_whose_target_is_no_identity_is_about_nobody() {
         assert_eq!((subject(&signal), signal.actor.native_id.is_some()), (None, true), "{source}: {signal:?}");
     }
     assert_eq!(credential(&one("hashicorp-vault-audit", vault("auth/token/revoke-accessor", "response"))), Some("acc-other"));
+}
+
+#[test]
+fn a_payload_without_its_signature_is_marked_and_no_other_message_is() {
+    let payload = r#"{"iss":"https://idp.example","jti":"j-1","iat":1790000000,"aud":"a","sub_id":{"format":"iss_sub","iss":"https://idp.example","sub":"u-1"},"events":{"https://schemas.openid.net/secevent/risc/event-type/credential-compromise":{"credential_type":"password"}}}"#;
+    for source in ["ssf-caep", "auto"] {
+        let readout = Builtin.read(source, payload.as_bytes());
+        assert!(readout.signals.len() == 1 && readout.signals[0].signal.unsigned, "{source}");
+        assert!(serde_json::to_string(&readout.signals[0].signal).unwrap().contains("\"unsigned\":true"));
+    }
+    for (detector, file, bytes) in crate::fixtures::files() {
+        let signals = Builtin.read(detector, &bytes).signals;
+        assert!(signals.iter().all(|d| d.signal.unsigned == (detector == "ssf-caep")), "{}", file.display());
+    }
 }
