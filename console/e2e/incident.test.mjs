@@ -366,13 +366,22 @@ test("undo is drafted from the page and keeps the old dead", async () => {
   await desk.close();
 
   // The way back is approved without script, and then the page says so.
-  await world.case(id, (c) => c.waiting_for.some((w) => w.missing));
   const plain = await Desk.open(browser, world, { ...PHONE, javaScriptEnabled: false });
-  const { name, plan } = await asked();
-  await plain.signIn(name, `/cases/${id}/approval/${plan}`);
-  await plain.picture("approval-undo-no-script", { full: true });
-  await plain.page.getByRole("button", { name: "Let it work again" }).click();
-  await plain.page.getByText(/You approved this plan/).waitFor();
+  const approved = [];
+  for (let asking = true; asking; ) {
+    const found = await world.case(id, (c) => c.state === "restored" || c.waiting_for.some((w) => w.missing) || c.plans.some((p) => p.kind === "undo" && p.state === "running"), 60);
+    asking = found.waiting_for.some((w) => w.missing);
+    if (!asking) break;
+    const { name, plan } = await asked();
+    assert.ok(!approved.includes(name), "nobody is asked twice");
+    approved.push(name);
+    await plain.signIn(name, `/cases/${id}/approval/${plan}`);
+    await plain.picture("approval-undo-no-script", { full: true });
+    await plain.page.getByRole("button", { name: "Let it work again" }).click();
+    await plain.page.getByText(/You approved this plan/).waitFor();
+    await plain.context.clearCookies();
+  }
+  assert.ok(approved.length > 0, "somebody was asked");
   await plain.close();
   const back = await world.case(id, (c) => c.state === "restored", 60);
   assert.ok(back.credentials.filter((c) => !c.issued_by_quell).every((c) => c.state === "DEAD"), "the old stay dead");

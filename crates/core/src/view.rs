@@ -153,7 +153,7 @@ pub fn exposure(s: &Situation<'_>) -> Value {
         .linked
         .iter()
         .filter(|(t, _)| matches!(t.kind, TargetKind::Credential | TargetKind::Session) && !is_new(s, t))
-        .map(|(t, _)| s.targets.get(&t.id).unwrap_or(&empty))
+        .map(|(t, _)| s.targets.get(&t.id).map_or(&empty, |t| &**t))
         .collect();
     if lives.is_empty() {
         return Value::Null;

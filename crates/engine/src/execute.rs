@@ -31,6 +31,9 @@ use crate::{
     streams::Folded,
 };
 
+/// A target as its plane holds it, secret parts apart.
+pub(crate) type Read = (Reading, BTreeMap<String, Secret>);
+
 /// An attempt whose intent is on the desk: it may act once that is durable.
 pub(crate) struct Intended {
     pub target: Target,
@@ -81,7 +84,7 @@ impl Engine {
         id: &PlanId,
         n: u16,
         target: &Target,
-        (reading, secrets): (Reading, BTreeMap<String, Secret>),
+        (reading, secrets): Read,
         beside: u32,
     ) -> Result<Result<Intended, Progress>, Failure> {
         let state = plan_of(ground, id)?;
@@ -218,7 +221,7 @@ impl Engine {
         held: &TargetState,
         mut reading: Reading,
         secrets: BTreeMap<String, Secret>,
-    ) -> Result<Option<(Reading, BTreeMap<String, Secret>)>, Failure> {
+    ) -> Result<Option<Read>, Failure> {
         if held.holds.contains(&ground.case.id) && held.before.is_some() {
             return Ok(None);
         }

@@ -15,14 +15,13 @@ use quell_core::{
     id::{AttemptId, CaseId, PlanId, TargetId},
     plan::Selector,
     respond::{self, Move},
-    secret::Secret,
-    target::{Enumeration, Reading, Target},
+    target::{Enumeration, Target},
     time::{SignedDuration, Timestamp, after},
 };
 
 use crate::{
     Engine, Failure,
-    execute::{Intended, seconds},
+    execute::{Intended, Read, seconds},
     ground::Ground,
     intake::RETRIES,
     port::Outcome,
@@ -41,7 +40,7 @@ const SHORT: SignedDuration = SignedDuration::from_millis(300);
 enum Landed {
     Looked(Box<CaseEnriched>),
     Listed { plan: PlanId, step: u16, answer: Result<Enumeration, String> },
-    Read { at: Place, seen: u64, answer: Result<(Reading, BTreeMap<String, Secret>), String> },
+    Read { at: Place, seen: u64, answer: Result<Read, String> },
     Acted { target: TargetId, attempt: AttemptId, outcome: Outcome },
     Probed(Box<Probed>),
 }
@@ -69,7 +68,7 @@ struct UnderWay {
     acting: BTreeSet<TargetId>,
     landed: VecDeque<Result<Landed, Failure>>,
     /// Targets as they were just read, with the version they were read at.
-    read: BTreeMap<Place, (u64, Reading, BTreeMap<String, Secret>)>,
+    read: BTreeMap<Place, (u64, Read)>,
     /// Planes that asked to be left alone until then.
     later: BTreeMap<(PlanId, u16), Timestamp>,
 }
@@ -390,10 +389,10 @@ impl Engine {
         let at: Place = (plan.clone(), n, target.id.clone());
         let seen = ground.target(&target.id).events;
         match way.read.remove(&at) {
-            Some((then, reading, secrets)) if then == seen => {
+            Some((then, read)) if then == seen => {
                 let beside = intended.iter().filter(|i| i.new && i.step == (plan.clone(), n)).count();
                 let beside = u32::try_from(beside).unwrap_or(u32::MAX);
-                match self.intend(ground, desk, plan, n, target, (reading, secrets), beside).await? {
+                match self.intend(ground, desk, plan, n, target, read, beside).await? {
                     Ok(one) => {
                         intended.push(one);
                         Ok(Progress::Unchanged)
@@ -435,8 +434,8 @@ impl Engine {
                 }
                 None
             }
-            Landed::Read { at, seen, answer: Ok((reading, secrets)) } => {
-                way.read.insert(at, (seen, reading, secrets));
+            Landed::Read { at, seen, answer: Ok(read) } => {
+                way.read.insert(at, (seen, read));
                 None
             }
             Landed::Listed { plan, step, answer: Err(why) } | Landed::Read { at: (plan, step, _), answer: Err(why), .. } => {

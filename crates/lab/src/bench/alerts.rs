@@ -80,7 +80,8 @@ fn measured(quell: &Path, under: &Path) -> Result<(Vec<Row>, Vec<String>)> {
         Ok(ALERTS as f64 / seconds)
     };
     let answers = |command: &mut Command| command.output().is_ok_and(|o| o.status.success());
-    let peers: [(&str, &str, f64, bool, &dyn Fn() -> Result<f64>); 2] = [
+    type Peer<'a> = (&'a str, &'a str, f64, bool, &'a dyn Fn() -> Result<f64>);
+    let peers: [Peer<'_>; 2] = [
         ("alerts.beside_jq", "jq, seven fields", 5.0, answers(Command::new("jq").arg("--version")), &jq),
         (
             "alerts.beside_orjson",
@@ -151,17 +152,15 @@ fn watched(command: &mut Command, out: &Path) -> Result<Used> {
     let mut child =
         command.stdin(Stdio::null()).stdout(File::create(out)?).stderr(Stdio::null()).spawn().with_context(|| format!("start `{name}`"))?;
     let (pid, mut peak_kb) = (child.id(), 0.0);
-    loop {
+    // An hour is longer than anything that is measured; the clock's own pause is a millisecond.
+    crate::clock::until(Duration::from_secs(3_600), || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = |key: &str| status.lines().find_map(|l| l.strip_prefix(key)).map(str::trim);
         if let Some(peak) = line("VmHWM:").and_then(|l| l.split_whitespace().next()).and_then(|kb| kb.parse().ok()) {
             peak_kb = peak;
         }
-        if line("State:").is_none_or(|state| state.starts_with(['Z', 'X'])) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+        line("State:").is_none_or(|state| state.starts_with(['Z', 'X']))
+    });
     let wall_s = watch.elapsed().as_secs_f64();
     let cpu_s = processor_ms(pid)? / 1_000.0;
     let status = child.wait()?;

@@ -53,7 +53,7 @@ pub struct Normalise {
     #[arg(long, value_name = "FILE", conflicts_with = "source")]
     mapping: Option<PathBuf>,
     /// After the signals, print for each record which rule of the mapping gave which field
-    #[arg(long, requires = "mapping")]
+    #[arg(long, requires = "mapping", conflicts_with = "source")]
     explain: bool,
     /// The key that secrets are fingerprinted with; without one the fingerprint is null
     #[arg(long, value_name = "FILE", env = "QUELL_FINGERPRINT_KEY_FILE")]

@@ -58,7 +58,7 @@ shapes! {
     Consumer { name: String, #[schema(required)] criticality: Option<String>, #[schema(required)] reads_from: Option<String> }
     Finding {
         id: String, title: String, untrusted: Titled, kind: String, count: u32, first_at: String, last_at: String, senders: u32, sample: bool, unreadable: bool,
-        containment_evidence: bool, #[schema(required)] subject: Option<String>, possession: bool, #[schema(required)] because: Option<String>, #[schema(required)] fingerprint: Option<String>,
+        containment_evidence: bool, unsigned: bool, #[schema(required)] subject: Option<String>, possession: bool, #[schema(required)] because: Option<String>, #[schema(required)] fingerprint: Option<String>,
         #[schema(required, value_type = Option<Object>)] outcome: Option<Value>,
     }
     Titled { title: String }

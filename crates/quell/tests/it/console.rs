@@ -25,7 +25,7 @@ impl Browser {
         let http = Client::builder().redirect(Policy::none()).build().expect("a client");
         let form = [("user", name), ("password", PASSWORD), ("next", "/waiting")];
         let answer = http.post(format!("{}/sign-in", server.url)).form(&form).send().await.expect("an answer");
-        assert_eq!((answer.status(), answer.headers()[LOCATION].to_str()), (StatusCode::SEE_OTHER, Ok("/waiting")));
+        assert_eq!((answer.status(), answer.headers()[LOCATION].to_str().ok()), (StatusCode::SEE_OTHER, Some("/waiting")));
         let set = answer.headers()[SET_COOKIE].to_str().expect("a cookie").to_owned();
         assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict") && !set.contains("Secure"), "no TLS here: {set}");
         Self { http, url: server.url.clone(), cookie: set.split(';').next().expect("a pair").to_owned() }
