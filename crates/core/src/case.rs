@@ -19,7 +19,7 @@ use crate::{
     approval::Bench,
     decision::Role,
     event::{
-        By, CaseAdvanced, CaseClosed, CaseEnriched, CaseReopened, Derived, Event, FindingEnded, LeadTaken, NoteAdded, PeopleAsked,
+        By, CaseAdvanced, CaseClosed, CaseEnriched, CaseReopened, Derivation, Event, FindingEnded, LeadTaken, NoteAdded, PeopleAsked,
         RestAccepted, Stage, TaskAdded, TaskEnded, Verdict, VerdictGiven,
     },
     finding::{Corroboration, Finding, Outcome},
@@ -119,8 +119,8 @@ impl Case {
                 // What came from what stays true when a plane forgets it: a lease that
                 // was revoked is listed no more.
                 if let Some(before) = self.subjects.remove(&e.identity.id) {
-                    let gone = before.derived.into_iter().filter(|d| !e.derived.iter().any(|n| n.to.id == d.to.id));
-                    now.derived.extend(gone);
+                    let gone = before.derivations.into_iter().filter(|d| !e.derivations.iter().any(|n| n.to.id == d.to.id));
+                    now.derivations.extend(gone);
                     now.outlive.extend(before.outlive.into_iter().filter(|t| !e.outlive.contains(t)));
                     now.irrevocable.extend(before.irrevocable.into_iter().filter(|t| !e.irrevocable.contains(t)));
                 }
@@ -225,7 +225,7 @@ impl Case {
         let mut at = 0;
         while at < all.len() {
             let id = all[at].0.id.clone();
-            for derived in self.subjects.get(&id).into_iter().flat_map(|s| &s.derived) {
+            for derived in self.subjects.get(&id).into_iter().flat_map(|s| &s.derivations) {
                 let leads = derived.to.kind == TargetKind::Identity && derived.to.id != id;
                 if leads && all.len() < SUBJECTS_MAX && !all.iter().any(|(t, _)| t.id == derived.to.id) {
                     all.push((derived.to.clone(), Some(derived.via.clone())));
@@ -236,12 +236,30 @@ impl Case {
         all
     }
 
-    /// The subject that `identity` was reached from, and how.
-    pub fn reached_from(&self, identity: &TargetId) -> Option<(&CaseEnriched, &Derived)> {
-        self.subjects
-            .values()
-            .filter(|s| s.identity.id != *identity)
-            .find_map(|s| s.derived.iter().find(|d| d.to.id == *identity && d.to.kind == TargetKind::Identity).map(|d| (s, d)))
+    /// The identities of findings that ask for containment, of whom no credential was
+    /// looked at.
+    pub fn unlooked(&self, now: Timestamp) -> Vec<&Target> {
+        let mut unlooked: Vec<&Target> = Vec::new();
+        for resolved in self.findings.iter().filter(|f| !f.needs_none(now)).filter_map(|f| f.resolved.as_ref()) {
+            let identity = &resolved.identity;
+            if !self.was_looked_at(&identity.id) && unlooked.iter().all(|t| t.id != identity.id) {
+                unlooked.push(identity);
+            }
+        }
+        unlooked
+    }
+
+    /// A credential of the identity is known to the case: without one, what is contained
+    /// of others says nothing of it (invariant 8).
+    pub fn was_looked_at(&self, identity: &TargetId) -> bool {
+        self.linked.iter().any(|(t, _)| t.kind == TargetKind::Credential && t.identity == *identity)
+    }
+
+    /// The subject that this identity belongs to, and how: it came with a lease of it,
+    /// or keeps its secret.
+    pub fn issuer_of(&self, identity: &TargetId) -> Option<(&CaseEnriched, &Derivation)> {
+        let belongs = |d: &&Derivation| d.to.id == *identity && (d.via == Derivation::LEASE || d.via == Derivation::KEEPS);
+        self.subjects.values().find_map(|s| s.derivations.iter().find(belongs).map(|d| (s, d)))
     }
 
     /// The credentials that were reported exposed.
@@ -283,6 +301,16 @@ impl Case {
             if !out.contains(gap) {
                 out.push(gap.clone());
             }
+        }
+        let followed = self.subjects_of(&self.roots());
+        let left = followed.len() >= SUBJECTS_MAX
+            && self
+                .subjects
+                .values()
+                .flat_map(|s| &s.derivations)
+                .any(|d| d.to.kind == TargetKind::Identity && !followed.iter().any(|(t, _)| t.id == d.to.id));
+        if left {
+            out.push(format!("what came from more than {SUBJECTS_MAX} identities: this case follows no further"));
         }
         if self.subjects.values().any(|s| s.dependents.is_none()) {
             out.push("consumers that nobody declared: unknown".to_string());
@@ -425,20 +453,7 @@ pub fn still_open(case: &Case, targets: &BTreeMap<TargetId, Arc<TargetState>>, o
         open.push(format!("{open_plans} plan(s) have not ended"));
     }
     // A case whose every finding has an outcome that needs no containment is done.
-    let needs_none = |f: &Finding| {
-        matches!(
-            f.outcome,
-            Some(
-                Outcome::Expected
-                    | Outcome::FalsePositive
-                    | Outcome::Duplicate
-                    | Outcome::PrivilegeReduced
-                    | Outcome::Retired
-                    | Outcome::ReUse
-            )
-        ) || f.containment_evidence
-            || matches!(f.outcome, Some(Outcome::AcceptedRisk { until }) if until > now)
-    };
+    let needs_none = |f: &Finding| f.needs_none(now);
     if case.findings.iter().all(needs_none) {
         return open;
     }
@@ -455,11 +470,7 @@ pub fn still_open(case: &Case, targets: &BTreeMap<TargetId, Arc<TargetState>>, o
             open.push(format!("{} `{}` is {word}", target.kind.name(), target.reference()));
         }
     }
-    if case.linked.iter().all(|(t, _)| t.kind != TargetKind::Credential)
-        && case.findings.iter().any(|f| f.resolved.is_some() && !needs_none(f))
-    {
-        open.push("no credential of the subject was looked at".to_string());
-    }
+    open.extend(case.unlooked(now).iter().map(|t| format!("no credential of `{}` was looked at", t.reference())));
     open
 }
 

@@ -57,6 +57,9 @@ pub struct FiledSignal {
 pub struct Resolved {
     pub identity: Target,
     pub credential: Option<Target>,
+    /// As the plane told it that matched the value, or as the inventory lists it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_kind: Option<CredentialKind>,
     /// The alert carried the secret and it matched this credential.
     pub possession: bool,
     /// How the match was made; our words.
@@ -115,6 +118,14 @@ impl Finding {
     /// Whether anything may rest on it: it reports a wrong, and its sender vouches for it.
     pub fn counts(&self) -> bool {
         !self.containment_evidence && !self.unsigned
+    }
+
+    /// Its outcome, or what it is, says that nothing is to be contained for it at `now`.
+    pub fn needs_none(&self, now: Timestamp) -> bool {
+        use Outcome as O;
+        let ended =
+            matches!(self.outcome, Some(O::Expected | O::FalsePositive | O::Duplicate | O::PrivilegeReduced | O::Retired | O::ReUse));
+        ended || self.containment_evidence || matches!(self.outcome, Some(O::AcceptedRisk { until }) if until > now)
     }
 }
 

@@ -102,3 +102,15 @@ pub fn origins<'a>(inventory: &'a Inventory, reference: &'a str, depth: u32, lim
     }
     found
 }
+
+/// Everything that is joined to `reference` by what was seen, in either direction,
+/// itself included: whoever is among them does not decide about it (invariant 13).
+pub fn joined<'a>(inventory: &'a Inventory, reference: &'a str, depth: u32, limit: usize) -> BTreeSet<&'a str> {
+    let mut all: BTreeSet<&str> = origins(inventory, reference, depth, limit).into_iter().chain([reference]).collect();
+    let mut edge = vec![reference];
+    for _ in 0..depth {
+        let after = edge.iter().flat_map(|at| inventory.edges_from(at)).filter(|e| e.basis == Basis::Observed).map(|e| e.to);
+        edge = after.filter(|to| all.len() < limit && all.insert(to)).collect();
+    }
+    all
+}

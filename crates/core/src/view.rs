@@ -20,7 +20,7 @@ use crate::{
     hold::TargetState,
     plan::{Proves, Selector, Step},
     proof::{Life, Liveness},
-    respond::{Situation, act_targets},
+    respond::{self, Situation, act_targets},
     target::{Target, TargetKind},
     time::Timestamp,
 };
@@ -62,12 +62,13 @@ fn who(case: &Case) -> String {
 
 /// `STILL USABLE, last seen used 02:58`.
 fn standing(s: &Situation<'_>, now: Timestamp) -> String {
+    let empty = TargetState::default();
     let lives: Vec<(&Target, &TargetState)> = s
         .case
         .linked
         .iter()
         .filter(|(t, _)| t.kind == TargetKind::Credential)
-        .filter_map(|(t, _)| Some((t, &**s.targets.get(&t.id)?)))
+        .map(|(t, _)| (t, s.targets.get(&t.id).map_or(&empty, |t| &**t)))
         .filter(|(t, _)| !is_new(s, t))
         .collect();
     if lives.is_empty() {
@@ -86,7 +87,7 @@ fn standing(s: &Situation<'_>, now: Timestamp) -> String {
         format!("STILL USABLE{last}")
     } else if any(Life::Containing) {
         format!("BEING CUT, not proved{last}")
-    } else if any(Life::Unknown) {
+    } else if any(Life::Unknown) || respond::knows_nothing_of(s, now) {
         format!("UNKNOWN{last}")
     } else if any(Life::Dying) {
         let until =
@@ -145,8 +146,8 @@ fn is_new(s: &Situation<'_>, target: &Target) -> bool {
 /// The exposure clock of a whole case: from the earliest moment that anything of
 /// it was known usable by others. It stops only when every credential and session
 /// is proved dead as things stand; a rest that is unknown, dying or was never
-/// looked at keeps it running. Nothing is said where nothing is linked yet.
-pub fn exposure(s: &Situation<'_>) -> Value {
+/// looked at keeps it running, and so does somebody of whom nothing is known. Nothing is said where nothing is linked yet.
+pub fn exposure(s: &Situation<'_>, now: Timestamp) -> Value {
     let empty = TargetState::default();
     let lives: Vec<&TargetState> = s
         .case
@@ -160,7 +161,7 @@ pub fn exposure(s: &Situation<'_>) -> Value {
     }
     let clocks: Vec<_> = lives.iter().filter(|t| t.target.is_some()).map(|t| s.case.exposure(t)).collect();
     let first = clocks.iter().min_by_key(|e| e.from);
-    let running = lives.iter().any(|t| !matches!(t.life, Some(Life::Dead | Life::Restored)));
+    let running = lives.iter().any(|t| !matches!(t.life, Some(Life::Dead | Life::Restored))) || respond::knows_nothing_of(s, now);
     let last = |of: fn(&crate::proof::Exposure) -> Option<Timestamp>| clocks.iter().filter_map(of).max();
     json!({
         "from": first.map_or(s.case.opened_at, |e| e.from), "from_basis": first.map_or("received", |e| e.from_basis.as_str()),
@@ -261,7 +262,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
     let corroboration = case.corroboration();
     json!({
         "id": case.id, "state": case.stage(), "headline": headline(s, now), "opened_at": case.opened_at, "closed_at": case.closed_at, "stages": stages,
-        "exposure": exposure(s), "states": states(s), "subjects": subjects(case),
+        "exposure": exposure(s, now), "states": states(s), "subjects": subjects(case),
         "because": case.because, "confidence": corroboration.confidence(), "corroborated": corroboration.is_corroborated(),
         "findings": findings, "owners": owners, "why_routed": if why_routed.is_empty() { Value::Null } else { json!(why_routed.join("; ")) },
         "lead": case.lead, "verdicts": case.verdicts.iter().map(|(role, verdict, by, at)| json!({ "role": role.name(), "verdict": verdict, "by": by, "at": at })).collect::<Vec<_>>(),
@@ -312,9 +313,9 @@ fn holding(s: &Situation<'_>, target: &Target, kind: Option<crate::signal::Crede
 
 /// What came from what, as planes and inventory showed it before anything was cut.
 fn chain(s: &Situation<'_>) -> Vec<Value> {
-    let mut seen: Vec<(Option<&Target>, &crate::event::Derived)> = Vec::new();
+    let mut seen: Vec<(Option<&Target>, &crate::event::Derivation)> = Vec::new();
     for subject in s.case.subjects.values() {
-        for derived in &subject.derived {
+        for derived in &subject.derivations {
             if !seen.iter().any(|(_, d)| d.to.id == derived.to.id) {
                 seen.push((derived.from.as_ref().or(Some(&subject.identity)), derived));
             }

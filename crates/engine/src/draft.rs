@@ -33,8 +33,17 @@ impl Engine {
         let has_plan = |id: &TargetId| !fresh && respond::is_treated(&situation, id);
         let parts =
             draft::parts(&ground.case, roots, |s| has_plan(&s.identity.id) || self.ports.connectors.get(&s.identity.plane).is_none());
-        let groups =
-            if kind == PlanKind::Contain && *by == By::Automation && parts.len() > 1 { self.apart(ground, parts)? } else { vec![parts] };
+        if parts.is_empty() {
+            return Err(Failure::Refused(format!("nothing of case `{}` was looked at yet, so there is nothing to plan", ground.case.id)));
+        }
+        let mut free = Vec::new();
+        if kind == PlanKind::Contain && *by == By::Automation && parts.len() > 1 {
+            for part in &parts {
+                free.push(self.is_free(ground, part)?);
+            }
+        }
+        let mut free = free.into_iter();
+        let groups = draft::apart(parts, |_| free.next().unwrap_or(false));
         let salter = Salter::new(self.ports.chance.seed());
         let mut first = None;
         for group in groups {
@@ -52,26 +61,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Parts that may run at once, and parts that somebody must be heard about.
-    fn apart(&self, ground: &Ground, parts: Vec<Part>) -> Result<Vec<Vec<Part>>, Failure> {
+    /// Policy lets automation run a containment of this part, once its planes are armed.
+    fn is_free(&self, ground: &Ground, part: &Part) -> Result<bool, Failure> {
         let situation = ground.situation();
         let now = self.ports.clock.now();
         let salter = Salter::new(self.ports.chance.seed());
-        let (mut at_once, mut asked) = (Vec::new(), Vec::new());
-        for part in parts {
-            let plan = draft::contain(&self.drafting(ground, &part.subjects, PlanKind::Contain, None, &salter)?);
-            let digest = plan.digest();
-            let drafted = PlanDrafted { plan, digest, preview: Preview::default() };
-            let state = PlanState::drafted(&drafted, &By::Automation, now);
-            let free = state.plan.gaps.is_empty()
-                && state.plan.steps.iter().all(|step| {
-                    let Some(mut question) = respond::question(&situation, &state, step, Principal::Automation, now) else { return false };
-                    (question.circumstances.armed, question.circumstances.paused) = (true, false);
-                    matches!(self.ports.policy.whom_to_ask(&question), WhomToAsk::Nobody)
-                });
-            if free { at_once.push(part) } else { asked.push(part) }
-        }
-        Ok([at_once, asked].into_iter().filter(|group| !group.is_empty()).collect())
+        let plan = draft::contain(&self.drafting(ground, &part.subjects, PlanKind::Contain, None, &salter)?);
+        let digest = plan.digest();
+        let state = PlanState::drafted(&PlanDrafted { plan, digest, preview: Preview::default() }, &By::Automation, now);
+        let asks_nobody = |step| {
+            let Some(mut question) = respond::question(&situation, &state, step, Principal::Automation, now) else { return false };
+            (question.circumstances.armed, question.circumstances.paused) = (true, false);
+            matches!(self.ports.policy.whom_to_ask(&question), WhomToAsk::Nobody)
+        };
+        Ok(state.plan.gaps.is_empty() && state.plan.steps.iter().all(asks_nobody))
     }
 
     /// What a plan about these subjects, each with how it was reached, is drafted from.
@@ -85,12 +88,6 @@ impl Engine {
     ) -> Result<draft::Ground<'a>, Failure> {
         let subjects =
             subjects.iter().map(|(id, via)| self.drafted_subject(ground, id, via.clone(), kind)).collect::<Result<Vec<_>, _>>()?;
-        if subjects.is_empty() {
-            return Err(Failure::Refused(format!(
-                "nothing of case `{}` is on a plane of ours, so there is nothing to plan",
-                ground.case.id
-            )));
-        }
         Ok(draft::Ground {
             id: PlanId::from_chance(self.ports.chance.id()),
             case: ground.case.id.clone(),
@@ -136,7 +133,7 @@ impl Engine {
 }
 
 fn is_known(case: &Case, target: &Target) -> bool {
-    case.subjects.contains_key(&target.id) || case.subjects.values().any(|s| s.derived.iter().any(|d| d.to.id == target.id))
+    case.subjects.contains_key(&target.id) || case.subjects.values().any(|s| s.derivations.iter().any(|d| d.to.id == target.id))
 }
 
 /// The connector instance that a step is pinned to.

@@ -1,13 +1,12 @@
 //! Everything that inventory and planes say about one identity, before planning.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use quell_core::{
     case::Case,
-    decision::IdentityFacts,
-    event::{CaseEnriched, Consumer, Derived, OwnerEntry},
+    event::{CaseEnriched, Consumer, Derivation, OwnerEntry},
     id::PersonId,
-    inventory::{self, Inventory, OwnerRole, RotationMethod},
+    inventory::{self, Inventory, OwnerRole, RotationMethod, facts},
     people,
     personal::Salter,
     reach::{self, Reach},
@@ -15,7 +14,7 @@ use quell_core::{
     target::{Enumeration, Found, Target, TargetKind},
 };
 
-use crate::{Engine, Failure, intake::credential_kind};
+use crate::{Engine, Failure};
 
 /// How far a reach is followed, and how many nodes of it.
 const DEPTH: u32 = 6;
@@ -23,7 +22,7 @@ const NODES: usize = 10_000;
 
 impl Engine {
     /// Everything that inventory and plane say about one identity, now.
-    pub(crate) async fn enrich(&self, identity: &Target, case: &Case, again: bool) -> Result<(CaseEnriched, Option<Enumeration>), Failure> {
+    pub(crate) async fn enrich(&self, identity: &Target, case: &Case, again: bool) -> Result<CaseEnriched, Failure> {
         let salter = Salter::new(self.ports.chance.seed());
         let inventory = self.inventory();
         let native = identity.native.shown().to_owned();
@@ -58,21 +57,22 @@ impl Engine {
         let planes: Vec<String> = self.ports.connectors.iter().map(|c| c.name().to_owned()).collect();
         let reach = reach::reach(&inventory, &planes, &reference, DEPTH, NODES);
         not_looked_at.extend(reach.not_looked_at.iter().cloned());
-        let derived = self.derived(identity, enumeration.as_ref(), &reach, &inventory, &salter);
-        let far = |d: &&Derived| d.to.kind == TargetKind::Identity && !planes.contains(&d.to.plane);
-        for led in derived.iter().filter(far) {
+        let derivations = self.derivations(identity, enumeration.as_ref(), &reach, &inventory, &salter);
+        let far = |d: &&Derivation| d.to.kind == TargetKind::Identity && !planes.contains(&d.to.plane);
+        for led in derivations.iter().filter(far) {
             let gap = format!("`{}`: no connector, so nothing behind it was looked at", led.to.plane);
             if !not_looked_at.contains(&gap) {
                 not_looked_at.push(gap);
             }
         }
 
-        let entangled = self.joined_people(&reference, &reach, &inventory).await?;
+        let own = self.people_of([reference.as_str()], &inventory).await?;
+        let entangled = self.people_of(reach::joined(&inventory, &reference, DEPTH, NODES), &inventory).await?;
         // What came with a lease, or keeps a secret, belongs to whom it came from: that
-        // subject was looked at before, and its facts are this one's.
-        let parent = case.reached_from(&identity.id).filter(|(_, d)| d.via == Derived::LEASE || d.via == Derived::KEEPS).map(|(s, _)| s);
-        let owners = match parent {
-            Some(parent) if inventory.owners(&reference).is_empty() => parent.owners.clone(),
+        // subject was looked at before.
+        let issuer = case.issuer_of(&identity.id);
+        let owners = match issuer {
+            Some((issuer, _)) if inventory.owners(&reference).is_empty() => issuer.owners.clone(),
             _ => self.owners_of(&reference, &inventory, &salter).await?,
         };
         let consumers: Vec<Consumer> = inventory
@@ -80,7 +80,7 @@ impl Engine {
             .into_iter()
             .map(|d| Consumer { name: salter.commit(d.consumer.clone()), criticality: d.criticality, reads_from: d.reads_from.clone() })
             .collect();
-        if known.is_none() && parent.is_none() {
+        if known.is_none() && issuer.is_none() {
             not_looked_at.push(format!("the inventory does not list this identity of `{}`", identity.plane));
         }
 
@@ -88,65 +88,39 @@ impl Engine {
             .and_then(|c| c.protected(&native))
             .or_else(|| known.as_ref().and_then(|i| i.protected).filter(|p| *p).map(|_| "the inventory says it is protected".to_owned()));
         let protected = match protected {
-            None if !entangled.is_empty() && known.as_ref().is_some_and(|i| i.kind == IdentityKind::Human) => {
-                people::last_approver(&self.people().await?, &entangled)
-                    .map(|role| format!("nobody else who may approve as {} is left", role.in_words()))
-            }
+            None if !own.is_empty() => people::last_approver(&self.people().await?, &own)
+                .map(|role| format!("nobody else who may approve as {} is left", role.in_words())),
             other => other,
         };
-        let facts = IdentityFacts {
-            id: identity.id.to_string(),
-            plane: identity.plane.clone(),
-            kind: known.as_ref().map(|i| i.kind).or_else(|| parent.map(|p| p.facts.kind)).unwrap_or(IdentityKind::Unknown),
-            environment: known
-                .as_ref()
-                .and_then(|i| i.environment.clone())
-                .or_else(|| parent.and_then(|p| p.facts.environment.clone()))
-                .or_else(|| system.as_ref().and_then(|s| s.environment.clone())),
-            criticality: known
-                .as_ref()
-                .and_then(|i| i.criticality)
-                .or_else(|| parent.and_then(|p| p.facts.criticality))
-                .or_else(|| system.as_ref().and_then(|s| s.criticality)),
-            shared: known.as_ref().and_then(|i| i.shared).or_else(|| parent.and_then(|p| p.facts.shared)),
-            third_party: known.as_ref().and_then(|i| i.third_party).or_else(|| parent.and_then(|p| p.facts.third_party)),
-            protected,
-            has_business_owner: owners.iter().any(|o| o.role == OwnerRole::Business),
-        };
-        let leased = parent.is_some_and(|p| p.derived.iter().any(|d| d.to.id == identity.id && d.via == Derived::LEASE));
+        let has_business_owner = owners.iter().any(|o| o.role == OwnerRole::Business);
+        let facts = facts::facts(identity, known.as_ref(), system.as_ref(), issuer.map(|(s, _)| &s.facts), protected, has_business_owner);
         let declared = u32::try_from(consumers.len()).unwrap_or(u32::MAX);
-        let dependents = match (known.is_some(), parent) {
-            (true, _) => Some(declared),
-            // Nobody but whom it was leased to has its password.
-            (false, Some(_)) if leased => Some(0),
-            (false, parent) => parent.and_then(|p| p.dependents),
-        };
         let enriched = CaseEnriched {
             identity: identity.clone(),
             facts,
             name: known.as_ref().and_then(|i| i.name.clone()).map(|n| salter.commit(n)),
             routed: routed(&owners),
             owners,
-            dependents,
+            dependents: facts::dependents(known.is_some(), declared, issuer),
             consumers,
             rotation: known.as_ref().and_then(|i| i.rotation.clone()),
             credentials: self.credentials_of(identity, case, enumeration.as_ref(), &inventory, &salter),
             sessions: of(TargetKind::Session),
             delegations: of(TargetKind::Entitlement),
-            reach: match (known.is_some(), parent) {
-                (true, _) => Some(u32::try_from(reach.observed.len()).unwrap_or(u32::MAX)),
-                (false, parent) => parent.and_then(|p| p.reach),
+            reach: match issuer {
+                _ if known.is_some() => Some(u32::try_from(reach.observed.len()).unwrap_or(u32::MAX)),
+                issuer => issuer.and_then(|(s, _)| s.reach),
             },
             not_looked_at,
             entangled,
             again,
             unseen,
-            derived,
+            derivations,
             outlive: those(Found::outlives_suspension),
             irrevocable: those(Found::is_irrevocable),
             no_login: found().filter(|f| f.kind == TargetKind::Identity).find_map(|f| f.no_login().map(str::to_owned)),
         };
-        Ok((enriched, enumeration))
+        Ok(enriched)
     }
 
     /// What the plane lists of it, within the enrichment deadline; or why it does not.
@@ -181,7 +155,7 @@ impl Engine {
             if let Some(credential) = &resolved.credential {
                 let native = credential.native.shown();
                 let kind = reported().find(|f| f.native == native).and_then(|f| f.credential_kind);
-                add(credential.clone(), kind.or_else(|| credential_kind(native)));
+                add(credential.clone(), kind.or(resolved.credential_kind));
             }
         }
         for found in reported() {
@@ -196,20 +170,20 @@ impl Engine {
     }
 
     /// What came from what: on its own plane, on others, and as the inventory saw it.
-    fn derived(
+    fn derivations(
         &self,
         identity: &Target,
         enumeration: Option<&Enumeration>,
         reach: &Reach,
         inventory: &Inventory,
         salter: &Salter,
-    ) -> Vec<Derived> {
+    ) -> Vec<Derivation> {
         let naming = self.naming(salter);
         let own = identity.native.shown();
-        let mut derived: Vec<Derived> = Vec::new();
-        let mut add = |one: Derived| {
-            if one.to.id != identity.id && !derived.iter().any(|d: &Derived| d.to.id == one.to.id) {
-                derived.push(one);
+        let mut derivations: Vec<Derivation> = Vec::new();
+        let mut add = |one: Derivation| {
+            if one.to.id != identity.id && !derivations.iter().any(|d: &Derivation| d.to.id == one.to.id) {
+                derivations.push(one);
             }
         };
         let found = || enumeration.into_iter().flat_map(|e| &e.found);
@@ -217,24 +191,24 @@ impl Engine {
 
         for child in found().filter(|f| !f.is_ours()) {
             if let Some(from) = child.minted_from.as_deref().or(child.opened_with.as_deref()) {
-                add(Derived { from: here(from), to: self.target_of(&identity.plane, child, salter), via: "minted".to_owned() });
+                add(Derivation { from: here(from), to: self.target_of(&identity.plane, child, salter), via: "minted".to_owned() });
             }
         }
         for led in enumeration.into_iter().flat_map(|e| &e.elsewhere) {
             let to = naming.target(&led.plane, led.kind, &led.native, &led.native);
-            add(Derived { from: here(&led.from), to, via: led.via.clone() });
+            add(Derivation { from: here(&led.from), to, via: led.via.clone() });
         }
         // Secrets that it read, and whose they are.
         for read in found().filter_map(|f| f.facts.get("secret")) {
             for (plane, native) in self.kept_in(&identity.plane, read, inventory) {
                 let to = naming.target(&plane, TargetKind::Identity, &native, &native);
-                add(Derived { from: None, to, via: Derived::READS.to_owned() });
+                add(Derivation { from: None, to, via: Derivation::READS.to_owned() });
             }
         }
         // The store that keeps its own secret for the consumers.
         if let Some((plane, native)) = self.keeper_of(&identity.reference(), inventory) {
             let to = naming.target(&plane, TargetKind::Identity, &native, &native);
-            add(Derived { from: None, to, via: Derived::KEEPS.to_owned() });
+            add(Derivation { from: None, to, via: Derivation::KEEPS.to_owned() });
         }
         for reached in reach.observed.iter().filter(|r| !matches!(r.via.as_str(), "holds" | "authenticates_as")) {
             let Some((plane, native)) = owner_of(&reached.id, inventory) else { continue };
@@ -244,9 +218,9 @@ impl Engine {
                 Some(naming.target(plane, TargetKind::Credential, native, own))
             });
             let to = naming.target(&plane, TargetKind::Identity, &native, &native);
-            add(Derived { from, to, via: reached.via.clone() });
+            add(Derivation { from, to, via: reached.via.clone() });
         }
-        derived
+        derivations
     }
 
     /// The identities, as plane and native id, whose secret this store keeps.
@@ -267,17 +241,12 @@ impl Engine {
         Some((plane, native))
     }
 
-    /// People who are this identity, or joined to it by what was seen, in either
-    /// direction: they do not decide about it (invariant 13).
-    async fn joined_people(&self, reference: &str, reach: &Reach, inventory: &Inventory) -> Result<Vec<PersonId>, Failure> {
-        let before = reach::origins(inventory, reference, DEPTH, NODES).into_iter();
-        let joined = before.chain(reach.observed.iter().map(|r| r.id.as_str())).chain([reference]);
-        let humans: BTreeSet<&str> = joined.filter(|id| inventory.identity(id).is_some_and(|i| i.kind == IdentityKind::Human)).collect();
+    /// The accounts of the people among these.
+    async fn people_of<'a>(&self, ids: impl IntoIterator<Item = &'a str>, inventory: &Inventory) -> Result<Vec<PersonId>, Failure> {
         let mut people = Vec::new();
-        for human in humans {
-            let Some(identity) = inventory.identity(human) else { continue };
-            let native = inventory::split(&identity.id).map(|(_, native)| native);
-            for name in native.into_iter().chain(identity.aliases.iter().chain(&identity.name).map(String::as_str)) {
+        for human in ids.into_iter().filter_map(|id| inventory.identity(id)).filter(|i| i.kind == IdentityKind::Human) {
+            let native = inventory::split(&human.id).map(|(_, native)| native);
+            for name in native.into_iter().chain(human.aliases.iter().chain(&human.name).map(String::as_str)) {
                 let person = self.person_by_email(name).await?;
                 people.extend(person.filter(|p| !people.contains(p)));
             }

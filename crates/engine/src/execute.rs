@@ -46,7 +46,7 @@ pub(crate) struct Intended {
     connector: Arc<dyn Connector>,
     clearance: Clearance,
     of: Step,
-    before: Option<(Reading, Option<BTreeMap<String, Secret>>)>,
+    before: Option<Reading>,
     new_secret: Option<Secret>,
     wait: Duration,
 }
@@ -136,7 +136,7 @@ impl Engine {
         self.post(desk, writing).await?;
 
         let new = held.tries(id, n) == 0;
-        let before = sealed_before.map(|(reading, secrets)| (reading, Some(secrets))).or(held.before.clone().map(|before| (before, None)));
+        let before = sealed_before.or(held.before.clone());
         let attempt = clearance.attempt().clone();
         let (target, of) = (target.clone(), step.clone());
         Ok(Ok(Intended { target, attempt, due, step: (id.clone(), n), new, connector, clearance, of, before, new_secret, wait }))
@@ -221,13 +221,13 @@ impl Engine {
         held: &TargetState,
         mut reading: Reading,
         secrets: BTreeMap<String, Secret>,
-    ) -> Result<Option<Read>, Failure> {
+    ) -> Result<Option<Reading>, Failure> {
         if held.holds.contains(&ground.case.id) && held.before.is_some() {
             return Ok(None);
         }
-        for (name, secret) in &secrets {
-            let blob = self.seal(&before_label(&target.id, name), secret.expose().as_bytes())?;
-            reading.sealed.insert(name.clone(), blob.id.clone());
+        for (name, secret) in secrets {
+            let blob = self.seal(&before_label(&target.id, &name), secret.expose().as_bytes())?;
+            reading.sealed.insert(name, blob.id.clone());
             writing.blob(blob);
         }
         let event = HoldPlaced {
@@ -239,7 +239,7 @@ impl Engine {
             seen_live_at: None,
         };
         writing.event(StreamId::target(&target.id), &By::Automation, event);
-        Ok(Some((reading, secrets)))
+        Ok(Some(reading))
     }
 
     /// Everything one attempt needs, with sealed parts opened.
@@ -248,21 +248,13 @@ impl Engine {
         id: &AttemptId,
         step: &Step,
         target: &Target,
-        before: Option<(Reading, Option<BTreeMap<String, Secret>>)>,
+        before: Option<Reading>,
         new_secret: Option<Secret>,
     ) -> Result<Attempt, Failure> {
-        let (before, before_secrets) = match before {
-            None => (None, BTreeMap::new()),
-            // Read a moment ago; its blobs are still on the desk.
-            Some((before, Some(secrets))) => (Some(before), secrets),
-            Some((before, None)) => {
-                let mut secrets = BTreeMap::new();
-                for (name, blob) in &before.sealed {
-                    secrets.insert(name.clone(), self.unseal_secret(&before_label(&target.id, name), blob).await?);
-                }
-                (Some(before), secrets)
-            }
-        };
+        let mut before_secrets = BTreeMap::new();
+        for (name, blob) in before.iter().flat_map(|b| &b.sealed) {
+            before_secrets.insert(name.clone(), self.unseal_secret(&before_label(&target.id, name), blob).await?);
+        }
         Ok(Attempt {
             action: step.action,
             target: target.clone(),
@@ -381,8 +373,7 @@ impl Engine {
             Some(blob) => Some(self.unseal_secret(&secret_label(&open.cleared.attempt), blob).await?),
             None => None,
         };
-        let before = held.before.clone().map(|before| (before, None));
-        self.attempt_for(&open.cleared.attempt, step, target, before, secret).await
+        self.attempt_for(&open.cleared.attempt, step, target, held.before.clone(), secret).await
     }
 
     /// A secret of 192 bits in base 64, for a credential that Quell makes.

@@ -14,7 +14,7 @@ use quell_core::{
     inventory,
     personal::{Personal, Salter},
     secret::Secret,
-    signal::{CredentialKind, Detected, ObservedFrom, Readout, Unreadable},
+    signal::{Detected, ObservedFrom, Readout, Unreadable},
     target::TargetKind,
 };
 
@@ -187,6 +187,7 @@ impl Engine {
             return Some(Resolved {
                 identity: naming.target(plane, TargetKind::Identity, native, native),
                 credential: Some(naming.target(plane, TargetKind::Credential, credential_native, native)),
+                credential_kind: Some(credential.kind),
                 possession: true,
                 because: "the leaked value has the fingerprint of this credential in the inventory".to_owned(),
             });
@@ -199,10 +200,11 @@ impl Engine {
             }
             let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
             match tokio::time::timeout(deadline, connector.identify(secret)).await {
-                Ok(Ok(Identified::Match { credential, identity })) => {
+                Ok(Ok(Identified::Match { credential, kind, identity })) => {
                     return Some(Resolved {
                         identity: naming.target(connector.name(), TargetKind::Identity, &identity, &identity),
                         credential: Some(naming.target(connector.name(), TargetKind::Credential, &credential, &identity)),
+                        credential_kind: Some(kind),
                         possession: true,
                         because: format!("the leaked value was compared with what `{}` stores and is right", connector.name()),
                     });
@@ -230,10 +232,11 @@ impl Engine {
                     .credential
                     .as_ref()
                     .and_then(|c| c.id.as_deref())
-                    .filter(|id| inventory.credential(&format!("{plane}/{id}")).is_some());
+                    .and_then(|id| Some((id, inventory.credential(&format!("{plane}/{id}"))?.kind)));
                 return Some(Resolved {
                     identity: naming.target(plane, TargetKind::Identity, native, native),
-                    credential: credential.map(|id| naming.target(plane, TargetKind::Credential, id, native)),
+                    credential: credential.map(|(id, _)| naming.target(plane, TargetKind::Credential, id, native)),
+                    credential_kind: credential.map(|(_, kind)| kind),
                     possession: false,
                     because: "the sender names this identity".to_owned(),
                 });
@@ -246,6 +249,7 @@ impl Engine {
                 return Some(Resolved {
                     identity: naming.target(system, TargetKind::Identity, name, name),
                     credential: None,
+                    credential_kind: None,
                     possession: false,
                     because: "the sender names this identity on a plane of ours".to_owned(),
                 });
@@ -345,16 +349,4 @@ fn bounded(text: &str) -> String {
 pub(crate) fn unreadable_title(unreadable: &[Unreadable], salter: &Salter) -> Personal {
     let first = unreadable.first().map_or("", |u| u.reason.as_str());
     salter.commit(format!("{} record(s) could not be read: {}", unreadable.len(), bounded(first)))
-}
-
-/// The kind of credential a native id suggests; none where it says nothing.
-pub(crate) fn credential_kind(native: &str) -> Option<CredentialKind> {
-    match native.rsplit_once('#') {
-        Some((_, kind)) if kind.starts_with("password") => Some(CredentialKind::Password),
-        Some((_, kind)) if kind.starts_with("secret_id") => Some(CredentialKind::SecretId),
-        _ if native.starts_with("token:") || native.starts_with("batch:") => Some(CredentialKind::Token),
-        _ if native.starts_with("lease:") => Some(CredentialKind::AccessKey),
-        _ if native.starts_with("cert:") => Some(CredentialKind::Certificate),
-        _ => None,
-    }
 }

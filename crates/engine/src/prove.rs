@@ -194,7 +194,7 @@ impl Engine {
             };
             writing.event(StreamId::target(&target.id), &By::Automation, hold);
             if !ground.case.linked.iter().any(|(t, _)| t.id == target.id) {
-                let credential_kind = crate::intake::credential_kind(target.native.shown());
+                let credential_kind = quell_core::draft::issued_kind(target.native.shown());
                 let linked = TargetLinked { target: target.clone(), credential_kind, because: "issued by a plan of this case".to_owned() };
                 writing.event(StreamId::case(&ground.case.id), &By::Automation, linked);
             }

@@ -109,6 +109,8 @@ impl UnderWay {
             }
             if let Some(target) = target {
                 self.targets.remove(&target);
+                // What became of it is taken in before anything else is asked.
+                self.acting.remove(&target);
             }
             self.landed.push_back(landed);
             next = self.calls.next().now_or_never().flatten();
@@ -154,7 +156,7 @@ impl Engine {
                     // What happened is durable before anything is waited for.
                     match self.commit(&mut desk).await {
                         Ok(()) => self.wait(&mut way, wake_at).await,
-                        Err(Failure::Stale) => {}
+                        Err(Failure::Stale) if stale < RETRIES => stale += 1,
                         Err(failure) => return self.give_up(case, &mut desk, &mut way, taken, failure).await,
                     }
                     continue;
@@ -209,14 +211,6 @@ impl Engine {
         let mut wake_at = next.wake_at;
         let mut intended: Vec<Intended> = Vec::new();
         let mut changed = false;
-        let mut calls = next.moves.iter().filter(|m| calls_a_plane(m));
-        if let (Some(only), None) = (calls.next(), calls.next())
-            && next.moves.first().is_some_and(calls_a_plane)
-            && way.calls.is_empty()
-            && is_on_one_plane(&ground)
-        {
-            return self.one_call(&ground, desk, way, only, now, wake_at).await.map(Some);
-        }
         for step in &next.moves {
             let progress = match step {
                 call if calls_a_plane(call) => self.set_out(&ground, desk, way, &mut intended, call, now).await?,
@@ -252,49 +246,6 @@ impl Engine {
         Ok(Some(if changed || !way.landed.is_empty() { Turn::Again } else { Turn::Idle(wake_at) }))
     }
 
-    /// Where only one plane is spoken to and one thing is due, there is nobody whom
-    /// waiting for it in place would keep waiting.
-    async fn one_call(
-        self: &Arc<Self>,
-        ground: &Ground,
-        desk: &mut Desk,
-        way: &mut UnderWay,
-        only: &Move,
-        now: Timestamp,
-        wake_at: Option<Timestamp>,
-    ) -> Result<Turn, Failure> {
-        let mut intended = Vec::new();
-        let later = |at: Timestamp| Turn::Idle(Some(wake_at.map_or(at, |w| w.min(at))));
-        match self.set_out(ground, desk, way, &mut intended, only, now).await? {
-            Progress::Changed => return Ok(Turn::Again),
-            Progress::Later(at) => return Ok(later(at)),
-            Progress::Unchanged => {}
-        }
-        if intended.is_empty() && !way.calls.is_empty() {
-            way.land().await;
-            let Some(landed) = way.landed.pop_front() else { return Ok(Turn::Again) };
-            let landed = landed?;
-            let read = matches!(landed, Landed::Read { answer: Ok(_), .. });
-            self.take(ground, desk, way, landed).await?;
-            if !read {
-                return Ok(Turn::Again);
-            }
-            // Read: the intent rests on the same ground.
-            match self.set_out(ground, desk, way, &mut intended, only, now).await? {
-                Progress::Changed => return Ok(Turn::Again),
-                Progress::Later(at) => return Ok(later(at)),
-                Progress::Unchanged => {}
-            }
-        }
-        let Some(one) = intended.pop() else { return Ok(if way.calls.is_empty() { Turn::Idle(wake_at) } else { Turn::Again }) };
-        self.commit(desk).await?;
-        desk.put_off(one.due);
-        let (target, attempt) = (one.target.id.clone(), one.attempt.clone());
-        let outcome = one.act(self).await?;
-        self.conclude(ground, desk, &target, &attempt, outcome, false).await?;
-        Ok(Turn::Again)
-    }
-
     /// A call sets out, unless something else is under way about the same identity.
     async fn set_out(
         self: &Arc<Self>,
@@ -312,8 +263,7 @@ impl Engine {
                 if way.is_free(&identity.id, None, &lane) {
                     let (case, subject, again) = (ground.case.clone(), identity.clone(), *again);
                     way.set_out(&identity.id, None, lane, async move {
-                        let (enriched, _) = engine.enrich(&subject, &case, again).await?;
-                        Ok(Landed::Looked(Box::new(enriched)))
+                        Ok(Landed::Looked(Box::new(engine.enrich(&subject, &case, again).await?)))
                     });
                 }
                 Ok(Progress::Unchanged)
@@ -445,7 +395,6 @@ impl Engine {
                 }
             }
             Landed::Acted { target, attempt, outcome } => {
-                way.acting.remove(&target);
                 self.conclude(ground, desk, &target, &attempt, outcome, false).await?;
                 None
             }
@@ -513,13 +462,6 @@ impl Engine {
 /// What is done on a plane, and not by looking at the record alone.
 fn calls_a_plane(step: &Move) -> bool {
     matches!(step, Move::Enrich { .. } | Move::Enumerate { .. } | Move::Attempt { .. } | Move::Probe { .. })
-}
-
-/// Every open plan of the case speaks to the same plane.
-fn is_on_one_plane(ground: &Ground) -> bool {
-    let steps = ground.plans.values().filter(|p| p.is_open()).flat_map(|p| &p.plan.steps);
-    let planes: BTreeSet<&str> = steps.map(|s| s.plane.connector.as_str()).collect();
-    planes.len() <= 1
 }
 
 fn in_time<T, E: ToString>(answer: Result<Result<T, E>, tokio::time::error::Elapsed>) -> Result<T, String> {

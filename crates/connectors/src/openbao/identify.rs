@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use quell_core::secret::{Secret, sha256};
+use quell_core::{
+    secret::{Secret, sha256},
+    signal::CredentialKind,
+};
 use quell_engine::port::{Identified, PlaneError};
 use tokio::time::timeout;
 
@@ -55,7 +58,11 @@ impl OpenBao {
         for (mount, role) in &roles {
             if let Some(seen) = self.secret_id_of(mount, role, secret).await? {
                 let who = Who::AppRole { mount: mount.clone(), role: role.to_lowercase() };
-                return Ok(Identified::Match { credential: native::secret_id(&who, &seen.secret_id_accessor), identity: who.native() });
+                return Ok(Identified::Match {
+                    credential: native::secret_id(&who, &seen.secret_id_accessor),
+                    kind: CredentialKind::SecretId,
+                    identity: who.native(),
+                });
             }
             compared += 1;
         }
@@ -80,7 +87,7 @@ fn token_match(seen: &TokenSeen, value: &Secret, now_s: i64) -> Identified {
         None => Who::Token { accessor: seen.accessor.clone() },
     };
     if seen.kind != "batch" && !seen.accessor.is_empty() {
-        return Identified::Match { credential: native::token(&seen.accessor), identity: who.native() };
+        return Identified::Match { credential: native::token(&seen.accessor), kind: CredentialKind::Token, identity: who.native() };
     }
     // A batch token has no accessor. It is long and random, so a hash of it tells it
     // apart and gives nothing away.
@@ -91,5 +98,5 @@ fn token_match(seen: &TokenSeen, value: &Secret, now_s: i64) -> Identified {
         Who::Token { .. } => Who::Token { accessor: format!("batch-{hash}") },
         known => known,
     };
-    Identified::Match { credential: native::batch(until, &seen.entity_id, hash), identity: identity.native() }
+    Identified::Match { credential: native::batch(until, &seen.entity_id, hash), kind: CredentialKind::Token, identity: identity.native() }
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use ldap3::Scope;
-use quell_core::secret::Secret;
+use quell_core::{secret::Secret, signal::CredentialKind};
 use quell_engine::port::{Identified, PlaneError};
 use tokio::time::timeout;
 
@@ -51,7 +51,7 @@ impl OpenLdap {
         let searched = timeout(WITHIN, all).await;
         let not_compared = |why: String| Identified::NotCompared { why };
         Ok(match searched {
-            Ok(Some(dn)) => Identified::Match { credential: native::password(&dn), identity: dn },
+            Ok(Some(dn)) => Identified::Match { credential: native::password(&dn), kind: CredentialKind::Password, identity: dn },
             Ok(None) if unknown_form > 0 => not_compared(format!(
                 "{unknown_form} stored passwords are of a scheme that is not known here, or dearer than a comparison may be"
             )),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use quell_core::secret::Secret;
+use quell_core::{secret::Secret, signal::CredentialKind};
 use quell_engine::port::{Identified, PlaneError};
 use tokio::time::timeout;
 
@@ -50,7 +50,7 @@ impl PostgreSql {
         };
         let searched = timeout(WITHIN, all).await;
         Ok(match searched {
-            Ok(Some(role)) => Identified::Match { credential: native::password(&role), identity: role },
+            Ok(Some(role)) => Identified::Match { credential: native::password(&role), kind: CredentialKind::Password, identity: role },
             Ok(None) if unknown_form > 0 => {
                 Identified::NotCompared { why: format!("{unknown_form} roles have a verifier of a form that is not known") }
             }

@@ -1,6 +1,6 @@
 //! Whose is a leaked value? Compared without one login.
 
-use quell_core::secret::Secret;
+use quell_core::{secret::Secret, signal::CredentialKind};
 use quell_engine::port::{Connector, Identified};
 use quell_lab::postgres::Options;
 
@@ -10,7 +10,11 @@ use crate::plane::*;
 async fn a_leaked_value_finds_its_role_without_a_login() {
     let plane = Plane::with(Options { log_connections: true, ..Options::default() }, |_| {}).await;
     plane.sql("SELECT quell.admit('reporting')").await;
-    let found = |role: &str| Identified::Match { credential: format!("{role}#password"), identity: role.to_owned() };
+    let found = |role: &str| Identified::Match {
+        credential: format!("{role}#password"),
+        kind: CredentialKind::Password,
+        identity: role.to_owned(),
+    };
     assert_eq!(plane.connector.identify(&plane.leaked()).await, Ok(found(APP)));
     let padded = Secret::new(format!("  {}\n", plane.estate.reporting.password.reveal()));
     assert_eq!(plane.connector.identify(&padded).await, Ok(found("reporting")));

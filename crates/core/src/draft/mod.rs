@@ -32,12 +32,12 @@ use alloc::{
 use self::steps::Steps;
 pub use self::{
     gaps::left_out,
-    parts::{Part, parts, reached_and_protected},
+    parts::{Part, apart, parts, reached_and_protected},
     undo::undo,
 };
 use crate::{
     action::{Action, Reversible},
-    event::{CaseEnriched, Derived},
+    event::{CaseEnriched, Derivation},
     id::{CaseId, PlanId, TargetId},
     inventory::RotationMethod,
     manifest::Manifest,
@@ -90,12 +90,12 @@ impl Subject<'_> {
 
     /// It came with a lease and ends with it.
     pub fn is_leased(&self) -> bool {
-        self.via.as_deref() == Some(Derived::LEASE)
+        self.via.as_deref() == Some(Derivation::LEASE)
     }
 
     /// It is no login: it keeps another identity's secret for the consumers.
     pub fn is_store(&self) -> bool {
-        self.via.as_deref() == Some(Derived::KEEPS)
+        self.via.as_deref() == Some(Derivation::KEEPS)
     }
 
     /// Where its consumers read the next credential, where they fail over.
@@ -214,7 +214,7 @@ pub fn contain(ground: &Ground<'_>) -> Plan {
             None => marks[i].lock.map(|n| edge(n, Until::AfterAct, false)).into_iter().collect(),
         };
         for credential in steps::revocable(subject) {
-            let behind = subject.found.derived.iter().filter(|d| d.from.as_ref().is_some_and(|f| f.id == credential.id));
+            let behind = subject.found.derivations.iter().filter(|d| d.from.as_ref().is_some_and(|f| f.id == credential.id));
             let kills = behind.filter_map(|d| of(&d.to.id)).filter_map(|n| marks[n].kill);
             let after = gate.iter().cloned().chain(kills.map(|n| edge(n, Until::AfterAct, false))).collect();
             let exactly = Selector::Exactly { target: credential.clone() };
@@ -245,12 +245,21 @@ fn rotates_first(subject: &Subject<'_>) -> bool {
 }
 
 fn leads_to(from: &Subject<'_>, to: &Subject<'_>) -> bool {
-    from.found.derived.iter().any(|d| d.to.id == to.found.identity.id)
+    from.found.derivations.iter().any(|d| d.to.id == to.found.identity.id)
 }
 
 /// The places of the logins that came with leases of this subject.
 fn leased_of<'a>(ground: &'a Ground<'_>, subject: &'a Subject<'_>) -> impl Iterator<Item = usize> + 'a {
     ground.subjects.iter().enumerate().filter(move |(_, s)| s.is_leased() && leads_to(subject, s)).map(|(n, _)| n)
+}
+
+/// The kind of a credential that a plan of ours issued, by the name it was given.
+pub fn issued_kind(native: &str) -> Option<CredentialKind> {
+    match native.rsplit_once('#')?.1.split(':').next()? {
+        "password" => Some(CredentialKind::Password),
+        "secret_id" => Some(CredentialKind::SecretId),
+        _ => None,
+    }
 }
 
 /// Five characters that tell generations of a credential apart.

@@ -2,11 +2,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use crate::{
-    case::Case,
-    event::{CaseEnriched, Derived},
-    id::TargetId,
-};
+use crate::{case::Case, event::CaseEnriched, id::TargetId};
 
 /// Subjects that only make sense in one plan: an identity, the logins that came
 /// with its leases, and the store that keeps its secret.
@@ -34,10 +30,10 @@ pub fn parts(case: &Case, roots: &[TargetId], treated: impl Fn(&CaseEnriched) ->
         if !is_root && (treated(subject) || subject.facts.protected.is_some()) {
             continue;
         }
-        let joined = via.as_deref().is_some_and(|v| v == Derived::LEASE || v == Derived::KEEPS);
-        let parent = case.reached_from(&target.id).filter(|_| joined && !is_root).map(|(s, _)| s.identity.id.clone());
-        let entry = (target.id.clone(), via.filter(|_| !is_root));
-        match parts.iter_mut().find(|p| parent.as_ref().is_some_and(|parent| p.holds(parent))) {
+        let issuer = case.issuer_of(&target.id).filter(|_| !is_root);
+        let via = issuer.map(|(_, how)| how.via.clone()).or(via.filter(|_| !is_root));
+        let entry = (target.id.clone(), via);
+        match parts.iter_mut().find(|p| issuer.is_some_and(|(s, _)| p.holds(&s.identity.id))) {
             Some(part) => part.subjects.push(entry),
             None => parts.push(Part { subjects: alloc::vec![entry] }),
         }
@@ -48,7 +44,7 @@ pub fn parts(case: &Case, roots: &[TargetId], treated: impl Fn(&CaseEnriched) ->
 /// A part that leads to another one comes before it; in a ring the order stays.
 fn issuers_first(case: &Case, mut left: Vec<Part>) -> Vec<Part> {
     let leads = |from: &Part, to: &Part| {
-        let derived = from.subjects.iter().filter_map(|(id, _)| case.subjects.get(id)).flat_map(|s| &s.derived);
+        let derived = from.subjects.iter().filter_map(|(id, _)| case.subjects.get(id)).flat_map(|s| &s.derivations);
         derived.into_iter().any(|d| to.holds(&d.to.id))
     };
     let mut sorted = Vec::with_capacity(left.len());
@@ -57,6 +53,13 @@ fn issuers_first(case: &Case, mut left: Vec<Part>) -> Vec<Part> {
         sorted.push(left.remove(free.unwrap_or(0)));
     }
     sorted
+}
+
+/// What may run at once does not wait for what people are asked about: two plans then,
+/// `is_free` first. One where it is the same for all.
+pub fn apart(parts: Vec<Part>, is_free: impl FnMut(&Part) -> bool) -> Vec<Vec<Part>> {
+    let (free, asked): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(is_free);
+    [free, asked].into_iter().filter(|group| !group.is_empty()).collect()
 }
 
 /// What was reached from `roots` and is protected: no plan touches it, so a person

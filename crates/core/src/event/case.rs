@@ -96,7 +96,7 @@ pub struct Consumer {
 /// before anything was cut: a token from a secret-id, the login of a database
 /// from a lease, a login whose password was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Derived {
+pub struct Derivation {
     /// None where only its identity is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Target>,
@@ -104,7 +104,7 @@ pub struct Derived {
     pub via: String,
 }
 
-impl Derived {
+impl Derivation {
     /// The login behind a lease: it belongs to whom it was leased, and ends with it.
     pub const LEASE: &str = "lease";
     /// The store that keeps the secret of an identity for its consumers.
@@ -143,7 +143,7 @@ pub struct CaseEnriched {
     /// What was made from what, as far as it was seen; a target that is another
     /// identity is where this subject led to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub derived: Vec<Derived>,
+    pub derivations: Vec<Derivation>,
     /// Credentials that work on while the identity is suspended: leases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outlive: Vec<TargetId>,

@@ -31,7 +31,7 @@ pub use alert::{AlertFiled, AlertReceived};
 pub use approval::{ApprovalGiven, ApprovalUsed};
 pub use budget::BudgetSpent;
 pub use case::{
-    CaseAdvanced, CaseClosed, CaseEnriched, CaseExported, CaseOpened, CaseReopened, Consumer, Derived, FindingAttached, FindingEnded,
+    CaseAdvanced, CaseClosed, CaseEnriched, CaseExported, CaseOpened, CaseReopened, Consumer, Derivation, FindingAttached, FindingEnded,
     FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry, PeopleAsked, PlanLinked, RestAccepted, SecretUsed, Stage, TargetLinked,
     TaskAdded, TaskEnded, Verdict, VerdictGiven,
 };

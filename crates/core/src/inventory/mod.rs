@@ -8,6 +8,7 @@
 //! first `/`.
 
 mod edge;
+pub mod facts;
 mod file;
 mod glob;
 mod object;

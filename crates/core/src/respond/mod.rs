@@ -10,6 +10,7 @@ mod plan;
 mod prove;
 mod question;
 mod step;
+mod undo;
 mod watch;
 
 use alloc::{
@@ -23,6 +24,7 @@ pub use collateral::{CONSUMER_FAILS, is_told, pauses_by_itself};
 pub use prove::proof_targets;
 pub use question::{principal_of, question};
 pub use step::act_targets;
+pub use undo::{NotUndone, permissions_back, subjects_back, to_undo};
 
 use crate::{
     approval::Approval,
@@ -266,12 +268,28 @@ fn stages(s: &Situation<'_>, next: &mut Next) {
     let decided = contains().any(|p| p.started.is_some());
     let acted = s.targets.values().any(|t| t.attempts.iter().any(|a| a.outcome.is_some()));
     let proven = contains().any(|p| p.stage == PlanStage::Proved)
-        && treated(s).iter().all(|id| plan::loose_ends(s, id).is_empty())
+        && treated(s).iter().all(|id| is_proven(s, id))
         && contains().all(|p| !p.is_open());
     let restored = s.plans.values().any(|p| p.plan.kind == PlanKind::Undo && p.stage == PlanStage::Proved);
     if let Some(advance) = crate::case::stage_of(s.case, decided, acted, proven, restored) {
         next.moves.push(Move::Advance { stage: advance.stage });
     }
+}
+
+/// Nothing of it is loose, and that is known.
+fn is_proven(s: &Situation<'_>, identity: &TargetId) -> bool {
+    (s.case.was_looked_at(identity) || was_proved(s, identity)) && plan::loose_ends(s, identity).is_empty()
+}
+
+/// A plan that contained it was proved, the look at what is left included.
+fn was_proved(s: &Situation<'_>, identity: &TargetId) -> bool {
+    s.plans.values().any(|p| p.plan.kind != PlanKind::Undo && p.stage == PlanStage::Proved && p.plan.identities().contains(identity))
+}
+
+/// Somebody a finding names, of whom nothing is known: what was seen of others says
+/// nothing of them.
+pub fn knows_nothing_of(s: &Situation<'_>, now: Timestamp) -> bool {
+    s.case.unlooked(now).iter().any(|t| !was_proved(s, &t.id))
 }
 
 /// The identities that its findings name, and those that its plans contain.

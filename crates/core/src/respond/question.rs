@@ -7,14 +7,14 @@ use crate::{
     approval,
     course::PlanState,
     decision::{AttemptQuestion, Circumstances, Principal, Role},
-    event::By,
+    event::{By, CaseEnriched},
     plan::Step,
     time::Timestamp,
 };
 
 /// The question policy is asked for one step now.
 pub fn question(s: &Situation<'_>, state: &PlanState, step: &Step, principal: Principal, now: Timestamp) -> Option<AttemptQuestion> {
-    let subject = s.case.subjects.get(step.selector.identity()).or_else(|| s.case.subjects.values().next())?;
+    let subject = subject_of(s, state, step)?;
     let corroboration = s.case.corroboration_about(step.selector.identity());
     let given = s.approvals.get(&state.plan.id).map(Vec::as_slice).unwrap_or_default();
     Some(AttemptQuestion {
@@ -39,6 +39,16 @@ pub fn question(s: &Situation<'_>, state: &PlanState, step: &Step, principal: Pr
             hour_utc: u8::try_from(now.as_second().rem_euclid(86_400) / 3600).unwrap_or(0),
         },
     })
+}
+
+/// Whose facts count for a step: its identity's. A twin is nobody's subject; it is
+/// judged as the identity whose step it waits for, never as another one of the plan.
+fn subject_of<'a>(s: &'a Situation<'_>, state: &PlanState, step: &Step) -> Option<&'a CaseEnriched> {
+    if let Some(subject) = s.case.subjects.get(step.selector.identity()) {
+        return Some(subject);
+    }
+    // Edges lead to earlier steps only, so this ends.
+    step.after.iter().filter_map(|e| state.plan.step(e.step)).find_map(|before| subject_of(s, state, before))
 }
 
 /// Who acts when a plan runs: the person who ordered it, or Quell.

@@ -77,13 +77,25 @@ fn a_case_closes_only_in_the_proved_end_state_or_with_an_outcome() {
     check("`contained` is not a word that contains", |c, t| (end(c, Outcome::Contained), t.clear()).1, 0, Err("is UNKNOWN"));
     check("a risk accepted until later", |c, t| (end(c, Outcome::AcceptedRisk { until: at(101) }), t.clear()).1, 0, Ok(()));
     check("a risk whose acceptance ended", |c, t| (end(c, Outcome::AcceptedRisk { until: at(100) }), t.clear()).1, 0, Err("UNKNOWN"));
-    check("no credential was looked at", |c, t| (c.linked.clear(), t.clear()).1, 0, Err("no credential of the subject was looked at"));
+    check(
+        "no credential was looked at",
+        |c, t| (c.linked.clear(), t.clear()).1,
+        0,
+        Err("no credential of `pg-main/billing_app` was looked at"),
+    );
     let nobody = |c: &mut Case, _: &mut BTreeMap<TargetId, TargetState>| {
         let mut f = finding("f-2", "src-b");
         f.resolved = None;
         c.apply(&Event::FindingAttached(FindingAttached { finding: f, because: "same secret".into() }), &By::Automation, at(2));
     };
     check("a finding names nobody", nobody, 0, Err("finding `f-2` names nobody"));
+    // A second identity of which the plane said nothing: what is contained of the first says nothing of it.
+    let unlooked = |c: &mut Case, _: &mut BTreeMap<TargetId, TargetState>| {
+        let mut f = finding("f-2", "src-b");
+        f.resolved.as_mut().expect("resolved").identity = crate::world::target(quell_core::target::TargetKind::Identity, "other", "other");
+        c.apply(&Event::FindingAttached(FindingAttached { finding: f, because: "same secret".into() }), &By::Automation, at(2));
+    };
+    check("another subject was never looked at", unlooked, 0, Err("no credential of `pg-main/other` was looked at"));
 }
 
 #[test]

@@ -17,9 +17,13 @@ use crate::{
 };
 
 /// `3 terminate_sessions <1a!`: after the act of step 1, hard; `p` proof, `~` soft.
-fn written(step: &Step) -> String {
-    let edges: String = step
-        .after
+pub fn written(step: &Step) -> String {
+    format!("{} {}{}", step.n, step.action.name(), edges(step))
+}
+
+/// ` <1a! <2p~`.
+pub fn edges(step: &Step) -> String {
+    step.after
         .iter()
         .map(|e| {
             let until = match e.until {
@@ -29,8 +33,7 @@ fn written(step: &Step) -> String {
             };
             format!(" <{}{until}{}", e.step, if e.hard { '!' } else { '~' })
         })
-        .collect();
-    format!("{} {}{edges}", step.n, step.action.name())
+        .collect()
 }
 
 fn check(name: &str, drafting: &Drafting, steps: &[&str], gaps: &[&str]) {

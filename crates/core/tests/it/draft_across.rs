@@ -5,14 +5,15 @@ use quell_core::{
     action::Action,
     case::Case,
     draft::{self, Ground, Naming, Subject},
-    event::{CaseEnriched, Derived},
+    event::{CaseEnriched, Derivation},
     id::TargetId,
     manifest::Manifest,
-    plan::{Pin, Plan, PlanKind, Selector, Step, Tier, UndoMode, Until},
+    plan::{Pin, Plan, PlanKind, Selector, Step, Tier, UndoMode},
     signal::CredentialKind,
     target::{Target, TargetKind},
 };
 
+use crate::draft::edges;
 use crate::world::{
     Drafting, case_id, enriched, facts, failover, finding, identity, key, manifest, opened, password, plan_id, salter, session,
 };
@@ -48,10 +49,10 @@ fn subject(identity: Target, credentials: Vec<(Target, Option<CredentialKind>)>)
     CaseEnriched { facts: facts(), credentials, sessions: vec![], identity, ..enriched() }
 }
 
-fn leak(derived: Vec<Derived>) -> CaseEnriched {
+fn leak(derived: Vec<Derivation>) -> CaseEnriched {
     let batch = at_ci(TargetKind::Credential, "approle:ci#batch_tokens");
     CaseEnriched {
-        derived,
+        derivations: derived,
         outlive: vec![lease().id],
         irrevocable: vec![batch.id.clone()],
         ..subject(
@@ -70,8 +71,8 @@ fn leased_login() -> CaseEnriched {
     subject(leased(), vec![(password, Some(CredentialKind::Password))])
 }
 
-fn led(from: Option<Target>, to: Target, via: &str) -> Derived {
-    Derived { from, to, via: via.into() }
+fn led(from: Option<Target>, to: Target, via: &str) -> Derivation {
+    Derivation { from, to, via: via.into() }
 }
 
 fn vault() -> Manifest {
@@ -112,19 +113,7 @@ fn contain(entries: &[Entry<'_>]) -> Plan {
 
 /// `2 suspend_identity pg-main/v-approle-ro-x <1a~`.
 fn written(step: &Step) -> String {
-    let edges: String = step
-        .after
-        .iter()
-        .map(|e| {
-            let until = match e.until {
-                Until::AfterAct => 'a',
-                Until::AfterProof => 'p',
-                Until::AfterSettle => 's',
-            };
-            format!(" <{}{until}{}", e.step, if e.hard { '!' } else { '~' })
-        })
-        .collect();
-    format!("{} {} {}{edges}", step.n, step.action.name(), step.selector.in_words())
+    format!("{} {} {}{}", step.n, step.action.name(), step.selector.in_words(), edges(step))
 }
 
 fn check(name: &str, entries: &[Entry<'_>], steps: &[&str], gaps: &[&str]) {
@@ -136,10 +125,10 @@ fn check(name: &str, entries: &[Entry<'_>], steps: &[&str], gaps: &[&str]) {
 
 #[test]
 fn a_leaked_secret_id_is_followed_to_the_sessions_of_its_leases() {
-    let (leak, login) = (leak(vec![led(Some(lease()), leased(), Derived::LEASE)]), leased_login());
+    let (leak, login) = (leak(vec![led(Some(lease()), leased(), Derivation::LEASE)]), leased_login());
     check(
         "the sessions end before the lease, and before the tokens whose end would drop the login",
-        &[(&leak, &vault(), None), (&login, &database(), Some(Derived::LEASE))],
+        &[(&leak, &vault(), None), (&login, &database(), Some(Derivation::LEASE))],
         &[
             "1 suspend_identity bao-main/approle:ci",
             "2 suspend_identity pg-main/v-approle-ro-x <1a~",
@@ -154,13 +143,13 @@ fn a_leaked_secret_id_is_followed_to_the_sessions_of_its_leases() {
 
 #[test]
 fn a_consumer_moves_first_and_the_store_forgets_the_old_secret_then() {
-    let leak = leak(vec![led(None, identity(), Derived::READS)]);
-    let billing = CaseEnriched { rotation: failover(), derived: vec![led(None, store(), Derived::KEEPS)], ..enriched() };
+    let leak = leak(vec![led(None, identity(), Derivation::READS)]);
+    let billing = CaseEnriched { rotation: failover(), derivations: vec![led(None, store(), Derivation::KEEPS)], ..enriched() };
     let version = on("bao-main", TargetKind::Credential, "kv:secret/billing#version:1", "kv:secret/billing");
     let kept = subject(store(), vec![(version, Some(CredentialKind::Unknown))]);
     let (vault, database) = (vault(), database());
     let entries: [Entry<'_>; 3] =
-        [(&leak, &vault, None), (&billing, &database, Some(Derived::READS)), (&kept, &vault, Some(Derived::KEEPS))];
+        [(&leak, &vault, None), (&billing, &database, Some(Derivation::READS)), (&kept, &vault, Some(Derivation::KEEPS))];
     check(
         "the leak is fenced at once; only the job's own cut waits for the job",
         &entries,
@@ -201,15 +190,15 @@ fn what_nobody_logs_in_as_is_not_locked_and_that_is_no_gap() {
 
 #[test]
 fn the_way_back_over_planes_leaves_leases_and_stores_as_they_are() {
-    let (leak, login) = (leak(vec![led(Some(lease()), leased(), Derived::LEASE)]), leased_login());
+    let (leak, login) = (leak(vec![led(Some(lease()), leased(), Derivation::LEASE)]), leased_login());
     let billing = CaseEnriched { rotation: failover(), ..enriched() };
     let kept = subject(store(), vec![]);
     let (vault, database) = (vault(), database());
     let entries: [Entry<'_>; 4] = [
         (&leak, &vault, None),
-        (&login, &database, Some(Derived::LEASE)),
-        (&billing, &database, Some(Derived::READS)),
-        (&kept, &vault, Some(Derived::KEEPS)),
+        (&login, &database, Some(Derivation::LEASE)),
+        (&billing, &database, Some(Derivation::READS)),
+        (&kept, &vault, Some(Derivation::KEEPS)),
     ];
     let (salter, key) = (salter(), key());
     let contained = contain(&entries);
@@ -241,8 +230,8 @@ fn case(subjects: Vec<CaseEnriched>) -> Case {
 
 #[test]
 fn what_belongs_together_is_one_part_and_the_rest_are_parts_of_their_own() {
-    let derived = vec![led(Some(lease()), leased(), Derived::LEASE), led(None, identity(), Derived::READS)];
-    let billing = CaseEnriched { derived: vec![led(None, store(), Derived::KEEPS)], ..enriched() };
+    let derived = vec![led(Some(lease()), leased(), Derivation::LEASE), led(None, identity(), Derivation::READS)];
+    let billing = CaseEnriched { derivations: vec![led(None, store(), Derivation::KEEPS)], ..enriched() };
     let case = case(vec![leak(derived), leased_login(), billing, subject(store(), vec![])]);
     let named = |parts: Vec<draft::Part>| -> Vec<Vec<String>> {
         parts.iter().map(|p| p.subjects.iter().map(|(id, _)| case.subjects[id].identity.reference()).collect()).collect()
@@ -257,7 +246,7 @@ fn what_belongs_together_is_one_part_and_the_rest_are_parts_of_their_own() {
     // The owner came into the case later, and what she used is cut after her.
     let owner = on("ldap-main", TargetKind::Identity, "uid=alice", "uid=alice");
     let mut with_owner = case.clone();
-    let used = CaseEnriched { derived: vec![led(None, ci(), "login")], ..subject(owner.clone(), vec![]) };
+    let used = CaseEnriched { derivations: vec![led(None, ci(), "login")], ..subject(owner.clone(), vec![]) };
     with_owner.apply(&used.into(), &quell_core::event::By::Automation, crate::world::at(2));
     let parts = draft::parts(&with_owner, &[ci().id, owner.id.clone()], |_| false);
     assert_eq!(parts[0].subjects, [(owner.id, None)], "issuers before issued, whatever came in first");
@@ -269,7 +258,7 @@ fn what_was_reached_and_is_protected_is_in_no_plan_and_in_a_persons_hands() {
         facts: quell_core::decision::IdentityFacts { protected: Some("the inventory says it is protected".into()), ..facts() },
         ..enriched()
     };
-    let case = case(vec![leak(vec![led(None, identity(), Derived::READS)]), guarded]);
+    let case = case(vec![leak(vec![led(None, identity(), Derivation::READS)]), guarded]);
     let roots = [ci().id];
     assert_eq!(draft::parts(&case, &roots, |_| false).len(), 1);
     let told = draft::reached_and_protected(&case, &roots);
@@ -278,10 +267,10 @@ fn what_was_reached_and_is_protected_is_in_no_plan_and_in_a_persons_hands() {
 
 #[test]
 fn what_came_from_what_is_remembered_when_the_plane_forgets_it() {
-    let mut case = case(vec![leak(vec![led(Some(lease()), leased(), Derived::LEASE)]), leased_login()]);
+    let mut case = case(vec![leak(vec![led(Some(lease()), leased(), Derivation::LEASE)]), leased_login()]);
     case.apply(&leak(vec![]).into(), &quell_core::event::By::Automation, crate::world::at(9));
-    let (from, how) = case.reached_from(&leased().id).expect("the lease is revoked, and it still came from it");
-    assert_eq!((from.identity.id.clone(), how.via.as_str()), (ci().id, Derived::LEASE));
+    let (from, how) = case.issuer_of(&leased().id).expect("the lease is revoked, and it still came from it");
+    assert_eq!((from.identity.id.clone(), how.via.as_str()), (ci().id, Derivation::LEASE));
     let ring: Vec<TargetId> = case.subjects_of(&[ci()]).into_iter().map(|(t, _)| t.id).collect();
     assert_eq!(ring, [ci().id, leased().id]);
 }
@@ -295,4 +284,61 @@ fn a_single_subject_is_planned_as_before() {
     assert_eq!(words(&alone), words(&again));
     let about_password = |s: &&Step| matches!(&s.selector, Selector::Exactly { target } if target.id == password().id);
     assert!(again.steps.iter().any(|s| about_password(&s)) && session(1).plane == "pg-main");
+}
+
+#[test]
+fn what_may_run_at_once_does_not_wait_for_what_people_are_asked_about() {
+    let derived = vec![led(Some(lease()), leased(), Derivation::LEASE), led(None, identity(), Derivation::READS)];
+    let case = case(vec![leak(derived), leased_login(), enriched()]);
+    let parts = || draft::parts(&case, &[ci().id], |_| false);
+    let is_leak = |p: &draft::Part| p.subjects[0].0 == ci().id;
+    let groups = |free: fn(&draft::Part) -> bool| draft::apart(parts(), free).iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(draft::apart(parts(), is_leak).iter().map(|g| g[0].subjects[0].0.clone()).collect::<Vec<_>>(), [ci().id, identity().id]);
+    assert_eq!((groups(|_| true), groups(|_| false)), (vec![2], vec![2]), "the same for all is one plan");
+}
+
+#[test]
+fn a_login_belongs_to_whom_it_was_leased_to_and_one_that_was_read_does_not() {
+    for (via, issuer) in [(Derivation::LEASE, true), (Derivation::KEEPS, true), (Derivation::READS, false), ("minted", false)] {
+        let case = case(vec![leak(vec![led(None, leased(), via)])]);
+        assert_eq!(case.issuer_of(&leased().id).is_some(), issuer, "{via}");
+    }
+    // Both ways at once: what it belongs to counts, in whatever order they are found.
+    let both = case(vec![
+        leak(vec![led(Some(lease()), leased(), Derivation::LEASE)]),
+        CaseEnriched { derivations: vec![led(None, leased(), Derivation::READS)], ..enriched() },
+    ]);
+    assert_eq!(both.issuer_of(&leased().id).map(|(s, _)| s.identity.id.clone()), Some(ci().id));
+}
+
+#[test]
+fn facts_are_asserted_of_it_or_of_whom_it_belongs_to_and_never_guessed() {
+    use quell_core::{decision::Criticality, inventory::facts, signal::IdentityKind};
+    let issuer = crate::world::facts();
+    let of = |issuer| facts::facts(&leased(), None, None, issuer, None, false);
+    let leased_facts = of(Some(&issuer));
+    assert_eq!((leased_facts.criticality, leased_facts.shared, leased_facts.kind), (Some(Criticality::High), Some(false), issuer.kind));
+    assert_eq!((leased_facts.id, leased_facts.plane), (leased().id.to_string(), "pg-main".to_owned()), "itself, and not its issuer");
+    let unknown = of(None);
+    assert_eq!((unknown.criticality, unknown.shared, unknown.kind), (None, None, IdentityKind::Unknown));
+    let (subject, how) = (CaseEnriched { dependents: Some(3), ..leak(vec![]) }, |via: &str| led(None, leased(), via));
+    let depends = |known, via: Option<&str>| {
+        let how = via.map(how);
+        facts::dependents(known, 7, how.as_ref().map(|how| (&subject, how)))
+    };
+    assert_eq!(depends(true, Some(Derivation::LEASE)), Some(7));
+    assert_eq!(depends(false, Some(Derivation::LEASE)), Some(0), "nobody else has its password");
+    assert_eq!(depends(false, Some(Derivation::KEEPS)), Some(3));
+    assert_eq!(depends(false, None), None, "unknown is not 0");
+}
+
+#[test]
+fn what_a_case_does_not_follow_any_more_is_said() {
+    let many = |n: usize| {
+        let to = (0..n).map(|i| on("pg-main", TargetKind::Identity, &format!("role{i}"), &format!("role{i}")));
+        let case = case(vec![leak(to.map(|t| led(None, t, Derivation::READS)).collect())]);
+        (case.subjects_of(&case.roots()).len(), case.not_looked_at().iter().any(|gap| gap.contains("more than 64 identities")))
+    };
+    assert_eq!(many(63), (64, false), "exactly as many as it follows");
+    assert_eq!(many(64), (64, true));
 }

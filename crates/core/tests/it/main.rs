@@ -20,6 +20,7 @@ mod plan;
 mod proof;
 mod reach;
 mod respond;
+mod respond_across;
 mod secret;
 mod time;
 mod trace;

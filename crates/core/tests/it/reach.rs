@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use quell_core::{
     inventory::{Basis, Derivation, Inventory, Object},
-    reach::{Reach, origins, reach},
+    reach::{Reach, joined, origins, reach},
 };
 
 /// `a>b` observed, `a?b` possible.
@@ -38,6 +38,16 @@ fn what_was_seen_and_what_is_only_allowed_are_two_things() {
     check("an observed way outweighs a possible one", &["p/a?p/b", "p/a>p/c", "p/c>p/b", "p/b>p/d"], &["p/b", "p/c", "p/d"], &[]);
     check("a circle ends", &["p/a>p/b", "p/b>p/a"], &["p/b"], &[]);
     check("nothing flows back", &["p/b>p/a"], &[], &[]);
+}
+
+#[test]
+fn joined_is_what_was_seen_in_either_direction_and_nobody_else() {
+    let of = |edges: &[&str], depth| joined(&inventory(edges), "p/a", depth, 100).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(of(&["p/a>p/b", "p/c>p/a", "p/d>p/c", "p/b>p/e"], 6), ["p/a", "p/b", "p/c", "p/d", "p/e"]);
+    assert_eq!(of(&["p/a>p/b", "p/x>p/b", "p/c>p/a", "p/c>p/y"], 6), ["p/a", "p/b", "p/c"], "not whoever shares an end with it");
+    assert_eq!(of(&["p/a?p/b", "p/c?p/a"], 6), ["p/a"], "what is only allowed joins nobody");
+    assert_eq!(of(&["p/a>p/b", "p/b>p/a"], 6), ["p/a", "p/b"], "a circle ends");
+    assert_eq!(of(&["p/a>p/b", "p/b>p/c"], 1), ["p/a", "p/b"]);
 }
 
 #[test]

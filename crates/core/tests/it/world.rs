@@ -133,7 +133,7 @@ pub fn enriched() -> CaseEnriched {
         entangled: vec![],
         again: false,
         unseen: None,
-        derived: vec![],
+        derivations: vec![],
         outlive: vec![],
         irrevocable: vec![],
         no_login: None,
@@ -223,6 +223,7 @@ pub fn finding(id: &str, sender: &str) -> Finding {
         resolved: Some(Resolved {
             identity: identity(),
             credential: Some(password()),
+            credential_kind: None,
             possession: true,
             because: "the secret matched".into(),
         }),

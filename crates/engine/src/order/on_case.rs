@@ -84,9 +84,11 @@ impl Engine {
         let credential = inventory::split(reference)
             .filter(|_| inventory.credential(reference).is_some())
             .map(|(p, n)| naming.target(p, TargetKind::Credential, n, native));
+        let credential_kind = inventory.credential(reference).map(|c| c.kind);
         let resolved = Resolved {
             identity: naming.target(plane, TargetKind::Identity, native, native),
             credential,
+            credential_kind,
             possession: false,
             because: "a person opened the case about it".to_owned(),
         };

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use quell_core::{
-    action::Action,
     approval::{self, Approval, Candidate},
-    course::{PlanStage, PlanState},
+    course::PlanState,
     decision::{Role, Verb},
     draft,
     event::{ApprovalGiven, PlanDenied, PlanEnded, PlanExcluded},
     id::{ApprovalId, CaseId, PlanId, StreamId, TargetId},
     personal::Salter,
     plan::{PlanKind, UndoMode},
-    target::TargetKind,
+    respond,
     time::{Timestamp, after},
 };
 
@@ -24,6 +23,7 @@ use crate::{
     record::{Desk, Writing},
     respond::counted,
 };
+
 impl Engine {
     /// Records a yes to one digest.
     pub async fn approve(
@@ -232,7 +232,8 @@ impl Engine {
         self.may(caller, Verb::Undo, Some(id), &[]).await?;
         let mut made = Vec::new();
         self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
-            let chosen = to_undo(ground, only.as_ref())?;
+            let situation = ground.situation();
+            let chosen = respond::to_undo(&situation, only.as_ref()).map_err(|e| Failure::Refused(e.to_string()))?;
             if mode == UndoMode::Restore {
                 if ground.case.corroboration().secret_exposed {
                     return Err(Failure::Refused(
@@ -263,27 +264,10 @@ impl Engine {
         mode: UndoMode,
         caller: &Caller,
     ) -> Result<PlanId, Failure> {
-        let roots: Vec<TargetId> = identities(contained).collect();
-        // Containment belongs to the target: access comes back with the last hold (invariant 9).
-        if let Some(other) = roots.iter().find_map(|r| ground.target(r).holds.iter().find(|case| **case != ground.case.id).cloned()) {
-            return Err(Failure::Refused(format!("case `{other}` holds it contained, too; close that case first, or undo there")));
-        }
-        let subjects: Vec<_> = roots.iter().map(|r| (r.clone(), ground.case.reached_from(r).map(|(_, d)| d.via.clone()))).collect();
+        let subjects = respond::subjects_back(&ground.situation(), contained);
         let salter = Salter::new(self.ports.chance.seed());
         let drafting = self.drafting(ground, &subjects, PlanKind::Undo, Some(&contained.plan.id), &salter)?;
-        let removed: Vec<_> = contained
-            .plan
-            .steps
-            .iter()
-            .filter(|step| step.action == Action::RemoveEntitlement)
-            .flat_map(|step| {
-                // What was not there when the plan was drafted was granted during the
-                // incident: it is shown and not given back (invariant 7).
-                let before = contained.preview.targets.get(&step.n).cloned().unwrap_or_default();
-                let taken = quell_core::respond::act_targets(contained, step);
-                taken.into_iter().filter(move |t| before.iter().any(|b| b.id == t.id))
-            })
-            .collect();
+        let removed = respond::permissions_back(contained);
         let plan = draft::undo(&drafting, mode, &contained.plan, &removed);
         if plan.steps.is_empty() {
             let who = contained.plan.roots.first().map(quell_core::target::Target::reference).unwrap_or_default();
@@ -294,59 +278,5 @@ impl Engine {
         }
         let (plan, _) = self.link_plan(writing, ground, plan, &caller.by());
         Ok(plan)
-    }
-}
-
-fn identities(state: &PlanState) -> impl Iterator<Item = TargetId> + '_ {
-    state.plan.roots.iter().filter(|r| r.kind == TargetKind::Identity).map(|r| r.id.clone())
-}
-
-/// The containments that an undo takes back now: those that ran, and that no undo took
-/// back since anything of theirs was cut.
-fn to_undo<'a>(ground: &'a Ground, only: Option<&PlanId>) -> Result<Vec<&'a PlanState>, Failure> {
-    let id = &ground.case.id;
-    let all = || ground.plans.values().map(|p| &**p);
-    let cuts = || all().filter(|p| p.plan.kind != PlanKind::Undo);
-    let ran: Vec<&PlanState> = cuts().filter(|p| p.started.is_some()).collect();
-    let contains: Vec<&PlanState> = ran.iter().copied().filter(|p| p.plan.kind == PlanKind::Contain).collect();
-    // Where only a sweep ran, it is what is taken back.
-    let candidates = if contains.is_empty() { ran.iter().copied().max_by_key(|p| p.drafted_at).into_iter().collect() } else { contains };
-    if candidates.is_empty() {
-        return Err(Failure::Refused(format!("nothing was contained in case `{id}`, so there is nothing to undo")));
-    }
-    let started = |p: &PlanState| p.started.as_ref().map(|started| started.at);
-    let undone_by = |p: &PlanState| {
-        let touches = |other: &&&PlanState| identities(other).any(|i| p.plan.identities().contains(&i));
-        let cut_at = ran.iter().filter(touches).filter_map(|other| started(other)).max();
-        let undo = |u: &&PlanState| u.plan.kind == PlanKind::Undo && u.stage == PlanStage::Proved && started(u) > cut_at;
-        all().filter(undo).find(|u| u.plan.parent.as_ref().is_some_and(|parent| parent.plan == p.plan.id))
-    };
-    let mut undone = None;
-    let mut chosen = Vec::new();
-    for p in candidates.into_iter().filter(|p| only.is_none_or(|only| p.plan.id == *only)) {
-        match undone_by(p) {
-            // A second purge would throw the rightful consumer out.
-            Some(u) => undone = Some(u.plan.id.clone()),
-            None => chosen.push(p),
-        }
-    }
-    for p in &chosen {
-        // What waits or runs would cut what is given back.
-        let touches = |other: &&PlanState| identities(other).any(|i| p.plan.identities().contains(&i));
-        if let Some(open) = cuts().filter(|other| other.is_open()).find(touches) {
-            return Err(Failure::Refused(format!("plan `{}` is still open; deny it first, or wait until it is proved", open.plan.id)));
-        }
-        let again = |u: &&PlanState| u.plan.undo.is_some() && u.is_open() && u.plan.parent.as_ref().is_some_and(|x| x.plan == p.plan.id);
-        if let Some(open) = all().find(again) {
-            return Err(Failure::Refused(format!("undo `{}` of case `{id}` is already drafted; `quell case show {id}`", open.plan.id)));
-        }
-    }
-    match (chosen.is_empty(), undone, only) {
-        (false, ..) => Ok(chosen),
-        (true, Some(undone), _) => Err(Failure::Refused(format!("plan `{undone}` undid it, and nothing was cut since"))),
-        (true, None, Some(only)) => {
-            Err(Failure::Refused(format!("plan `{only}` contained nothing in case `{id}`; `quell case show {id}`")))
-        }
-        (true, None, None) => Err(Failure::Refused(format!("nothing was contained in case `{id}`, so there is nothing to undo"))),
     }
 }

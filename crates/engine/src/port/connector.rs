@@ -12,6 +12,7 @@ use quell_core::{
     manifest::Manifest,
     proof::Observation,
     secret::Secret,
+    signal::CredentialKind,
     target::{Enumeration, Reading, Target},
 };
 use serde::{Deserialize, Serialize};
@@ -84,8 +85,8 @@ pub enum PlaneError {
 /// Whose a leaked value is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identified {
-    /// It belongs to this credential (native id) of this identity (native id).
-    Match { credential: String, identity: String },
+    /// It belongs to this credential (native id) of this kind, of this identity (native id).
+    Match { credential: String, kind: CredentialKind, identity: String },
     /// It was compared with everything in scope and matched nothing.
     NoMatch { compared: u32 },
     /// More candidates than the bound, or the plane cannot compare; why.

@@ -28,7 +28,7 @@ pub fn row(ground: &Ground, now: Timestamp) -> Value {
     json!({
         "id": case.id, "state": case.stage(), "headline": view::headline(&situation, now), "opened_at": case.opened_at, "closed_at": case.closed_at,
         "findings": case.findings.len(), "signals": case.findings.iter().map(|f| u64::from(f.count)).sum::<u64>(),
-        "waiting_for": view::waiting_for(&situation, now), "exposure": view::exposure(&situation), "states": view::states(&situation),
+        "waiting_for": view::waiting_for(&situation, now), "exposure": view::exposure(&situation, now), "states": view::states(&situation),
         "because": case.because, "lead": case.lead, "confidence": case.corroboration().confidence(),
         "kinds": case.findings.iter().map(|f| f.kind).collect::<std::collections::BTreeSet<_>>(),
         "last_at": case.findings.iter().map(|f| f.last_at).max(),

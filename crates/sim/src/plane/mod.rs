@@ -182,7 +182,9 @@ impl Connector for FakePlane {
         let roles = truth.planes.get(&self.name);
         let found = roles.into_iter().flatten().find(|(_, r)| r.told.verifier.as_deref() == Some(&stored));
         Ok(match found {
-            Some((role, _)) => Identified::Match { credential: format!("{role}#password"), identity: role.clone() },
+            Some((role, _)) => {
+                Identified::Match { credential: format!("{role}#password"), kind: CredentialKind::Password, identity: role.clone() }
+            }
             None => Identified::NoMatch { compared: 1 },
         })
     }

@@ -18,7 +18,7 @@ async fn the_sessions_behind_a_lease_are_ended_there_before_the_lease_is_revoked
     let open = database.server.connect(&lease.username, lease.password.reveal(), "billing").await.expect("the login works");
 
     // From the leaked value to the login on the other plane, before anything is cut.
-    let Ok(Identified::Match { credential: leaked, identity: whose }) = vault.connector.identify(&vault.leaked()).await else {
+    let Ok(Identified::Match { credential: leaked, identity: whose, .. }) = vault.connector.identify(&vault.leaked()).await else {
         panic!("the leaked value finds its identity")
     };
     assert_eq!((leaked.as_str(), whose.as_str()), (vault.leaked_native().as_str(), CI));

@@ -9,7 +9,7 @@ use super::plane::*;
 
 fn matched(answer: Identified) -> (String, String) {
     match answer {
-        Identified::Match { credential, identity } => (credential, identity),
+        Identified::Match { credential, identity, .. } => (credential, identity),
         other => panic!("expected a match, found {other:?}"),
     }
 }

@@ -1,13 +1,13 @@
 //! Whose is a leaked value? Compared without one bind.
 
-use quell_core::secret::Secret;
+use quell_core::{secret::Secret, signal::CredentialKind};
 use quell_engine::port::{Connector, Identified};
 use quell_lab::openldap::{DATABASE, add, replace};
 
 use super::company::*;
 
 fn found(dn: &str) -> Identified {
-    Identified::Match { credential: format!("{dn}#password"), identity: dn.to_owned() }
+    Identified::Match { credential: format!("{dn}#password"), kind: CredentialKind::Password, identity: dn.to_owned() }
 }
 
 #[tokio::test]
