@@ -8,7 +8,7 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
 use super::OpenError;
 
@@ -78,6 +78,7 @@ pub(super) fn open_writer(file: &Path, busy_timeout: Duration, page_count_max: O
     let conn = Connection::open_with_flags(file, flags)?;
     conn.busy_timeout(busy_timeout)?;
     conn.set_prepared_statement_cache_capacity(64);
+    keep_plans(&conn)?;
 
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -101,8 +102,15 @@ pub(super) fn open_reader(file: &Path, busy_timeout: Duration) -> rusqlite::Resu
     let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(busy_timeout)?;
     conn.set_prepared_statement_cache_capacity(64);
+    keep_plans(&conn)?;
     conn.execute_batch("PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;")?;
     Ok(conn)
+}
+
+/// A prepared statement keeps its plan whatever is bound to it (`SQLITE_DBCONFIG_ENABLE_QPSG`):
+/// without it every range that is asked for is compiled anew.
+fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 /// Opens a connection that only moves committed pages from the WAL into the
