@@ -3,7 +3,7 @@ import type { EventLine, Holding, Plan, Step, Waiting } from "../api/client";
 import { byUrgency, folded, foremost, impact, inView, isMine, isProvedDead, strip } from "./case";
 
 const holding = (id: string, state: Holding["state"], issued_by_quell = false): Holding => ({
-  id, target: id, identity: "pg/app", kind: null, fingerprint: null, state, since: null, residual_until: null, exposure: null, proof: null, never_seen_live: false, issued_by_quell, proven_dead_at: null, accepted_until: null,
+  id, target: id, identity: "pg/app", kind: null, fingerprint: null, state, since: null, residual_until: null, exposure: null, proof: null, used_since_cut: null, never_seen_live: false, issued_by_quell, proven_dead_at: null, accepted_until: null,
 });
 const step = (dependents: string[]): Step => ({
   n: 1, action: "suspend_identity", selector: "pg/app", sentence: "", targets: [], state: "waiting", reversible: "exact", undo: "", effective: "now", residual_until: null, dependents, survives: [], after: [],

@@ -236,6 +236,12 @@ impl Case {
         all
     }
 
+    /// What the plane's log writes in place of the leaked value of this credential.
+    pub fn mark_of(&self, credential: &TargetId) -> Option<&str> {
+        let resolved = self.findings.iter().filter_map(|f| f.resolved.as_ref());
+        resolved.filter(|r| r.credential.as_ref().is_some_and(|c| c.id == *credential)).find_map(|r| r.mark.as_deref())
+    }
+
     /// The identities of findings that ask for containment, of whom no credential was
     /// looked at.
     pub fn unlooked(&self, now: Timestamp) -> Vec<&Target> {

@@ -60,6 +60,10 @@ pub struct Resolved {
     /// As the plane told it that matched the value, or as the inventory lists it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_kind: Option<CredentialKind>,
+    /// What the plane's own log writes in place of the leaked value: enough to see it
+    /// used again, and nothing to use it with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
     /// The alert carried the secret and it matched this credential.
     pub possession: bool,
     /// How the match was made; our words.

@@ -73,7 +73,21 @@ pub struct Round {
     pub decisive: Option<u32>,
     /// The rightful consumer was seen using the new credential; none where nobody looked.
     pub in_use: Option<bool>,
+    /// Uses of the leaked value since it was cut; none where nobody could look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Used>,
     pub at: Timestamp,
+}
+
+/// Uses of a leaked value by others, as the plane's own log tells them. A record and
+/// no probe: it proves no death, and a use that was accepted ends the claim of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    pub since: Timestamp,
+    pub accepted: u32,
+    pub refused: u32,
+    pub last_accepted_at: Option<Timestamp>,
+    pub last_refused_at: Option<Timestamp>,
 }
 
 impl TargetState {
@@ -188,12 +202,14 @@ impl TargetState {
     pub fn probed(&mut self, round: Round) {
         let at = round.at;
         let started = round.observations.get(round.decisive.unwrap_or(0) as usize).map_or(at, |o| o.started_at);
+        let accepted_at = round.used.as_ref().and_then(|u| u.last_accepted_at);
+        self.last_live_at = self.last_live_at.max(accepted_at);
         let gave_access =
             self.attempts.iter().rev().find(|a| a.outcome.as_deref() == Some("done")).is_some_and(|a| a.cleared.action == Action::Restore);
         match round.proved.liveness {
             Liveness::Live => {
                 self.was_ever_live = true;
-                self.last_live_at = Some(started);
+                self.last_live_at = self.last_live_at.max(Some(started));
                 self.dead_since = None;
                 self.residual_until = None;
                 self.become_(if gave_access { Life::Restored } else { Life::Live }, at);

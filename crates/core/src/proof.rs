@@ -23,7 +23,10 @@ use alloc::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::{Timestamp, after, after_millis};
+use crate::{
+    hold::Used,
+    time::{Timestamp, after, after_millis},
+};
 
 /// The way of asking. A control must be of the same class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -235,6 +238,17 @@ pub fn judge_round(round: &[Observation], acted_at: Option<Timestamp>, settle_ms
     let reason = if reasons.is_empty() { "nothing was probed".to_string() } else { reasons.join("; ") };
     let strength = judged.iter().filter_map(|p| p.strength).max();
     (Proved { strength, ..Proved::unknown(reason) }, None)
+}
+
+/// What is proved beside what the plane's log tells of uses by others: one that was
+/// accepted after the deciding probe began leaves no death standing.
+pub fn beside_uses(proved: Proved, probed_at: Timestamp, used: Option<&Used>) -> Proved {
+    match used.and_then(|u| u.last_accepted_at) {
+        Some(at) if proved.liveness == Liveness::Dead && at >= probed_at => {
+            Proved::unknown(format!("the plane's log shows that it was used and accepted at {at}, after the probe"))
+        }
+        _ => proved,
+    }
 }
 
 /// What a credential or session is known to be. In JSON in capitals.

@@ -14,7 +14,7 @@ use quell_core::{
     inventory,
     personal::{Personal, Salter},
     secret::Secret,
-    signal::{Detected, ObservedFrom, Readout, Unreadable},
+    signal::{CredentialKind, Detected, ObservedFrom, Readout, Unreadable},
     target::TargetKind,
 };
 
@@ -188,6 +188,7 @@ impl Engine {
                 identity: naming.target(plane, TargetKind::Identity, native, native),
                 credential: Some(naming.target(plane, TargetKind::Credential, credential_native, native)),
                 credential_kind: Some(credential.kind),
+                mark: self.mark_of(plane, credential.kind, secret).await,
                 possession: true,
                 because: "the leaked value has the fingerprint of this credential in the inventory".to_owned(),
             });
@@ -205,6 +206,7 @@ impl Engine {
                         identity: naming.target(connector.name(), TargetKind::Identity, &identity, &identity),
                         credential: Some(naming.target(connector.name(), TargetKind::Credential, &credential, &identity)),
                         credential_kind: Some(kind),
+                        mark: self.mark_of(connector.name(), kind, secret).await,
                         possession: true,
                         because: format!("the leaked value was compared with what `{}` stores and is right", connector.name()),
                     });
@@ -215,6 +217,21 @@ impl Engine {
             }
         }
         None
+    }
+
+    /// What the plane's log will call this value, computed while it is at hand. Not of a
+    /// password: Quell tries it itself, and its own tries would count as uses.
+    async fn mark_of(&self, plane: &str, kind: CredentialKind, secret: &Secret) -> Option<String> {
+        let connector = self.ports.connectors.get(plane).filter(|_| kind != CredentialKind::Password)?;
+        let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
+        match tokio::time::timeout(deadline, connector.mark_of(secret)).await {
+            Ok(Ok(mark)) => mark,
+            Ok(Err(error)) => {
+                tracing::warn!(plane, %error, "a leaked value cannot be recognised in the plane's log");
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     fn resolve_name(&self, detected: &Detected, salter: &Salter) -> Option<Resolved> {
@@ -237,6 +254,7 @@ impl Engine {
                     identity: naming.target(plane, TargetKind::Identity, native, native),
                     credential: credential.map(|(id, _)| naming.target(plane, TargetKind::Credential, id, native)),
                     credential_kind: credential.map(|(_, kind)| kind),
+                    mark: None,
                     possession: false,
                     because: "the sender names this identity".to_owned(),
                 });
@@ -250,6 +268,7 @@ impl Engine {
                     identity: naming.target(system, TargetKind::Identity, name, name),
                     credential: None,
                     credential_kind: None,
+                    mark: None,
                     possession: false,
                     because: "the sender names this identity on a plane of ours".to_owned(),
                 });

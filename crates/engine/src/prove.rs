@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use quell_core::{
     decision::{Principal, Verb, VerbQuestion},
     event::{By, HoldPlaced, SecretUsed, TargetLinked, TargetProbed},
-    hold::Round,
+    hold::{Round, Used},
     id::{CaseId, PlanId, StreamId},
     plan::{Proves, Step},
     proof::{self, Answer, Liveness, Observation, ProbeClass},
@@ -54,6 +54,8 @@ pub(crate) struct Probe {
     request: ProbeRequest,
     acted_at: Option<Timestamp>,
     has_before: bool,
+    /// Recognises the leaked value in the plane's own log.
+    mark: Option<String>,
     wait: Duration,
     seen: (u64, u64),
 }
@@ -125,6 +127,7 @@ impl Engine {
             request,
             acted_at,
             has_before: held.before.is_some(),
+            mark: ground.case.mark_of(&target.id).map(ToOwned::to_owned),
             wait,
             seen: seen(ground, target),
         })
@@ -132,8 +135,22 @@ impl Engine {
 
     /// Asks the plane; changes nothing but what the manifest declares as probe effects.
     pub(crate) async fn probe(&self, probe: Probe) -> Result<Probed, Failure> {
-        let Probe { plan, n, target, before_act, case, connector, proves, mut writing, mut request, acted_at, has_before, wait, seen } =
-            probe;
+        let Probe {
+            plan,
+            n,
+            target,
+            before_act,
+            case,
+            connector,
+            proves,
+            mut writing,
+            mut request,
+            acted_at,
+            has_before,
+            mark,
+            wait,
+            seen,
+        } = probe;
         // Before the act, what stands now is what a later probe compares with.
         let mut first_hold = None;
         if before_act && !has_before {
@@ -159,6 +176,12 @@ impl Engine {
             _ => tokio::time::timeout(wait, connector.probe(&request)).await.unwrap_or_default(),
         };
         let (proved, decisive) = proof::judge_round(&observations, acted_at, connector.manifest().settle_ms);
+        let used = match (&mark, acted_at) {
+            (Some(mark), Some(since)) => uses(&*connector, mark, since, wait).await,
+            _ => None,
+        };
+        let probed_at = decisive.and_then(|d| observations.get(d)).map_or_else(|| self.ports.clock.now(), |o| o.started_at);
+        let proved = proof::beside_uses(proved, probed_at, used.as_ref());
         let in_use = match &proves {
             Some(Proves::InUse { credential, consumer_declared: true } | Proves::Reinstated { credential, consumer_declared: true })
                 if credential.id == target.id && proved.liveness == Liveness::Live =>
@@ -169,7 +192,7 @@ impl Engine {
         };
         let at = self.ports.clock.now();
         let decisive = decisive.and_then(|d| u32::try_from(d).ok());
-        let round = Round { case, plan: plan.clone(), observations, proved, decisive, in_use, at };
+        let round = Round { case, plan: plan.clone(), observations, proved, decisive, in_use, used, at };
         Ok(Probed { plan, n, target, before_act, writing, first_hold, round, seen })
     }
 
@@ -271,6 +294,21 @@ impl Engine {
         match connector.enumerate(identity).await {
             Ok(enumeration) => enumeration.of(TargetKind::Session).any(|s| !s.is_ours() && !s.is_cut()),
             Err(_) => false,
+        }
+    }
+}
+
+/// Uses by others since `since`; none where the plane cannot tell, and that is logged.
+async fn uses(connector: &dyn Connector, mark: &str, since: Timestamp, wait: Duration) -> Option<Used> {
+    match tokio::time::timeout(wait, connector.used_since(mark, since)).await {
+        Ok(Ok(used)) => used,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "nobody can tell whether a leaked value is used again");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(plane = connector.name(), "the plane's log was not read in time");
+            None
         }
     }
 }

@@ -77,6 +77,12 @@ function One({ h, stale }: { h: Holding; stale: boolean }) {
           </>
         )}
         {h.never_seen_live && "never seen live. "}
+        {h.used_since_cut?.last_refused_at && (
+          <>
+            tried again {h.used_since_cut.accepted + h.used_since_cut.refused} times since the cut, last <Moment at={h.used_since_cut.last_refused_at} />,{" "}
+            {h.used_since_cut.accepted === 0 ? "never accepted" : `ACCEPTED ${h.used_since_cut.accepted} times`}.{" "}
+          </>
+        )}
         {h.accepted_until && (
           <>
             rest accepted until <Moment at={h.accepted_until} />.{" "}

@@ -13,7 +13,7 @@ use std::{
     path::PathBuf,
 };
 
-use quell_core::{secret::Secret, time::Timestamp};
+use quell_core::{hold::Used, secret::Secret, time::Timestamp};
 use quell_engine::port::PlaneError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -217,14 +217,33 @@ impl OpenBao {
         let mark = mark.to_owned();
         let (uses, _) = self
             .fold(Vec::new(), move |uses: &mut Vec<Use>, line: Line| {
-                if line.kind == "response" && line.time > since && uses.len() < USES_MAX && is_use(&line, &mark) {
-                    let login = line.request.client_token.is_none();
-                    let accepted = line.error.is_none() && (!login || line.response.as_ref().is_some_and(|r| r.auth.is_some()));
+                if uses.len() < USES_MAX && is_use(&line, &mark, since) {
+                    let accepted = line.is_accepted();
                     uses.push(Use { at: line.time, path: line.request.path, address: line.request.remote_address, accepted });
                 }
             })
             .await?;
         Ok(uses)
+    }
+
+    /// How often since then, and when last: all of them, however many.
+    pub(super) async fn count_uses(&self, mark: &str, since: Timestamp) -> Result<Used, PlaneError> {
+        let mark = mark.to_owned();
+        let none = Used { since, accepted: 0, refused: 0, last_accepted_at: None, last_refused_at: None };
+        let (used, _) = self
+            .fold(none, move |used: &mut Used, line: Line| {
+                if !is_use(&line, &mark, since) {
+                    return;
+                }
+                let (count, last) = match line.is_accepted() {
+                    true => (&mut used.accepted, &mut used.last_accepted_at),
+                    false => (&mut used.refused, &mut used.last_refused_at),
+                };
+                *count = count.saturating_add(1);
+                *last = (*last).max(Some(line.time));
+            })
+            .await?;
+        Ok(used)
     }
 
     /// Reads the whole trail; none where no log is configured.
@@ -264,7 +283,18 @@ impl OpenBao {
     }
 }
 
-fn is_use(line: &Line, mark: &str) -> bool {
+impl Line {
+    /// Of a login the answer must hold a token; any other call must not have failed.
+    fn is_accepted(&self) -> bool {
+        let login = self.request.client_token.is_none();
+        self.error.is_none() && (!login || self.response.as_ref().is_some_and(|r| r.auth.is_some()))
+    }
+}
+
+fn is_use(line: &Line, mark: &str, since: Timestamp) -> bool {
+    if line.kind != "response" || line.time <= since {
+        return false;
+    }
     if line.request.client_token.as_deref() == Some(mark) {
         return true;
     }

@@ -43,9 +43,11 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use quell_core::{
     clear::Clearance,
+    hold::Used,
     proof::Observation,
     secret::Secret,
     target::{Enumeration, Reading, Target},
+    time::Timestamp,
 };
 use quell_engine::port::{Attempt, Card, Check, Clock, Connector, Identified, Outcome, PlaneError, ProbeRequest};
 
@@ -190,6 +192,20 @@ impl Connector for OpenBao {
 
     async fn identify(&self, secret: &Secret) -> Result<Identified, PlaneError> {
         self.identify_secret(secret).await
+    }
+
+    async fn mark_of(&self, secret: &Secret) -> Result<Option<String>, PlaneError> {
+        match self.config.audit {
+            Some(_) => self.mark(secret).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn used_since(&self, mark: &str, since: Timestamp) -> Result<Option<Used>, PlaneError> {
+        match self.config.audit {
+            Some(_) => self.count_uses(mark, since).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn read(&self, target: &Target) -> Result<(Reading, BTreeMap<String, Secret>), PlaneError> {

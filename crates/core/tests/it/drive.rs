@@ -485,6 +485,7 @@ impl World {
             proved,
             decisive,
             in_use: issued.then_some(!(self.plane.consumer_fails && self.plane.locked)),
+            used: None,
             at,
         };
         self.on_target(&target.id, quell_core::event::TargetProbed { round, blobs: vec![] });

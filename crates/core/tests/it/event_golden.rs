@@ -77,6 +77,7 @@ fn round() -> Round {
         },
         decisive: Some(0),
         in_use: Some(true),
+        used: None,
         at: at(11),
     }
 }

@@ -56,7 +56,7 @@ pub fn round(answer: Answer, second: i64) -> Round {
     };
     let observations = vec![observation];
     let (proved, decisive) = judge_round(&observations, None, 250);
-    Round { case: case_id(), plan: None, observations, proved, decisive: decisive.map(|d| d as u32), in_use: None, at: ended }
+    Round { case: case_id(), plan: None, observations, proved, decisive: decisive.map(|d| d as u32), in_use: None, used: None, at: ended }
 }
 
 fn reading(of: &str) -> Option<Reading> {
@@ -223,4 +223,28 @@ fn a_name_that_was_erased_is_known_again_once_a_case_brings_it_anew() {
     assert_eq!(state.target.as_ref().and_then(|t| t.native.value()), Some("billing_app#password"));
     state.apply(&placed("C-3", erased(crate::world::password())).into(), at(2));
     assert_eq!(state.target.as_ref().and_then(|t| t.native.value()), Some("billing_app#password"), "and stays so");
+}
+
+#[test]
+fn a_use_that_was_accepted_after_the_probe_leaves_no_death_standing_and_a_refused_one_changes_nothing() {
+    use quell_core::{hold::Used, proof::beside_uses};
+    let used = |accepted: Option<i64>, refused: Option<i64>| Used {
+        since: at(0),
+        accepted: u32::from(accepted.is_some()),
+        refused: u32::from(refused.is_some()),
+        last_accepted_at: accepted.map(at),
+        last_refused_at: refused.map(at),
+    };
+    let dead = round(Answer::Refused { code: "400".into() }, 50);
+    let judged = |used: Option<&Used>| beside_uses(dead.proved.clone(), at(50), used).liveness;
+    assert_eq!(judged(None), Liveness::Dead);
+    assert_eq!(judged(Some(&used(None, Some(60)))), Liveness::Dead);
+    assert_eq!(judged(Some(&used(Some(49), None))), Liveness::Dead, "before the probe it was an exposure, and is over");
+    assert_eq!(judged(Some(&used(Some(50), None))), Liveness::Unknown, "at the very moment");
+    assert_eq!(judged(Some(&used(Some(60), None))), Liveness::Unknown);
+
+    // What was accepted after the cut counts for how long it was usable.
+    let mut state = TargetState::default();
+    state.probed(Round { used: Some(used(Some(49), Some(60))), ..dead });
+    assert_eq!((state.life, state.last_live_at), (Some(Life::Dead), Some(at(49))));
 }

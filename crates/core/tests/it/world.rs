@@ -224,6 +224,7 @@ pub fn finding(id: &str, sender: &str) -> Finding {
             identity: identity(),
             credential: Some(password()),
             credential_kind: None,
+            mark: None,
             possession: true,
             because: "the secret matched".into(),
         }),

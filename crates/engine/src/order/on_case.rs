@@ -89,6 +89,7 @@ impl Engine {
             identity: naming.target(plane, TargetKind::Identity, native, native),
             credential,
             credential_kind,
+            mark: None,
             possession: false,
             because: "a person opened the case about it".to_owned(),
         };

@@ -9,11 +9,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use quell_core::{
     action::Action,
     clear::Clearance,
+    hold::Used,
     manifest::Manifest,
     proof::Observation,
     secret::Secret,
     signal::CredentialKind,
     target::{Enumeration, Reading, Target},
+    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +197,18 @@ pub trait Connector: Send + Sync {
 
     /// Whose is this leaked value? Bounded; only for secrets from an authenticated source.
     async fn identify(&self, secret: &Secret) -> Result<Identified, PlaneError>;
+
+    /// What the plane's own log writes in place of `secret`; none where it keeps no
+    /// such log. Asked while the value is at hand, so that it need not be kept.
+    async fn mark_of(&self, _secret: &Secret) -> Result<Option<String>, PlaneError> {
+        Ok(None)
+    }
+
+    /// Uses by others of what `mark` stands for after `since`, as the plane's own log
+    /// tells them; none where it keeps no such log.
+    async fn used_since(&self, _mark: &str, _since: Timestamp) -> Result<Option<Used>, PlaneError> {
+        Ok(None)
+    }
 
     /// The target's state now. Secret parts are returned apart, to be sealed.
     async fn read(&self, target: &Target) -> Result<(Reading, BTreeMap<String, Secret>), PlaneError>;

@@ -69,9 +69,12 @@ shapes! {
     /// A credential, session or entitlement and what was proved of it.
     Holding {
         id: String, target: String, identity: String, #[schema(required)] kind: Option<String>, #[schema(required)] fingerprint: Option<String>, state: Life, #[schema(required)] since: Option<String>,
-        #[schema(required)] residual_until: Option<String>, #[schema(required)] exposure: Option<Exposure>, #[schema(required)] proof: Option<Proof>, never_seen_live: bool, issued_by_quell: bool,
+        #[schema(required)] residual_until: Option<String>, #[schema(required)] exposure: Option<Exposure>, #[schema(required)] proof: Option<Proof>,
+        /// What the plane's own log tells of uses of the leaked value since it was cut; null where nobody could look.
+        #[schema(required)] used_since_cut: Option<Uses>, never_seen_live: bool, issued_by_quell: bool,
         #[schema(required)] proven_dead_at: Option<String>, #[schema(required)] accepted_until: Option<String>,
     }
+    Uses { since: String, accepted: u32, refused: u32, #[schema(required)] last_accepted_at: Option<String>, #[schema(required)] last_refused_at: Option<String> }
     Proof {
         #[schema(required)] probe: Option<String>, liveness: Liveness, #[schema(required)] strength: Option<String>, #[schema(required)] vantage: Option<String>, #[schema(required)] control: Option<Control>,
         reason: String, at: String, event: String,

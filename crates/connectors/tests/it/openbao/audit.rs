@@ -35,6 +35,10 @@ async fn a_dead_token_and_a_dead_secret_id_that_are_used_again_are_seen() {
     let uses = plane.connector.uses(&of_secret_id, contained).await.expect("read");
     assert_eq!(uses.iter().map(|u| (u.path.as_str(), u.accepted)).collect::<Vec<_>>(), [("auth/approle/login", false)]);
 
+    let counted = plane.connector.used_since(&of_secret_id, contained).await.expect("read").expect("it keeps a log");
+    assert_eq!((counted.accepted, counted.refused, counted.last_accepted_at), (0, 1, None));
+    assert_eq!(counted.last_refused_at, Some(uses[0].at));
+
     // Before the cut they were accepted; the clock of an exposure can be read off it.
     let before = plane.connector.uses(&of_secret_id, Timestamp::MIN).await.expect("read");
     assert_eq!(before.iter().map(|u| u.accepted).collect::<Vec<_>>(), [true, false]);
@@ -47,6 +51,8 @@ async fn without_a_log_it_is_said_that_nobody_looks() {
     for why in [blind.mark(&plane.leaked()).await.expect_err("none"), blind.uses("x", now()).await.expect_err("none")] {
         assert!(why.to_string().contains("[connector.audit]"), "{why}");
     }
+    assert_eq!(blind.used_since("x", now()).await.expect("no log is no error"), None);
+    assert_eq!(blind.mark_of(&plane.leaked()).await.expect("no log is no error"), None);
     assert!(blind.check().await.warnings.iter().any(|w| w.contains("re-use")));
     // The server refuses to be given an audit device over its API.
     let (status, _) = plane

@@ -75,6 +75,10 @@ fn holding(row: &Value) -> Vec<String> {
             format!("{} {} by {}, {control}", cell(&proof["liveness"]), cell(&proof["strength"]), cell(&proof["probe"]))
         }
     };
+    let proof = match tried_again(&row["used_since_cut"]) {
+        Some(tried) => format!("{proof}; {tried}"),
+        None => proof,
+    };
     let exposure = match &row["exposure"] {
         Value::Null => "-".to_owned(),
         exposure if exposure["running"] == true => format!("from {}, running", cell(&exposure["from"])),
@@ -85,6 +89,16 @@ fn holding(row: &Value) -> Vec<String> {
         what.push_str(" (new, issued by Quell)");
     }
     vec![what, state, cell(&row["since"]), proof, exposure]
+}
+
+/// `tried again 12 times since the cut, last at 03:12, never accepted`; nothing where nobody
+/// could look or nobody tried.
+fn tried_again(used: &Value) -> Option<String> {
+    let count = |name: &str| used[name].as_u64().unwrap_or(0);
+    let (accepted, refused) = (count("accepted"), count("refused"));
+    let last = used["last_refused_at"].as_str().max(used["last_accepted_at"].as_str())?;
+    let taken = if accepted == 0 { "never accepted".to_owned() } else { format!("ACCEPTED {accepted} times") };
+    Some(format!("tried again {} times since the cut, last at {}, {taken}", accepted + refused, safe(last)))
 }
 
 fn plan(out: &mut Vec<String>, plan: &Value) {
@@ -204,6 +218,7 @@ mod tests {
             "owners": [{"of": "pg-main/app", "role": "iam", "person": "mara", "confirmed_at": "2026-10-01"}],
             "credentials": [{"id": "pg-main/app#password", "state": "DYING", "since": "2026-11-23T09:00:00Z", "residual_until": "2026-11-23T10:00:00Z",
                 "never_seen_live": true, "issued_by_quell": true, "exposure": {"from": "2026-11-23T08:00:00Z", "at_most_until": null, "running": true},
+                "used_since_cut": {"since": "2026-11-23T09:00:00Z", "accepted": 1, "refused": 2, "last_accepted_at": "2026-11-23T09:00:01Z", "last_refused_at": "2026-11-23T09:00:02Z"},
                 "proof": {"liveness": "dead", "strength": "enforced", "probe": "read", "control": {"what": "q", "alive": true}}}],
             "sessions": [], "entitlements": [], "not_looked_at": ["delegations"],
             "waiting_for": [{"role": "iam", "people": ["mara"], "deadline": "2026-11-23T10:00:00Z", "at_timeout": "the plan ends undone", "what": "approves"}],
