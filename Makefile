@@ -9,12 +9,13 @@ SABOTAGE ?=
 ONLY ?=
 export CARGO_TERM_COLOR ?= never
 
-.PHONY: help demo test bench audit setup fmt seeds chance console
+.PHONY: help demo test drill bench audit setup fmt seeds chance console
 
 help:
 	@echo "make demo    the main job on real PostgreSQL, OpenBao and OpenLDAP, under two minutes after the build (OUT=, SABOTAGE=lying-plane|false-proof, YES=1)"
 	@echo "make console the web console, which the next cargo build puts into the binary (needs Node 20.19; gets one below target/ where it is missing)"
 	@echo "make test    every test; installs what is missing; each stage prints its time"
+	@echo "make drill   every action of every plane done, proved and taken back on its real server; writes docs/coverage.md (YES=1)"
 	@echo "make seeds   worlds of the simulator alone (QUELL_SEEDS=10000 QUELL_FIRST_SEED=2000)"
 	@echo "make chance  every property with new cases (PROPTEST_CASES=20000, FILTER=)"
 	@echo "make bench   what Quell reaches beside what this machine allows (OUT=target/bench, ONLY=cut|proved|ingest|ledger|alerts)"
@@ -25,6 +26,9 @@ demo:
 
 test: setup
 	@tools/test.sh
+
+drill:
+	@tools/drill.sh
 
 console:
 	@tools/console.sh build

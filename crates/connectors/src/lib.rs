@@ -9,9 +9,11 @@
 //! | `pinned` `socket` `pool` | who answers, and connections that are kept |
 //! | `config` `names` `said` | what a plan pins, native ids, what others said in one line |
 //! | `attempt` `vantage` | what an attempt came to, and a look without its control |
+//! | `coverage` | which actions a drill in the lab proved, and when last |
 
 mod attempt;
 mod config;
+pub mod coverage;
 pub mod file_sink;
 mod names;
 pub mod openbao;

@@ -17,6 +17,7 @@ pub mod canonical;
 pub mod case;
 pub mod clear;
 pub mod course;
+pub mod coverage;
 pub mod decision;
 pub mod draft;
 pub mod erasure;

@@ -1,7 +1,6 @@
 //! The lab: real planes as private servers on loopback, and the people of the demo.
 //!
-//! Development only; no product crate depends on it and it depends on no
-//! product crate. What Quell claims about a plane is claimed against the real
+//! Development only: nothing that ships depends on it. What Quell claims about a plane is claimed against the real
 //! software of that plane, so a test starts a real PostgreSQL here instead of
 //! imitating one: a fresh instance in well under a second, with its own
 //! certificate authority, its own generated passwords and its own directory.
@@ -29,6 +28,7 @@
 //! | [`estate`] | what a company would have in it: the billing database and its roles |
 //! | [`ca`] | a certificate authority made for one run, and wrong ones |
 //! | [`clock`] | the real clock, and waiting for real conditions |
+//! | [`drill`] | every action of every plane, done, proved and undone |
 //! | [`dial`] | connections that check the server against that authority |
 //! | [`keeper`] | the process that ends what the owner left behind |
 //! | [`process`] | what `/proc` says about the server's processes |
@@ -63,6 +63,7 @@ pub mod ca;
 pub mod clock;
 pub mod demo;
 pub mod dial;
+pub mod drill;
 pub mod estate;
 pub mod intrusion;
 pub mod journal;

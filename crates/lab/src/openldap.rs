@@ -26,6 +26,7 @@ use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use self::install::Install;
+pub(crate) use self::settings::ssha;
 pub use self::{
     client::{Answer, Change, Client, Entry, add, delete, replace},
     company::{Company, Person},

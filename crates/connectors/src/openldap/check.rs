@@ -134,9 +134,6 @@ fn warn(warnings: &mut Vec<String>, look: &Look) {
     if !policy.lockout {
         warnings.push("the password policy has no `pwdLockout: TRUE`, so no lock keeps anybody out".to_owned());
     }
-    if !policy.must_change {
-        warnings.push("the password policy has no `pwdMustChange: TRUE`, so `require_step_up` is refused".to_owned());
-    }
     if look.entry.as_ref().map(|e: &EntryNow| e.usability).is_some_and(|u| u.is_none()) {
         warnings.push(
             "the server does not tell whether an entry could log in (account usability), so locks are proved by binds alone".to_owned(),

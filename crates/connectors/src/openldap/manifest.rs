@@ -38,6 +38,9 @@ pub(super) fn manifest(config: &OpenLdapConfig) -> Manifest {
     }
 }
 
+/// `require_step_up` is not among them: whoever holds the password may bind and set
+/// another, so the old one stays live and no probe can show that anything was
+/// contained. What is written for it waits for a probe that sees a bind served nothing.
 fn actions() -> Vec<ActionManifest> {
     vec![
         ActionManifest {
@@ -75,12 +78,6 @@ fn actions() -> Vec<ActionManifest> {
             survives: words(&["rights of the entry by its own name, and by other groups"]),
             undo: "the same membership is written again".to_owned(),
             ..ActionManifest::converges(Action::RemoveEntitlement, TargetKind::Entitlement, TargetKind::Entitlement, Reversible::Exact)
-        },
-        ActionManifest {
-            effective: Effective::NextAuth,
-            survives: words(&["open connections go on as before", "whoever holds the password may still bind, and may then set another"]),
-            undo: "pwdReset is written back as it was".to_owned(),
-            ..ActionManifest::converges(Action::RequireStepUp, TargetKind::Identity, TargetKind::Identity, Reversible::Exact)
         },
         ActionManifest {
             survives: words(&["connections that are still open stay cut, one by one, until they are gone"]),

@@ -1,25 +1,15 @@
 //! What every plane is tested with: the attempt and its clearance, the round and
 //! its judgement, lines that break, and the promises that no plane is without.
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::collections::BTreeMap;
 
 use quell_core::{
-    action::{Action, Reversible},
-    clear::{Clearance, Grounds, clear},
-    decision::{Decision, Role},
-    hold::TargetState,
-    id::{AttemptId, CaseId, PlanId, TargetId},
-    manifest::Effective,
-    personal::Salter,
-    plan::{Bounds, Fallback, OnTimeout, Pin, Plan, PlanKind, Proves, Selector, Step, Tier},
+    action::Action,
+    clear::Clearance,
     proof::{Answer, Liveness, Observation, Proved, judge_round},
-    secret::{Secret, sha256},
-    target::{Target, TargetKind},
-    time::{SignedDuration, Timestamp, after},
+    secret::Secret,
+    target::Target,
+    time::Timestamp,
 };
 use quell_engine::port::{Attempt, Clock, Connector, Outcome, PlaneError, ProbeRequest};
 use quell_lab::ca::{Ca, ServerCert};
@@ -29,20 +19,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// The machine's clock: a real server knows no other.
-pub struct RealClock;
-
-#[async_trait::async_trait]
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        let since = quell_lab::clock::wall().duration_since(std::time::UNIX_EPOCH).expect("the clock is past 1970");
-        Timestamp::from_microsecond(i64::try_from(since.as_micros()).expect("this century")).expect("this century")
-    }
-
-    async fn sleep(&self, duration: SignedDuration) {
-        tokio::time::sleep(Duration::try_from(duration).unwrap_or_default()).await;
-    }
-}
+pub use quell_lab::drill::attempt::{RealClock, about, attempt, on};
 
 pub fn now() -> Timestamp {
     RealClock.now()
@@ -50,51 +27,11 @@ pub fn now() -> Timestamp {
 
 /// A generated secret that carries the lab's mark.
 pub fn new_secret() -> Secret {
-    Secret::new(quell_lab::secret::Secret::generate().expect("the system has randomness").reveal())
-}
-
-/// A target of one plane.
-pub fn on(plane: &str, kind: TargetKind, native: &str, identity: &str) -> Target {
-    let id = |kind: TargetKind, native: &str| TargetId::new(format!("t-{}-{}", kind.name(), sha256(native.as_bytes())));
-    Target {
-        id: id(kind, native),
-        plane: plane.to_owned(),
-        kind,
-        native: Salter::new([7; 32]).commit(native),
-        identity: id(TargetKind::Identity, identity),
-    }
-}
-
-pub fn attempt(action: Action, target: &Target) -> Attempt {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    Attempt {
-        action,
-        target: target.clone(),
-        marker: format!("at-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
-        before: None,
-        before_secrets: BTreeMap::new(),
-        new_secret: None,
-        parameters: BTreeMap::new(),
-    }
+    quell_lab::drill::attempt::new_secret().expect("the system has randomness")
 }
 
 pub fn with_secret(action: Action, target: &Target, secret: &Secret) -> Attempt {
     Attempt { new_secret: Some(secret.clone()), ..attempt(action, target) }
-}
-
-/// What a round asks about a target of an identity, without any secret.
-pub fn about(target: Target, identity: &str) -> ProbeRequest {
-    ProbeRequest {
-        target,
-        identity: identity.to_owned(),
-        may_login: true,
-        leaked: None,
-        leaked_was_right: false,
-        throw_away: None,
-        own: None,
-        before: None,
-        before_secrets: BTreeMap::new(),
-    }
 }
 
 pub async fn act(connector: &dyn Connector, attempt: Attempt) -> Outcome {
@@ -244,66 +181,5 @@ pub fn strangers(ca: &Ca) -> [ServerCert; 2] {
 
 /// A clearance, by the only way there is.
 pub fn cleared(attempt: &Attempt) -> Clearance {
-    let target = &attempt.target;
-    let selector = Selector::Exactly { target: target.clone() };
-    let step = Step {
-        n: 1,
-        action: attempt.action,
-        plane: Pin { connector: target.plane.clone(), endpoint: String::new(), config_digest: String::new(), settle_ms: 250 },
-        selector: selector.clone(),
-        bounds: Bounds {
-            kinds: [target.kind].into(),
-            planes: [target.plane.clone()].into(),
-            identities: [target.identity.clone()].into(),
-            count_max: 1,
-            reversible_min: Reversible::No,
-            residual_seconds_max: 0,
-        },
-        after: Vec::new(),
-        proves: Proves::Dead { selector },
-        reversible: Reversible::Exact,
-        undo: String::new(),
-        effective: Effective::Now,
-        survives: Vec::new(),
-        fallback: Fallback { task: String::new(), owner: Role::PlatformOwner, exception_by: Role::Lead, attempts_max: 1 },
-        attempt_seconds: 30,
-        proof_seconds: 60,
-        parameters: attempt.parameters.clone(),
-    };
-    let plan = Plan {
-        id: PlanId::new("p-1"),
-        case: CaseId::new("C-1"),
-        kind: PlanKind::Contain,
-        parent: None,
-        tier: Tier::Contain,
-        roots: Vec::new(),
-        steps: vec![step.clone()],
-        gaps: Vec::new(),
-        failover: false,
-        undo: None,
-        on_timeout: OnTimeout::Escalate,
-        valid_seconds: 3600,
-    };
-    let decision =
-        Decision { allowed: true, errors: Vec::new(), policy_digest: "p".to_owned(), request_digest: "q".to_owned(), deciding: Vec::new() };
-    let (digest, state) = (plan.digest(), TargetState::default());
-    let grounds = Grounds {
-        plan: &plan,
-        digest: &digest,
-        step: &step,
-        target,
-        state: &state,
-        touched: 0,
-        excluded: &[],
-        gaps_accepted: false,
-        decision,
-        question_digest: "q",
-        approvals: &[],
-        bench: &quell_core::approval::Bench::default(),
-        budget: None,
-        corroborated: true,
-        secret_exposed: false,
-        closes_at: after(now(), 60),
-    };
-    clear(grounds, AttemptId::new(attempt.marker.clone()), now()).expect("nothing speaks against it")
+    quell_lab::drill::attempt::cleared(attempt).expect("nothing speaks against it")
 }

@@ -3,6 +3,7 @@
 mod act;
 mod any_plane;
 mod bootstrap;
+mod coverage;
 mod enumerate;
 mod false_death;
 mod file_sink;

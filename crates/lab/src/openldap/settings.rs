@@ -39,7 +39,7 @@ pub struct Follow {
 
 /// `{SSHA}` of a secret under a new salt: what the configuration and the
 /// directory hold, so that the clear secret is in no file.
-pub(super) fn ssha(secret: &str) -> String {
+pub(crate) fn ssha(secret: &str) -> String {
     use base64::Engine;
     use sha1::Digest;
     let salt = crate::secret::random_hex().expect("the system has randomness");

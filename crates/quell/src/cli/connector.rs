@@ -24,6 +24,9 @@ pub enum Connector {
 }
 
 /// List the connectors, what they offer and until when they are armed
+///
+/// An action was proved by a case here, or by a drill in the lab: on a server of the
+/// version that is named, which is not yours.
 #[derive(Args)]
 #[command(after_help = "Example: quell connector list")]
 pub struct List {}
@@ -95,7 +98,7 @@ impl Connector {
         match self {
             Self::List(_) => {
                 let answer = rows(&client.get("connectors").await?, "connectors")?;
-                context.print(&answer, told)?;
+                context.print(&answer, |list| format!("{}\n\n{}", told(list), proven(list)))?;
                 Ok(0)
             }
             Self::Check(_) => {
@@ -168,4 +171,20 @@ fn told(list: &Value) -> String {
         out.push_str(&line);
     }
     out
+}
+
+/// Each action and when it was proved last: here, and in the lab.
+fn proven(list: &Value) -> String {
+    let mut lines = Vec::new();
+    for plane in list.as_array().into_iter().flatten() {
+        for action in plane["actions"].as_array().into_iter().flatten() {
+            let drill = &action["lab_drill"];
+            let day = drill["proven_at"].as_str().map(|at| safe(&at.chars().take(10).collect::<String>()));
+            let lab =
+                day.map_or_else(|| "never".to_owned(), |day| format!("{day}, {}, {}", cell(&drill["server"]), cell(&drill["strength"])));
+            let here = if action["last_proven_at"].is_null() { "never".to_owned() } else { cell(&action["last_proven_at"]) };
+            lines.push(vec![cell(&plane["name"]), cell(&action["action"]), cell(&action["reversible"]), here, lab]);
+        }
+    }
+    table(["connector", "action", "taken back", "last proven here", "last proven in the lab's drill"], lines)
 }

@@ -6,7 +6,8 @@ use axum::{
     Json,
     extract::{Path, State as Shared},
 };
-use quell_core::{action::Action, decision::Verb, people::Installation, time::Timestamp};
+use quell_connectors::coverage;
+use quell_core::{action::Action, coverage::Row, decision::Verb, people::Installation, time::Timestamp};
 use quell_engine::port::{Check, Connector};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ pub fn routes() -> OpenApiRouter<State> {
 
 /// Every plane, without asking it anything.
 #[utoipa::path(get, path = "/connectors", tag = "connectors",
-    responses((status = 200, description = "`[{name, kind, armed_until, armed_actions, reachable, privileges, actions}]`; `reachable` and `privileges` are null", body = Object)))]
+    responses((status = 200, description = "`[{name, kind, armed_until, armed_actions, reachable, privileges, actions}]`; `reachable` and `privileges` are null; each action has `last_proven_at`, by a case here, and `lab_drill: {proven_at, server, strength, undone}`, by a drill on a server of the lab and never on this one", body = Object)))]
 async fn list(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     every(&app, false).await
@@ -35,7 +36,7 @@ async fn list(Shared(app): Shared<State>, Account(person): Account) -> Answer<Js
 
 /// Every plane, asked now: reachable, with which privileges, its control alive.
 #[utoipa::path(get, path = "/connectors/check", tag = "connectors",
-    responses((status = 200, description = "`[{name, kind, armed_until, armed_actions, reachable, privileges: {needed, missing, excess}, control_alive, warnings, actions}]`", body = Object)))]
+    responses((status = 200, description = "`[{name, kind, armed_until, armed_actions, reachable, privileges: {needed, missing, excess}, control_alive, warnings, actions}]`; actions as in `/connectors`", body = Object)))]
 async fn check(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     every(&app, true).await
@@ -75,13 +76,22 @@ async fn last_proven(app: &State) -> Answer<Proven> {
     Ok(proven)
 }
 
+/// What a drill in the lab proved, on the server that it names and on no other.
+fn drilled(row: Row) -> Value {
+    json!({ "proven_at": row.proved_at, "server": row.server, "strength": row.proved, "undone": row.undone })
+}
+
 fn one(app: &State, plane: &dyn Connector, check: Option<Check>, installation: &Installation, proven: &Proven, now: Timestamp) -> Value {
     let armed = installation.armed.get(plane.name()).filter(|a| now <= a.until);
     let actions: Vec<Value> = plane
         .manifest()
         .actions
         .iter()
-        .map(|a| json!({ "action": a.action, "reversible": a.reversible, "effective": a.effective, "survives": a.survives, "last_proven_at": proven.get(&(plane.name().to_owned(), a.action)) }))
+        .map(|a| {
+            json!({ "action": a.action, "reversible": a.reversible, "effective": a.effective, "survives": a.survives,
+                "last_proven_at": proven.get(&(plane.name().to_owned(), a.action)),
+                "lab_drill": coverage::last_proven(&plane.manifest().kind, a.action).map(drilled) })
+        })
         .collect();
     let mut shown = json!({
         "name": plane.name(), "kind": app.kinds.get(plane.name()), "endpoint": plane.endpoint(),

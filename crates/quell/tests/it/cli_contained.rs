@@ -36,6 +36,15 @@ async fn an_order_waits_until_it_is_proven_and_says_so_by_its_exit() {
     desk.run_as(&owner, &["case", "approve", &id, "--digest", &digest, "--as", "business_owner", "--comment", "go"]).ended(0);
     let planes = desk.run(&["connector", "list", "--json"]).json();
     let actions: Vec<&str> = planes[0]["actions"].as_array().expect("actions").iter().filter_map(|a| a["action"].as_str()).collect();
+    // What a drill proved is told as that, and nothing of it is said to be of this server.
+    for action in planes[0]["actions"].as_array().expect("actions") {
+        assert!(action["last_proven_at"].is_null(), "nothing was proved here yet: {action}");
+        let drill = &action["lab_drill"];
+        assert!(drill["proven_at"].is_string() && drill["server"].as_str().is_some_and(|s| s.starts_with("PostgreSQL ")), "{action}");
+    }
+    let told = desk.run(&["connector", "list"]).ended(0).out.clone();
+    assert!(told.to_lowercase().contains("lab's drill") && told.contains("never") && told.contains("suspend_identity"), "{told}");
+    assert_eq!(deceptive(&told), None);
     let flags: Vec<&str> = actions.iter().flat_map(|a| ["--action", a]).collect();
     let armed = desk.run(&[&["connector", "arm", "pg-main", "--until", "+1h", "--json"], &flags[..]].concat());
     assert!(armed.ended(0).json()["armed_until"].is_string());

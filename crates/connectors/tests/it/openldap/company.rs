@@ -15,12 +15,11 @@ use quell_lab::openldap::{Change, Client, Company, Options, SUFFIX, Slapd};
 pub use crate::any_plane::*;
 
 /// What the connector can do.
-pub const ACTIONS: [Action; 7] = [
+pub const ACTIONS: [Action; 6] = [
     Action::SuspendIdentity,
     Action::TerminateSessions,
     Action::RotateCredential,
     Action::RemoveEntitlement,
-    Action::RequireStepUp,
     Action::Reinstate,
     Action::Restore,
 ];

@@ -1,0 +1,52 @@
+//! A verb that no plane proves is not offered: manifests and the last drill are one.
+
+use std::sync::Arc;
+
+use quell_connectors::{
+    coverage::{last_proven, rows},
+    openbao::{self, OpenBao, OpenBaoConfig},
+    openldap::{self, OpenLdap, OpenLdapConfig},
+    postgresql::{self, PostgreSql, PostgresConfig},
+};
+use quell_core::{coverage::gaps, manifest::Manifest};
+use quell_engine::port::Connector;
+use quell_lab::ca::Ca;
+
+use crate::any_plane::{RealClock, new_secret};
+
+/// Every kind of plane that there is a connector for; no server is asked.
+fn manifests() -> Vec<Manifest> {
+    let ca_pem = Ca::new("nobody's").expect("made").pem().to_owned();
+    let (host, clock) = ("localhost".to_owned(), Arc::new(RealClock));
+    let (a, b) = (host.clone(), host.clone());
+    let reach = postgresql::Reach::Tls { host, port: 1, address: None, ca_pem: ca_pem.clone() };
+    let postgres = PostgreSql::new(PostgresConfig::new("pg", reach, "billing", new_secret(), new_secret()), clock.clone()).expect("good");
+    let reach = openbao::Reach::Tls { host: a, port: 1, address: None, ca_pem: ca_pem.clone() };
+    let login = openbao::Login::AppRole { role: "quell".to_owned(), secret_id: new_secret() };
+    let bao = OpenBao::new(OpenBaoConfig::new("bao", reach, login, new_secret()), clock.clone()).expect("good");
+    let reach = openldap::Reach::Tls { host: b, port: 1, address: None, ca_pem, start_tls: false };
+    let config = OpenLdapConfig::new("ldap", reach, "dc=corp,dc=example", new_secret(), new_secret());
+    let ldap = OpenLdap::new(config, clock).expect("good");
+    vec![postgres.manifest().clone(), bao.manifest().clone(), ldap.manifest().clone()]
+}
+
+#[test]
+fn every_action_that_is_offered_was_proved_and_every_other_is_not() {
+    let manifests = manifests();
+    let manifests: Vec<&Manifest> = manifests.iter().collect();
+    let found: Vec<String> = gaps(&manifests, rows()).iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "`make drill` proves what is offered, and what it cannot prove leaves the manifest: {found:#?}");
+}
+
+#[test]
+fn the_page_of_the_drill_is_of_the_same_rows() {
+    let page = include_str!("../../../../docs/coverage.md");
+    for row in rows() {
+        let day: String = row.proved_at.to_string().chars().take(10).collect();
+        let line = |l: &&str| l.contains(&format!("| {} | `{}` | {} |", row.kind, row.action.name(), row.subject)) && l.contains(&day);
+        assert!(page.lines().any(|l| line(&l)), "{row:?}");
+        assert!(last_proven(&row.kind, row.action).is_some_and(|told| told.proved <= row.proved && told.proved_at <= row.proved_at));
+    }
+    let proofs = page.lines().filter(|l| l.starts_with("| ") && l.contains(" | `")).count();
+    assert_eq!(proofs, rows().len(), "a row that only the page has");
+}
