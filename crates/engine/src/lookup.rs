@@ -50,8 +50,7 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
             vec![set(ALERT, e.alert.to_string(), json!({ "state": "stored", "findings": [], "cases": [], "source": e.source }))]
         }
         Event::AlertFiled(e) => {
-            let state = if e.signals.is_empty() && !e.unreadable.is_empty() { "unreadable" } else { "filed" };
-            vec![set(ALERT, e.alert.to_string(), json!({ "state": state, "findings": e.findings, "cases": e.cases }))]
+            vec![set(ALERT, e.alert.to_string(), json!({ "state": e.state(), "findings": e.findings, "cases": e.cases }))]
         }
         Event::CaseOpened(e) => {
             let mut rows = vec![

@@ -30,3 +30,10 @@ pub struct AlertFiled {
     pub findings: Vec<FindingId>,
     pub cases: Vec<CaseId>,
 }
+
+impl AlertFiled {
+    /// `unreadable` where nothing of it could be read, else `filed`.
+    pub fn state(&self) -> &'static str {
+        if self.signals.is_empty() && !self.unreadable.is_empty() { "unreadable" } else { "filed" }
+    }
+}

@@ -14,11 +14,11 @@ use futures::StreamExt;
 use quell_core::{
     decision::Verb,
     event::SourceCreated,
-    id::{AlertId, CaseId, StreamId},
+    id::{AlertId, StreamId},
     time::{Timestamp, after},
     view,
 };
-use quell_engine::{Failure, Told, lookup};
+use quell_engine::{Failure, Told};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -231,8 +231,7 @@ async fn settled(app: &State, alert: &AlertId, filing: Filing, mut told: Receive
                 for ground in &grounds {
                     cases.push(shown::of_ground(app, ground).await?);
                 }
-                let state = if filed.signals.is_empty() && !filed.unreadable.is_empty() { "unreadable" } else { "filed" };
-                return Ok(json!({ "alert_id": alert, "id": alert, "state": state, "findings": filed.findings, "cases": cases }));
+                return Ok(json!({ "alert_id": alert, "id": alert, "state": filed.state(), "findings": filed.findings, "cases": cases }));
             }
             watched.extend(grounds.iter().flat_map(cases::linked));
             // Arming or pausing decides a waiting plan anew.
@@ -271,9 +270,11 @@ async fn show(Shared(app): Shared<State>, Caller(who): Caller, Path(id): Path<St
     if own.is_some_and(|own| *own != state.received.source) {
         return Err(unknown());
     }
-    let row = app.engine.ports.store.lookup(lookup::ALERT, &id).await.map_err(Failure::from)?.ok_or_else(unknown)?;
-    let cases: Vec<CaseId> = state.filed.map(|f| f.cases).unwrap_or_default();
-    Ok(Json(json!({ "id": id, "state": row["state"], "findings": row["findings"], "cases": cases })))
+    // Of one moment: what is filed while this is asked has its state and its cases, or neither.
+    Ok(Json(match state.filed {
+        Some(filed) => json!({ "id": id, "state": filed.state(), "findings": filed.findings, "cases": filed.cases }),
+        None => json!({ "id": id, "state": "stored", "findings": [], "cases": [] }),
+    }))
 }
 
 #[cfg(test)]
