@@ -133,6 +133,12 @@ impl Finding {
     }
 }
 
+/// Whether a leaked value of this kind is marked, to see it used again in the plane's own
+/// log. Not a password: Quell tries it itself, and its own tries would count as uses.
+pub fn is_marked(kind: CredentialKind) -> bool {
+    kind != CredentialKind::Password
+}
+
 /// How a finding ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]

@@ -305,7 +305,7 @@ fn holding(s: &Situation<'_>, target: &Target, kind: Option<crate::signal::Crede
     json!({
         "id": target.reference(), "target": target.id, "identity": identity_reference(s, target), "kind": kind.or(held.credential_kind), "fingerprint": fingerprint,
         "state": held.life.unwrap_or(Life::Unknown), "since": held.since, "residual_until": held.residual_until, "exposure": exposure, "proof": proof,
-        "used_since_cut": held.rounds.iter().rev().find_map(|r| r.used.as_ref()),
+        "used_since_cut": held.rounds.last().and_then(|r| r.used.as_ref()),
         "never_seen_live": held.life == Some(Life::Dead) && !held.was_ever_live, "issued_by_quell": is_new(s, target),
         "proven_dead_at": held.dead_since.filter(|_| held.life == Some(Life::Dead)),
         "accepted_until": s.case.accepted.get(&target.id).map(|(until, _)| until),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use quell_core::{
     event::{AlertFiled, AlertReceived, By, SourceCreated},
-    finding::{FiledSignal, Resolved},
+    finding::{FiledSignal, Resolved, is_marked},
     id::{AlertId, CaseId, FindingId, SourceId, StreamId},
     inventory,
     personal::{Personal, Salter},
@@ -219,10 +219,9 @@ impl Engine {
         None
     }
 
-    /// What the plane's log will call this value, computed while it is at hand. Not of a
-    /// password: Quell tries it itself, and its own tries would count as uses.
+    /// What the plane's log will call this value, computed while it is at hand.
     async fn mark_of(&self, plane: &str, kind: CredentialKind, secret: &Secret) -> Option<String> {
-        let connector = self.ports.connectors.get(plane).filter(|_| kind != CredentialKind::Password)?;
+        let connector = self.ports.connectors.get(plane).filter(|_| is_marked(kind))?;
         let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
         match tokio::time::timeout(deadline, connector.mark_of(secret)).await {
             Ok(Ok(mark)) => mark,

@@ -63,6 +63,10 @@ export function Identities({ c, stale, reach }: Shown & { reach: (start: string)
 
 function One({ h, stale }: { h: Holding; stale: boolean }) {
   const probed = h.proof;
+  const used = h.used_since_cut;
+  // A use that was accepted is what matters, and is never hidden behind refused ones.
+  const last = used && (used.last_accepted_at ?? used.last_refused_at);
+  const triedAgain = used && last ? { times: used.accepted + used.refused, accepted: used.accepted, last } : null;
   return (
     <li className={`holding${h.issued_by_quell ? " new" : ""}`}>
       <div className="row between">
@@ -77,10 +81,10 @@ function One({ h, stale }: { h: Holding; stale: boolean }) {
           </>
         )}
         {h.never_seen_live && "never seen live. "}
-        {h.used_since_cut?.last_refused_at && (
+        {triedAgain && (
           <>
-            tried again {h.used_since_cut.accepted + h.used_since_cut.refused} times since the cut, last <Moment at={h.used_since_cut.last_refused_at} />,{" "}
-            {h.used_since_cut.accepted === 0 ? "never accepted" : `ACCEPTED ${h.used_since_cut.accepted} times`}.{" "}
+            tried again {triedAgain.times} times since the cut, {triedAgain.accepted === 0 ? "never accepted" : `ACCEPTED ${triedAgain.accepted} times`}, last{" "}
+            <Moment at={triedAgain.last} />.{" "}
           </>
         )}
         {h.accepted_until && (

@@ -248,3 +248,10 @@ fn a_use_that_was_accepted_after_the_probe_leaves_no_death_standing_and_a_refuse
     state.probed(Round { used: Some(used(Some(49), Some(60))), ..dead });
     assert_eq!((state.life, state.last_live_at), (Some(Life::Dead), Some(at(49))));
 }
+
+#[test]
+fn what_quell_tries_itself_is_not_looked_for_in_the_plane_s_log() {
+    use quell_core::{finding::is_marked, signal::CredentialKind};
+    assert!(!is_marked(CredentialKind::Password));
+    assert!(is_marked(CredentialKind::SecretId) && is_marked(CredentialKind::Token));
+}

@@ -91,14 +91,16 @@ fn holding(row: &Value) -> Vec<String> {
     vec![what, state, cell(&row["since"]), proof, exposure]
 }
 
-/// `tried again 12 times since the cut, last at 03:12, never accepted`; nothing where nobody
+/// `tried again 12 times since the cut, never accepted, last at 03:12`; nothing where nobody
 /// could look or nobody tried.
 fn tried_again(used: &Value) -> Option<String> {
     let count = |name: &str| used[name].as_u64().unwrap_or(0);
     let (accepted, refused) = (count("accepted"), count("refused"));
-    let last = used["last_refused_at"].as_str().max(used["last_accepted_at"].as_str())?;
-    let taken = if accepted == 0 { "never accepted".to_owned() } else { format!("ACCEPTED {accepted} times") };
-    Some(format!("tried again {} times since the cut, last at {}, {taken}", accepted + refused, safe(last)))
+    let (taken, last) = match accepted {
+        0 => ("never accepted".to_owned(), &used["last_refused_at"]),
+        _ => (format!("ACCEPTED {accepted} times"), &used["last_accepted_at"]),
+    };
+    Some(format!("tried again {} times since the cut, {taken}, last at {}", accepted + refused, safe(last.as_str()?)))
 }
 
 fn plan(out: &mut Vec<String>, plan: &Value) {
