@@ -33,15 +33,17 @@ pub(super) struct Session {
 impl PostgreSql {
     pub(super) async fn enumerate_role(&self, identity: &str) -> Result<Enumeration, PlaneError> {
         let role = native::role(identity).ok_or_else(|| self.not_a_role())?;
-        let look = self.look(role).await?;
+        // Each statement keeps to the scope by itself, so none waits for another.
+        let (look, sessions, members) = tokio::join!(self.look(role), self.sessions(role), self.members(role));
+        let look = look?;
         match look.standing(role) {
             Standing::Same => {}
             Standing::Gone => return Ok(self.enumeration(Vec::new(), false)),
             Standing::Another | Standing::NotInScope => return Err(self.not_in_scope(look.standing(role))),
         }
         let mut found = identity_of(role, &look);
-        let sessions = self.sessions(role).await.map_err(|f| f.plane_error(&self.config.name))?;
-        let members = self.members(role).await?;
+        let sessions = sessions.map_err(|f| f.plane_error(&self.config.name))?;
+        let members = members?;
         let truncated = [sessions.len(), members.len()].iter().any(|n| *n >= ENUMERATION_MAX as usize);
         found.extend(sessions.into_iter().map(|s| Found {
             kind: TargetKind::Session,

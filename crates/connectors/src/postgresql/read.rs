@@ -55,14 +55,15 @@ impl PostgreSql {
     }
 
     async fn read_role(&self, role: &str) -> Result<(Reading, BTreeMap<String, Secret>), PlaneError> {
-        let look = self.look(role).await?;
+        let (look, stored) = tokio::join!(self.look(role), self.stored_verifier(role));
+        let look = look?;
         match look.standing(role) {
             Standing::Gone => return Ok((Reading::default(), BTreeMap::new())),
             Standing::Same => {}
             other => return Err(self.not_in_scope(other)),
         }
         let mut secrets = BTreeMap::new();
-        if let Some(stored) = self.stored_verifier(role).await.map_err(|f| f.plane_error(&self.config.name))? {
+        if let Some(stored) = stored.map_err(|f| f.plane_error(&self.config.name))? {
             secrets.insert(VERIFIER.to_owned(), stored);
         }
         Ok((Reading { exists: true, facts: facts(role, &look), ..Reading::default() }, secrets))
