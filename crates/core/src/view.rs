@@ -425,7 +425,8 @@ pub fn step_state(s: &Situation<'_>, state: &PlanState, step: &Step) -> &'static
     }
 }
 
-/// Every credential and session of the case is proved, or waits for a person.
+/// Every credential and session of the case is proved, or waits for a person. Its plan
+/// may still be at work: on a password that nobody may log in with any more, say.
 pub fn is_settled(s: &Situation<'_>, now: Timestamp) -> bool {
     if s.case.findings.iter().all(|f| f.resolved.is_none() || f.sample || !f.counts()) {
         return true;
@@ -433,7 +434,7 @@ pub fn is_settled(s: &Situation<'_>, now: Timestamp) -> bool {
     let open = s.plans.values().any(|p| p.is_open() && p.started.is_some());
     let planned = s.plans.values().any(|p| p.started.is_some());
     if open {
-        return false;
+        return respond::is_cut(s);
     }
     planned || !waiting_for(s, now).is_empty()
 }

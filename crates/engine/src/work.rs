@@ -49,6 +49,7 @@ enum Landed {
 type Place = (PlanId, u16, TargetId);
 
 /// What one call is for: two of different purpose on one identity wait for each other.
+/// Probes act on nothing, so those of all steps go together.
 #[derive(Clone, PartialEq, Eq)]
 struct Lane {
     step: Option<(PlanId, u16)>,
@@ -100,20 +101,36 @@ impl UnderWay {
     /// Waits for one call, and takes whatever else came back with it.
     async fn land(&mut self) {
         let mut next = self.calls.next().await;
-        while let Some((identity, target, landed)) = next {
-            if let Some((_, calls)) = self.lanes.get_mut(&identity) {
-                *calls -= 1;
-                if *calls == 0 {
-                    self.lanes.remove(&identity);
-                }
-            }
-            if let Some(target) = target {
-                self.targets.remove(&target);
-                // What became of it is taken in before anything else is asked.
-                self.acting.remove(&target);
-            }
-            self.landed.push_back(landed);
+        while let Some(landed) = next {
+            self.take_down(landed);
             next = self.calls.next().now_or_never().flatten();
+        }
+    }
+
+    fn take_down(&mut self, (identity, target, landed): (TargetId, Option<TargetId>, Result<Landed, Failure>)) {
+        if let Some((_, calls)) = self.lanes.get_mut(&identity) {
+            *calls -= 1;
+            if *calls == 0 {
+                self.lanes.remove(&identity);
+            }
+        }
+        if let Some(target) = target {
+            self.targets.remove(&target);
+            // What became of it is taken in before anything else is asked.
+            self.acting.remove(&target);
+        }
+        self.landed.push_back(landed);
+    }
+
+    /// Lets what is under way go on while something else is waited for.
+    async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = std::pin::pin!(other);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut other => return done,
+                Some(landed) = self.calls.next(), if !self.calls.is_empty() => self.take_down(landed),
+            }
         }
     }
 
@@ -154,7 +171,7 @@ impl Engine {
                 }
                 Ok(Turn::Idle(wake_at)) if !way.calls.is_empty() => {
                     // What happened is durable before anything is waited for.
-                    match self.commit(&mut desk).await {
+                    match way.beside(self.commit(&mut desk)).await {
                         Ok(()) => self.wait(&mut way, wake_at).await,
                         Err(Failure::Stale) if stale < RETRIES => stale += 1,
                         Err(failure) => return self.give_up(case, &mut desk, &mut way, taken, failure).await,
@@ -229,7 +246,7 @@ impl Engine {
         }
         if !intended.is_empty() {
             // Everything the desk gathered goes with the intents, or nothing does.
-            self.commit(desk).await?;
+            way.beside(self.commit(desk)).await?;
             for one in intended {
                 desk.put_off(one.due);
                 let (engine, identity, target) = (self.clone(), one.target.identity.clone(), one.target.id.clone());
@@ -291,7 +308,7 @@ impl Engine {
             }
             Move::Attempt { plan, step: n, target } => self.attempt(ground, desk, way, intended, (plan, *n), target, now).await,
             Move::Probe { plan, step: n, target, before_act } => {
-                let lane = Lane { step: plan.clone().zip(*n), probes: true };
+                let lane = Lane { step: None, probes: true };
                 if !way.is_free(&target.identity, Some(&target.id), &lane) || intended.iter().any(|i| i.target.identity == target.identity)
                 {
                     return Ok(Progress::Unchanged);

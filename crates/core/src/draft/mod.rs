@@ -225,7 +225,9 @@ pub fn contain(ground: &Ground<'_>) -> Plan {
 
     for (i, subject) in ground.subjects.iter().enumerate() {
         if !rotates_first(subject) {
-            let after: Vec<Edge> = marks[i].kill.map(|n| edge(n, Until::AfterAct, false)).into_iter().collect();
+            // Another secret makes a death firmer that is proved without it: that proof
+            // comes first.
+            let after: Vec<Edge> = marks[i].kill.map(|n| edge(n, Until::AfterSettle, false)).into_iter().collect();
             steps.rotate(subject, &after);
         }
     }

@@ -35,7 +35,7 @@ use crate::{
     hold::TargetState,
     id::{ApprovalId, PlanId, TargetId},
     people::{Installation, Limits},
-    plan::{PlanKind, Tier},
+    plan::{PlanKind, Selector, Tier},
     target::Target,
     time::{Timestamp, after_millis},
 };
@@ -274,6 +274,21 @@ fn stages(s: &Situation<'_>, next: &mut Next) {
     if let Some(advance) = crate::case::stage_of(s.case, decided, acted, proven, restored) {
         next.moves.push(Move::Advance { stage: advance.stage });
     }
+}
+
+/// Everything of every subject is dead, or dying with a date, and what looks for its
+/// targets by itself has found the last of them. Steps that make the death firmer may
+/// still run, and what was minted meanwhile is not looked for yet.
+pub fn is_cut(s: &Situation<'_>) -> bool {
+    let finds = |p: &PlanState| {
+        let looking = p.plan.steps.iter().filter(|step| matches!(step.selector, Selector::Every { .. }));
+        looking.into_iter().any(|step| p.course(step.n).ended.is_none())
+    };
+    let running = s.plans.values().filter(|p| p.is_open());
+    let subjects = treated(s);
+    !subjects.is_empty()
+        && running.into_iter().all(|p| p.started.is_some() && p.plan.kind != PlanKind::Undo && !finds(p))
+        && subjects.iter().all(|id| is_proven(s, id))
 }
 
 /// Nothing of it is loose, and that is known.

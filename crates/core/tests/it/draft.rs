@@ -62,7 +62,7 @@ fn what_is_cut_and_in_which_order() {
     check(
         "with the leaked value: it is tried after the lock",
         &with(true, enriched()),
-        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 rotate_credential <2a~"],
+        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 rotate_credential <2s~"],
         &[],
     );
     check(
@@ -80,7 +80,7 @@ fn what_is_cut_and_in_which_order() {
     check(
         "a consumer moves before the cut",
         &with(true, subject(|s| s.rotation = failover())),
-        &["1 reissue_credential", "2 suspend_identity <1p!", "3 terminate_sessions <2a!", "4 rotate_credential <3a~"],
+        &["1 reissue_credential", "2 suspend_identity <1p!", "3 terminate_sessions <2a!", "4 rotate_credential <3s~"],
         &[],
     );
     check(
@@ -92,13 +92,13 @@ fn what_is_cut_and_in_which_order() {
     check(
         "who may act as it loses that",
         &with(true, subject(|s| s.delegations = vec![member()])),
-        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 remove_entitlement <1a!", "4 rotate_credential <2a~"],
+        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 remove_entitlement <1a!", "4 rotate_credential <2s~"],
         &[],
     );
     check(
         "a sweep does not move consumers again",
         &Drafting { kind: PlanKind::Sweep, subject: subject(|s| s.rotation = failover()), ..Drafting::default() },
-        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 rotate_credential <2a~"],
+        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 rotate_credential <2s~"],
         &[],
     );
 }
@@ -115,7 +115,7 @@ fn what_a_plan_leaves_out_is_said() {
     check(
         "no way to suspend",
         &lacking(&[Action::SuspendIdentity], enriched()),
-        &["1 terminate_sessions", "2 rotate_credential <1a~"],
+        &["1 terminate_sessions", "2 rotate_credential <1s~"],
         &["offers no `suspend_identity`"],
     );
     check(
@@ -127,7 +127,7 @@ fn what_a_plan_leaves_out_is_said() {
     check(
         "no way to take delegations away",
         &lacking(&[Action::RemoveEntitlement], subject(|s| s.delegations = vec![member()])),
-        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 rotate_credential <2a~"],
+        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 rotate_credential <2s~"],
         &["offers no `remove_entitlement`", "1 other identities may still act"],
     );
     check(
@@ -140,7 +140,7 @@ fn what_a_plan_leaves_out_is_said() {
     check(
         "a key beside the password",
         &Drafting { subject: subject(|s| s.credentials.push((key(), Some(CredentialKind::ApiKey)))), ..Drafting::default() },
-        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 rotate_credential <2a~"],
+        &["1 suspend_identity", "2 terminate_sessions <1a!", "3 rotate_credential <2s~"],
         &["billing_app#key-7` is neither replaced nor revoked"],
     );
 }

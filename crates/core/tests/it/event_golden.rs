@@ -16,15 +16,13 @@ use quell_core::{
     hold::Round,
     id::{AlertId, AttemptId, CaseId, ErasureId, FindingId, PersonId, SourceId, StreamId, TaskId, TokenId},
     personal::Personal,
-    plan::{PlanKind, Tier},
+    plan::{Plan, PlanKind, Tier, Until},
     proof::{Answer, Channel, Control, Liveness, Observation, ProbeClass, Proved, Strength},
     signal::{CredentialKind, IdentityKind, ObservedFrom, Resolvable, SignalKind, Unreadable},
     target::Reading,
 };
 
-use crate::world::{
-    approval, at, case_id, decision, enriched, finding, identity, opened, password, person, plan, plan_id, salter, session,
-};
+use crate::world::{approval, at, case_id, decision, enriched, finding, identity, opened, password, person, plan_id, salter, session};
 
 fn text(value: &str) -> Personal {
     salter().commit(value)
@@ -80,6 +78,13 @@ fn round() -> Round {
         used: None,
         at: at(11),
     }
+}
+
+/// As it was drafted when its shape was released: what is drafted today is another matter.
+fn plan() -> Plan {
+    let mut plan = crate::world::plan();
+    plan.steps[2].after[0].until = Until::AfterAct;
+    plan
 }
 
 fn filed() -> FiledSignal {

@@ -43,11 +43,12 @@ fn a_corroborated_leak_goes_from_detected_to_proven() {
             "Acted",
             "enumerate 2",
             "enumerate 2",
-            "attempt 3 billing_app#password",
-            "probe pid:1@1",
-            "step 2 proved",
             "probe billing_app#password",
             "step 1 proved",
+            "probe pid:1@1",
+            "step 2 proved",
+            "attempt 3 billing_app#password",
+            "probe billing_app#password",
             "step 3 proved",
             "enrich",
             "plan proved",
@@ -60,6 +61,48 @@ fn a_corroborated_leak_goes_from_detected_to_proven() {
     assert!(held.was_ever_live, "it was seen alive before the act");
     let stages: Vec<Stage> = world.case.stages.iter().map(|(s, _)| *s).collect();
     assert_eq!(stages, [Stage::Detected, Stage::Triaged, Stage::Decided, Stage::Acted, Stage::Proven]);
+}
+
+#[test]
+fn whoever_waits_is_answered_when_every_subject_is_proved_dead_and_not_before() {
+    for sessions in [vec![1], vec![]] {
+        let mut world = World::new();
+        world.plane.sessions = sessions.clone();
+        let mut settled: Vec<String> = vec![];
+        while world.step(at(30)) {
+            if !quell_core::view::is_settled(&world.situation(), world.now) {
+                assert_eq!(settled, [""; 0], "once answered, it stays so");
+                continue;
+            }
+            let held = [password(), session(1)].map(|t| world.targets.get(&t.id).map(|held| held.life));
+            let wanted = [Some(Some(Life::Dead)), (!sessions.is_empty()).then_some(Some(Life::Dead))];
+            assert_eq!(held, wanted, "{:?}", world.told);
+            assert!(world.told.contains(&"step 2 proved".to_owned()), "no session is looked for any more: {:?}", world.told);
+            settled.extend(world.told.last().cloned());
+        }
+        assert!(settled.contains(&"step 3 proved".to_owned()), "nobody waits for the proof of the rotation: {settled:?}");
+        assert_eq!(settled.last().map(String::as_str), Some("Proven"));
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_death_while_something_may_still_live() {
+    type Row = (&'static str, fn(&mut World));
+    let table: &[Row] = &[
+        ("it answers success and does nothing", |w| w.plane.lies = true),
+        ("it cannot be probed", |w| w.plane.mute = true),
+        ("it refuses", |w| w.plane.outcomes = vec!["refused"; 50]),
+    ];
+    for (name, change) in table {
+        let mut world = World::new();
+        change(&mut world);
+        while world.step(at(400)) {
+            let waits = quell_core::view::waiting_for(&world.situation(), world.now);
+            let answered = quell_core::view::is_settled(&world.situation(), world.now);
+            assert!(!answered || !waits.is_empty(), "{name}: answered before a person has it: {:?}", world.told);
+        }
+        assert!(quell_core::view::is_settled(&world.situation(), world.now), "{name}: a person has it");
+    }
 }
 
 fn contained(change: impl FnOnce(&mut World)) -> World {
