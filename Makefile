@@ -18,7 +18,7 @@ help:
 	@echo "make drill   every action of every plane done, proved and taken back on its real server; writes docs/coverage.md (YES=1)"
 	@echo "make seeds   worlds of the simulator alone (QUELL_SEEDS=10000 QUELL_FIRST_SEED=2000)"
 	@echo "make chance  every property with new cases (PROPTEST_CASES=20000, FILTER=)"
-	@echo "make bench   what Quell reaches beside what this machine allows (OUT=target/bench, ONLY=cut|proved|ingest|ledger|alerts)"
+	@echo "make bench   what Quell reaches beside what this machine allows (OUT=target/bench, ONLY=cut|proved|across|ingest|ledger|alerts)"
 	@echo "make audit   licences, bans and sources of dependencies"
 
 demo:

@@ -50,6 +50,18 @@ pub fn processor_ms(pid: u32) -> Result<f64> {
     Ok((ticks(11)? + ticks(12)?) as f64 * TICK_MS)
 }
 
+/// Memory of a process that lies in RAM, in MiB.
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn resident_mib(pid: u32) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("read the memory of process {pid}"))?;
+    let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("the kernel does not say how much memory it has")?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().context("the memory of a process is not a number")?;
+    Ok(kib / 1024.0)
+}
+
 /// The middle one of `values`; NaN where there is none.
 #[must_use]
 pub fn median(values: &[f64]) -> f64 {

@@ -6,17 +6,20 @@
 //! goal that is missed is printed and is no failure of the run; a limit program
 //! that does not contain, or a Quell that does not, is.
 
+mod across;
 mod alerts;
 mod contain;
 mod ingest;
 mod ledger;
 mod measure;
+mod nodered;
 mod report;
 mod stand;
 
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, bail};
+pub use nodered::Installed;
 pub use report::{Better, Report, Row};
 
 /// How the bench is run.
@@ -27,10 +30,12 @@ pub struct Options {
     pub only: String,
     /// Alerts that every containment figure rests on.
     pub samples: usize,
+    /// What people would use instead; without it its row is left out, and that is said.
+    pub nodered: Option<Installed>,
 }
 
 /// The names that `ONLY` takes.
-pub const GROUPS: [&str; 5] = ["cut", "proved", "ledger", "ingest", "alerts"];
+pub const GROUPS: [&str; 6] = ["cut", "proved", "across", "ledger", "ingest", "alerts"];
 
 /// Measures, writes `report.json`, and answers it.
 ///
@@ -46,10 +51,16 @@ pub async fn run(options: Options) -> Result<Report> {
     let mut report = Report { machine: machine(), commit: commit(), rows: Vec::new(), notes: Vec::new() };
     let work = tempfile::Builder::new().prefix("quell-bench-").tempdir_in(&options.out).context("make a working folder")?;
     if wanted("cut") {
+        if options.nodered.is_none() {
+            report.notes.push("Node-RED is not installed here: nothing is held against it".to_owned());
+        }
         report.rows.extend(contain::run(&options, stand::Proof::Read, work.path()).await?);
     }
     if wanted("proved") {
         report.rows.extend(contain::run(&options, stand::Proof::Login, work.path()).await?);
+    }
+    if wanted("across") {
+        report.rows.extend(across::run(&options).await?);
     }
     if wanted("ingest") {
         report.rows.extend(ingest::run(&options, work.path()).await?);

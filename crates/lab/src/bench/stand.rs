@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use super::Options;
+use super::{Options, nodered::NodeRed};
 use crate::{
     demo::desk::{Desk, text, write},
     estate::Login,
@@ -40,9 +40,11 @@ pub struct Stand {
     pub limit_url: String,
     /// A source's token that may wait for the outcome.
     pub sender: String,
-    /// Roles that Quell contains, and roles that the limit does.
+    /// Roles that Quell contains, those of the limit, and those of Node-RED.
     pub ours: Vec<Login>,
     pub theirs: Vec<Login>,
+    pub flows: Vec<Login>,
+    pub nodered: Option<NodeRed>,
     work: tempfile::TempDir,
 }
 
@@ -56,6 +58,8 @@ impl Stand {
         superuser.batch_execute("CREATE DATABASE billing").await.context("make the database")?;
         let admin = server.connect_unix_superuser("billing").await?;
         let (ours, theirs) = (roles(&admin, "ours", count).await?, roles(&admin, "theirs", count).await?);
+        let installed = options.nodered.as_ref().filter(|_| proof == Proof::Read);
+        let flows = roles(&admin, "flows", if installed.is_some() { count } else { 0 }).await?;
 
         for (name, secret) in [("quell.secret", Secret::generate()?), ("control.secret", Secret::generate()?)] {
             private::write(&dir.join(name), secret.reveal())?;
@@ -64,7 +68,7 @@ impl Stand {
         write(&dir.join("ca.pem"), server.ca_pem())?;
         let policies = if proof == Proof::Read { format!("policy_dir = {:?}\n", text(&reading_policies(dir)?)) } else { String::new() };
         let config = format!(
-            "{policies}[intake]\nper_second = 1000000\nburst = 1000000\n\n[automation]\nper_hour = 1000000\nreach = 1000000\nwatch_every = \"1h\"\n\n[[connector]]\nname = \"pg-main\"\nkind = \"postgresql\"\nurl = \"postgresql://localhost:{}/billing?hostaddr=127.0.0.1\"\nca_file = \"ca.pem\"\nusername = \"quell\"\nsecret_file = \"quell.secret\"\nsettle = \"{SETTLE_MS}ms\"\n\n[connector.control]\nidentity = \"quell_control\"\nsecret_file = \"control.secret\"\n",
+            "{policies}[intake]\nper_second = 1000000\nburst = 1000000\n\n[automation]\nper_hour = 1000000\nreach = 1000000\n\n[[connector]]\nname = \"pg-main\"\nkind = \"postgresql\"\nurl = \"postgresql://localhost:{}/billing?hostaddr=127.0.0.1\"\nca_file = \"ca.pem\"\nusername = \"quell\"\nsecret_file = \"quell.secret\"\nsettle = \"{SETTLE_MS}ms\"\n\n[connector.control]\nidentity = \"quell_control\"\nsecret_file = \"control.secret\"\n",
             server.port(),
         );
         write(&dir.join("quell.toml"), &config)?;
@@ -82,7 +86,11 @@ impl Stand {
 
         let (desk, sender) = serve(options, dir, &ours)?;
         let (limit, limit_url) = limit(dir, &server, &sender)?;
-        Ok(Self { server, admin, desk, limit, limit_url, sender, ours, theirs, work })
+        let nodered = match installed {
+            Some(installed) => Some(NodeRed::start(installed, &server, dir).await?),
+            None => None,
+        };
+        Ok(Self { server, admin, desk, limit, limit_url, sender, ours, theirs, flows, nodered, work })
     }
 
     /// The process ids of Quell and of the limit.
@@ -92,7 +100,7 @@ impl Stand {
 
     /// How many of these roles may still log in.
     pub async fn open_roles(&self) -> Result<i64> {
-        let asked = "SELECT count(*) FROM pg_roles WHERE rolcanlogin AND (rolname LIKE 'ours\\_%' OR rolname LIKE 'theirs\\_%')";
+        let asked = "SELECT count(*) FROM pg_roles WHERE rolcanlogin AND (rolname LIKE 'ours\\_%' OR rolname LIKE 'theirs\\_%' OR rolname LIKE 'flows\\_%')";
         Ok(self.admin.query_one(asked, &[]).await?.get(0))
     }
 

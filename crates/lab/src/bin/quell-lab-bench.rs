@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use quell_lab::bench::{self, Options, Report};
+use quell_lab::bench::{self, Installed, Options, Report};
 
 /// Figures as ratios to the limit of this machine
 #[derive(Parser)]
@@ -18,6 +18,12 @@ struct Args {
     /// Alerts that each containment figure rests on; fewer than 1000 is a quick look
     #[arg(long, env = "QUELL_BENCH_SAMPLES", default_value_t = 1000)]
     samples: usize,
+    /// Where Node-RED is installed (`tools/nodered.sh`)
+    #[arg(long, requires = "node")]
+    nodered: Option<PathBuf>,
+    /// The Node that runs it
+    #[arg(long, requires = "nodered")]
+    node: Option<PathBuf>,
     /// The quell program; beside this one where nothing is given
     #[arg(long)]
     quell: Option<PathBuf>,
@@ -46,6 +52,7 @@ fn measured(args: Args) -> Result<Report> {
         Some(path) => path,
         None => std::env::current_exe()?.with_file_name("quell"),
     };
+    let nodered = args.nodered.zip(args.node).map(|(dir, node)| Installed { dir, node });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start")?;
-    runtime.block_on(bench::run(Options { out: args.out, quell, only: args.only, samples: args.samples }))
+    runtime.block_on(bench::run(Options { out: args.out, quell, only: args.only, samples: args.samples, nodered }))
 }

@@ -100,7 +100,10 @@ async fn main() -> Result<()> {
         let client = dial::dial(&args.place.config("postgres", superuser.trim(), "limit"), &tls).await?;
         let statement = client.prepare("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1").await?;
         bare.push((client, statement));
-        quell.push(Honest::open(dial::dial(&args.place.config("quell", own.trim(), "limit"), &tls).await?).await?);
+        let mut as_quell = args.place.config("quell", own.trim(), "limit");
+        // As the connector asks for it.
+        as_quell.options("-c jit=off");
+        quell.push(Honest::open(dial::dial(&as_quell, &tls).await?).await?);
     }
     let limit = Arc::new(Limit {
         bare,
@@ -161,8 +164,8 @@ async fn contain_bare(State(limit): State<Arc<Limit>>, Json(order): Json<Order>)
 }
 
 /// In the order in which Quell does it: alert; look, sessions, members; intent,
-/// lock, outcome; intent, sessions, end, sessions twice, outcome; intent, verifier,
-/// replace, outcome; settle; read and both logins at once; proof.
+/// lock, outcome; intent, sessions, end, sessions twice, outcome; settle, and meanwhile
+/// intent, verifier, replace, outcome; read and both logins at once; proof.
 async fn contain_honestly(State(limit): State<Arc<Limit>>, body: Bytes) -> Answer {
     let order: Order = serde_json::from_slice(&body).map_err(failed)?;
     let plane = &limit.quell[limit.next.fetch_add(1, Ordering::Relaxed) % KEPT];
@@ -182,9 +185,12 @@ async fn contain_honestly(State(limit): State<Arc<Limit>>, body: Bytes) -> Answe
     plane.client.query(&plane.kill_all, &of_role).await.map_err(failed)?;
     plane.client.query(&plane.sessions, &of_role).await.map_err(failed)?;
     limit.log.append(vec![b'o'; LEAF]).await?;
-    plane.client.query(&plane.rotate, &[role, &order.verifier]).await.map_err(failed)?;
-    limit.log.append(vec![b'o'; LEAF]).await?;
-    tokio::time::sleep(limit.settle).await;
+    let rotated = async {
+        plane.client.query(&plane.rotate, &[role, &order.verifier]).await.map_err(failed)?;
+        limit.log.append(vec![b'o'; LEAF]).await
+    };
+    let (rotated, ()) = tokio::join!(rotated, tokio::time::sleep(limit.settle));
+    rotated?;
     let (leaked, control) =
         (limit.place.config(role, &order.secret, "limit"), limit.place.config("quell_control", &limit.control, "limit"));
     let (read, refused, alive) =

@@ -39,6 +39,24 @@ pub struct Company {
     pub handed: PathBuf,
 }
 
+/// How much of the company Quell may touch, and how much of it at once.
+pub struct Reach {
+    /// The lines of `[automation]`.
+    pub automation: &'static str,
+    /// AppRoles beside `ci`.
+    pub approles: Vec<String>,
+    /// The service accounts of the directory, too.
+    pub services: bool,
+}
+
+impl Reach {
+    /// What the demo's incident needs.
+    #[must_use]
+    pub fn of_the_demo() -> Self {
+        Self { automation: "watch_every = \"2s\"", approles: Vec::new(), services: false }
+    }
+}
+
 /// What the intruder took before anybody noticed.
 pub struct Stolen {
     /// A login that the vault leased.
@@ -53,7 +71,7 @@ impl Company {
     /// # Errors
     ///
     /// When a server does not start or refuses something.
-    pub async fn open(quell: &Path, out: &Path, began: Instant) -> Result<Self> {
+    pub async fn open(quell: &Path, out: &Path, began: Instant, reach: &Reach) -> Result<Self> {
         let tell = |line: &str| println!("{:6.1} s  {line}", began.elapsed().as_secs_f32());
         tell("PostgreSQL, OpenBao and OpenLDAP start on 127.0.0.1, each with a certificate authority of this run");
         let (database, vault, directory) = tokio::try_join!(
@@ -72,11 +90,15 @@ impl Company {
         let work = tempfile::tempdir()?;
         let dir = work.path().to_owned();
         let handed = dir.join("mara.json");
-        configure(&dir, &database, &vault, &directory, &handed)?;
+        configure(&dir, &database, &vault, &directory, &handed, reach)?;
         let script = |plane: &str, scope: &[&str]| bootstrap(quell, &dir, plane, scope);
         admin.batch_execute(&script("pg-main", &["billing_app", "export_job"])?).await.context("run the script of pg-main")?;
-        as_vault_admin(&vault, &dir, &script("bao-main", &["approle:ci", "kv:secret/billing"])?)?;
-        directory.ldapmodify(&script("ldap-main", &[&people.people])?, &[]).context("run the script of ldap-main")?;
+        let mut in_vault = vec!["approle:ci", "kv:secret/billing"];
+        in_vault.extend(reach.approles.iter().map(String::as_str));
+        as_vault_admin(&vault, &dir, &script("bao-main", &in_vault)?)?;
+        let services = reach.services.then_some(people.services.as_str());
+        let in_directory: Vec<&str> = [people.people.as_str()].into_iter().chain(services).collect();
+        directory.ldapmodify(&script("ldap-main", &in_directory)?, &[]).context("run the script of ldap-main")?;
         // After the script: it makes `quell.admit`, by which a leased login comes under Quell.
         secrets.connect(&vault, &database, "billing", &["GRANT app_rw TO \"{{name}}\"", "SELECT quell.admit('{{name}}')"]).await?;
         tell("their administrators ran the scripts of `quell connector bootstrap`: on each plane a login with the least that is needed");
@@ -134,7 +156,7 @@ async fn furnish(vault: &OpenBao, directory: &Slapd, people: &People, billing: &
     Ok((text(&role["data"]["role_id"])?, Secret::known(text(&made["data"]["secret_id"])?)))
 }
 
-fn configure(dir: &Path, database: &Postgres, vault: &OpenBao, directory: &Slapd, handed: &Path) -> Result<()> {
+fn configure(dir: &Path, database: &Postgres, vault: &OpenBao, directory: &Slapd, handed: &Path, reach: &Reach) -> Result<()> {
     for plane in ["pg", "bao", "ldap"] {
         private::write(&dir.join(format!("{plane}.secret")), Secret::generate()?.reveal())?;
         private::write(&dir.join(format!("{plane}-control.secret")), Secret::generate()?.reveal())?;
@@ -144,7 +166,7 @@ fn configure(dir: &Path, database: &Postgres, vault: &OpenBao, directory: &Slapd
     write(&dir.join("ldap-ca.pem"), directory.ca_pem())?;
     let config = format!(
         r#"[automation]
-watch_every = "2s"
+{automation}
 
 [[connector]]
 name = "pg-main"
@@ -198,6 +220,7 @@ name = "mara-handover"
 kind = "file"
 path = "{handed}"
 "#,
+        automation = reach.automation,
         pg = database.port(),
         bao = vault.port(),
         audit = vault.audit_log().display(),

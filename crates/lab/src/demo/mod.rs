@@ -5,7 +5,7 @@
 //! the intruder's own log ([`check`]) before the exit status says anything.
 
 pub mod check;
-mod company;
+pub(crate) mod company;
 pub(crate) mod desk;
 mod outcome;
 mod story;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    company::{Company, Stolen, read_back},
+    company::{Company, Reach, Stolen, read_back},
     desk::text,
     outcome::{self, Facts},
     thieves::{self, Thief},
@@ -59,7 +59,7 @@ pub async fn run(options: Options) -> Result<bool> {
         let _ = fs::remove_file(options.out.join(old));
     }
     let began = Instant::now();
-    let company = Company::open(&options.quell, &options.out, began).await?;
+    let company = Company::open(&options.quell, &options.out, began, &Reach::of_the_demo()).await?;
     let scene = Scene { began, out: options.out.clone(), company };
     let fine = play(&scene, options.sabotage).await?;
     let exit = scene.company.desk.close()?;
