@@ -1,7 +1,10 @@
 //! A whole installation in one process: a real PostgreSQL under Quell, people,
 //! an inventory, a detector's source.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use quell_connectors::{
     file_sink::FileSink,
@@ -28,7 +31,7 @@ use quell_lab::{
     postgres::{Options, Postgres},
 };
 use quell_store::{FileKeyring, KeyFile, LogSigner, OpenMode, OsChance, SqliteStore, SystemClock};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub struct Installation {
     pub engine: Arc<Engine>,
@@ -65,7 +68,7 @@ impl Notify for Told {
     }
 }
 
-fn secret() -> Secret {
+pub fn secret() -> Secret {
     Secret::new(quell_lab::secret::Secret::generate().expect("chance").reveal())
 }
 
@@ -78,21 +81,30 @@ pub struct Place {
 
 /// Opens an engine over a place; `wrap` may stand between it and its ports.
 pub async fn open(place: &Place, wrap: impl FnOnce(Ports) -> Ports) -> Arc<Engine> {
+    let connector = PostgreSql::new(place.config.clone(), Arc::new(SystemClock::new())).expect("a connector");
+    let planes = vec![Arc::new(connector) as Arc<dyn Connector>];
+    let sinks = vec![Arc::new(FileSink::new("billing-file", &place.sink)) as Arc<dyn Sink>];
+    open_with(&place.dir, planes, sinks, wrap).await
+}
+
+/// Opens an engine over a folder, with these planes and sinks.
+pub async fn open_with(
+    dir: &Path,
+    planes: Vec<Arc<dyn Connector>>,
+    sinks: Vec<Arc<dyn Sink>>,
+    wrap: impl FnOnce(Ports) -> Ports,
+) -> Arc<Engine> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let chance: Arc<dyn Chance> = Arc::new(OsChance);
-    let (data, key_file) = (place.dir.join("data"), place.dir.join("key"));
+    let (data, key_file) = (dir.join("data"), dir.join("key"));
     let store = SqliteStore::open(&data, OpenMode::Create).expect("a store");
     let keyring = Arc::new(FileKeyring::open(&data, &key_file, chance.clone()).expect("a keyring"));
     let signer = Arc::new(LogSigner::open(&data, "quell.test/log", &*keyring, &OsChance).expect("a signer"));
     let key: FingerprintKey = KeyFile::read(&key_file).expect("the key file").fingerprint_key();
-    let connector = PostgreSql::new(place.config.clone(), clock.clone()).expect("a connector");
     let ports = Ports {
         store: Arc::new(store),
         policy: Arc::new(quell_policy::CedarPolicy::shipped()),
-        connectors: Connectors::new(
-            [Arc::new(connector) as Arc<dyn Connector>],
-            [Arc::new(FileSink::new("billing-file", &place.sink)) as Arc<dyn Sink>],
-        ),
+        connectors: Connectors::new(planes, sinks),
         detectors: Arc::new(quell_detectors::Builtin),
         notify: Arc::new(Told::default()),
         keyring,
@@ -102,6 +114,87 @@ pub async fn open(place: &Place, wrap: impl FnOnce(Ports) -> Ports) -> Arc<Engin
     };
     let limits = Limits { watch_every_seconds: 1, ..Limits::default() };
     Engine::start(wrap(ports), Settings { key, limits, last_resort: vec![] }).await.expect("the engine starts")
+}
+
+/// Somebody with an account.
+pub async fn person(engine: &Arc<Engine>, name: &str, roles: &[Role]) -> Caller {
+    let id = PersonId::from_chance(engine.ports.chance.id());
+    let salter = Salter::new(engine.ports.chance.seed());
+    let email = format!("{name}@corp.example");
+    let key = |what: &str, text: &str| engine.settings.key.opaque(what, &[text]);
+    let created = PersonCreated {
+        person: id.clone(),
+        name: salter.commit(name),
+        email: Some(salter.commit(email.clone())),
+        roles: roles.to_vec(),
+        human: true,
+        name_key: key("name", name),
+        email_key: Some(key("email", &email)),
+        password: None,
+    };
+    engine.on_person(&By::Automation, &id, created).await.expect("an account");
+    Caller { id, roles: roles.to_vec(), signed_in: true, human: true, scopes: vec![] }
+}
+
+/// Takes these objects into the inventory.
+pub async fn import(engine: &Arc<Engine>, admin: &Caller, objects: impl IntoIterator<Item = Value>) {
+    let print = |secret: &Secret| Some(engine.settings.key.fingerprint(secret).0);
+    let read: Vec<(u64, Object)> = objects
+        .into_iter()
+        .enumerate()
+        .map(|(n, o)| (n as u64, inventory::read_object(n as u64, o, &print).0.expect("a good object")))
+        .collect();
+    let change = engine.import(admin, "test", read, false, false, "00").await.expect("imported");
+    assert_eq!(change.errors, vec![]);
+}
+
+/// Lets Quell do on a plane everything that it can.
+pub async fn arm(engine: &Arc<Engine>, admin: &Caller, plane: &str) {
+    let connector = engine.ports.connectors.get(plane).expect("it is connected");
+    let actions = connector.manifest().actions.iter().map(|a| a.action).collect();
+    let until = after(engine.ports.clock.now(), 3600);
+    engine.arm(admin, plane, actions, until).await.expect("armed");
+}
+
+/// The scanner that finds the leaks.
+pub fn scanner() -> SourceCreated {
+    SourceCreated {
+        source: SourceId::new("src-gitleaks"),
+        name: "gitleaks-ci".to_owned(),
+        detector: "gitleaks".to_owned(),
+        token: TokenId::new("tok-1"),
+        hash: "00".to_owned(),
+        hmac_key: None,
+        systems: vec!["*".to_owned()],
+        tier_max: Tier::Contain,
+        expires_at: None,
+    }
+}
+
+/// What it reports when it finds `secret` in a commit.
+pub fn report(commit: &str, secret: &str) -> String {
+    json!([{ "RuleID": "generic-api-key", "Description": "password", "File": "config/prod.env", "StartLine": 3, "Commit": commit,
+        "Secret": secret, "Match": format!("PASSWORD={secret}"), "Author": "Dev", "Email": "dev@corp.example", "Date": "2026-11-20T10:00:00Z" }])
+    .to_string()
+}
+
+/// Works a case until `done`, at most 30 s.
+pub async fn work_until(engine: &Arc<Engine>, case: &CaseId, done: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..600 {
+        engine.work(case, engine.ports.clock.now()).await.expect("the case goes on");
+        let view = view(engine, case).await;
+        if done(&view) {
+            return view;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the case did not get there: {:#}", view(engine, case).await);
+}
+
+/// A case as people see it.
+pub async fn view(engine: &Arc<Engine>, case: &CaseId) -> Value {
+    let ground = engine.ground(case).await.expect("loaded").expect("a case");
+    quell_core::view::case(&ground.situation(), engine.ports.clock.now())
 }
 
 impl Installation {
@@ -138,17 +231,7 @@ impl Installation {
             server,
             estate,
             sink,
-            source: SourceCreated {
-                source: SourceId::new("src-gitleaks"),
-                name: "gitleaks-ci".to_owned(),
-                detector: "gitleaks".to_owned(),
-                token: TokenId::new("tok-1"),
-                hash: "00".to_owned(),
-                hmac_key: None,
-                systems: vec!["*".to_owned()],
-                tier_max: Tier::Contain,
-                expires_at: None,
-            },
+            source: scanner(),
             admin: Caller { id: PersonId::new("u-none"), roles: vec![], signed_in: true, human: true, scopes: vec![] },
             told,
             config,
@@ -161,22 +244,7 @@ impl Installation {
     }
 
     pub async fn person(&self, name: &str, roles: &[Role]) -> Caller {
-        let id = PersonId::from_chance(self.engine.ports.chance.id());
-        let salter = Salter::new(self.engine.ports.chance.seed());
-        let email = format!("{name}@corp.example");
-        let key = |what: &str, text: &str| self.engine.settings.key.opaque(what, &[text]);
-        let created = PersonCreated {
-            person: id.clone(),
-            name: salter.commit(name),
-            email: Some(salter.commit(email.clone())),
-            roles: roles.to_vec(),
-            human: true,
-            name_key: key("name", name),
-            email_key: Some(key("email", &email)),
-            password: None,
-        };
-        self.engine.on_person(&By::Automation, &id, created).await.expect("an account");
-        Caller { id, roles: roles.to_vec(), signed_in: true, human: true, scopes: vec![] }
+        person(&self.engine, name, roles).await
     }
 
     /// Another sender, with a credential of its own.
@@ -204,42 +272,24 @@ impl Installation {
             json!({ "type": "owner", "of": "pg-main/*", "role": "business", "person": "bea@corp.example", "confirmed_at": "2026-10-01" }),
             json!({ "type": "dependency", "consumer": "billing-job", "on": "pg-main/billing_app", "criticality": "critical" }),
         ];
-        let read: Vec<(u64, Object)> = objects
-            .into_iter()
-            .enumerate()
-            .map(|(n, o)| (n as u64, inventory::read_object(n as u64, o, &|_| None).0.expect("a good object")))
-            .collect();
-        let change = self.engine.import(&self.admin, "test", read, false, false, "00").await.expect("imported");
-        assert_eq!(change.errors, vec![]);
+        import(&self.engine, &self.admin, objects).await;
     }
 
     pub async fn arm(&self) {
-        let plane = self.engine.ports.connectors.iter().find(|c| c.name() == "pg-main").expect("it is connected");
-        let actions = plane.manifest().actions.iter().map(|a| a.action).collect();
-        let until = after(self.engine.ports.clock.now(), 3600);
-        self.engine.arm(&self.admin, "pg-main", actions, until).await.expect("armed");
+        arm(&self.engine, &self.admin, "pg-main").await;
     }
 
     /// A gitleaks report with the leaked password, received and filed.
     pub async fn leak(&self, commit: &str) -> (AlertId, CaseId) {
-        let report = json!([{ "RuleID": "generic-api-key", "Description": "password", "File": "config/prod.env", "StartLine": 3, "Commit": commit,
-            "Secret": self.estate.app.password.reveal(), "Match": format!("PASSWORD={}", self.estate.app.password.reveal()), "Author": "Dev", "Email": "dev@corp.example", "Date": "2026-11-20T10:00:00Z" }]);
-        let alert = self.engine.receive(&self.source, report.to_string().as_bytes()).await.expect("received");
+        let report = report(commit, self.estate.app.password.reveal());
+        let alert = self.engine.receive(&self.source, report.as_bytes()).await.expect("received");
         let filed = self.engine.file(&alert).await.expect("filed");
         (alert, filed.cases.first().cloned().expect("a case"))
     }
 
     /// Works a case until `done`, at most 30 s.
-    pub async fn work_until(&self, case: &CaseId, done: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-        for _ in 0..600 {
-            self.engine.work(case, self.engine.ports.clock.now()).await.expect("the case goes on");
-            let view = self.view(case).await;
-            if done(&view) {
-                return view;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        panic!("the case did not get there: {:#}", self.view(case).await);
+    pub async fn work_until(&self, case: &CaseId, done: impl Fn(&Value) -> bool) -> Value {
+        work_until(&self.engine, case, done).await
     }
 
     /// Lets go of the store, so that another process can open it.
@@ -249,8 +299,7 @@ impl Installation {
         Closed { server, estate, sink, config, dir }
     }
 
-    pub async fn view(&self, case: &CaseId) -> serde_json::Value {
-        let ground = self.engine.ground(case).await.expect("loaded").expect("a case");
-        quell_core::view::case(&ground.situation(), self.engine.ports.clock.now())
+    pub async fn view(&self, case: &CaseId) -> Value {
+        view(&self.engine, case).await
     }
 }

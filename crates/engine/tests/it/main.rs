@@ -1,5 +1,7 @@
 //! The engine against real parts: SQLite, Cedar, PostgreSQL.
 mod crash;
+mod dying;
+mod failover;
 mod guards;
 mod installation;
 mod spine;
