@@ -15,7 +15,7 @@ use alloc::{
 use serde_json::Value;
 
 use crate::{
-    event::{By, ErasureApproved, ErasureExtended, ErasureRequested, Event, Recorded, ValuesErased},
+    event::{By, ErasureApproved, ErasureDenied, ErasureExtended, ErasureRequested, ErasureWithdrawn, Event, Recorded, ValuesErased},
     id::{AlertId, CaseId, ErasureId, PersonId, PlanId, StreamId, TargetId},
     personal::{self, Personal},
     time::{Timestamp, after},
@@ -291,6 +291,9 @@ pub struct Erasure {
     pub commitments: BTreeSet<String>,
     pub sealed: BTreeSet<String>,
     pub approved: Option<(By, Timestamp)>,
+    /// Who said no, when and why.
+    pub denied: Option<(By, Timestamp, Personal)>,
+    pub withdrawn_at: Option<Timestamp>,
     pub erased_at: Option<Timestamp>,
 }
 
@@ -308,6 +311,8 @@ impl Erasure {
             commitments: event.commitments.iter().cloned().collect(),
             sealed: event.sealed.iter().cloned().collect(),
             approved: None,
+            denied: None,
+            withdrawn_at: None,
             erased_at: None,
         }
     }
@@ -321,18 +326,37 @@ impl Erasure {
                 self.sealed.extend(e.sealed.iter().cloned());
             }
             Event::ErasureApproved(_) => self.approved = Some((by.clone(), at)),
+            Event::ErasureDenied(e) => self.denied = Some((by.clone(), at, e.reason.clone())),
+            Event::ErasureWithdrawn(_) => self.withdrawn_at = Some(at),
             Event::ValuesErased(_) => self.erased_at = Some(at),
             _ => {}
         }
     }
 
-    /// `requested`, `lapsed` or `erased`.
+    /// `requested`, `denied`, `withdrawn`, `lapsed` or `erased`.
     pub fn state(&self, now: Timestamp) -> &'static str {
-        match self.erased_at {
-            Some(_) => "erased",
-            None if self.is_lapsed(now) => "lapsed",
+        match self.over(now) {
             None => "requested",
+            Some(Refused::Denied(_)) => "denied",
+            Some(Refused::Withdrawn(_)) => "withdrawn",
+            Some(Refused::Lapsed(_)) => "lapsed",
+            Some(_) => "erased",
         }
+    }
+
+    /// Why nobody decides about it any more; none while it waits for a second person.
+    fn over(&self, now: Timestamp) -> Option<Refused> {
+        let id = || self.id.clone();
+        if self.erased_at.is_some() {
+            return Some(Refused::Done(id()));
+        }
+        if self.denied.is_some() {
+            return Some(Refused::Denied(id()));
+        }
+        if self.withdrawn_at.is_some() {
+            return Some(Refused::Withdrawn(id()));
+        }
+        self.is_lapsed(now).then(|| Refused::Lapsed(id()))
     }
 
     fn is_lapsed(&self, now: Timestamp) -> bool {
@@ -358,6 +382,16 @@ pub enum Refused {
     SamePerson(ErasureId),
     #[error("erasure `{0}` was carried out already; `quell ledger erase --list` shows when")]
     Done(ErasureId),
+    #[error("erasure `{0}` was denied; request it again where the reason does not stand any more")]
+    Denied(ErasureId),
+    #[error("erasure `{0}` was withdrawn; request it again")]
+    Withdrawn(ErasureId),
+    #[error(
+        "another person requested erasure `{0}`, so you do not withdraw it; deny it with `quell ledger erase --deny {0} --reason TEXT`"
+    )]
+    NotTheAuthor(ErasureId),
+    #[error("you requested erasure `{0}`; take it back with `quell ledger erase --withdraw {0}`")]
+    OwnRequest(ErasureId),
     #[error("erasure `{0}` waited longer than 30 days for a second person; request it again")]
     Lapsed(ErasureId),
     #[error("`{0}` is a pseudonymous id, which tells who did what and stays; give the person's name or address")]
@@ -407,14 +441,11 @@ pub fn decide(order: &Order<'_>, by: &By, found: &Found, inventory: &[String], n
         return Err(Refused::Subject);
     }
     if let Some(erasure) = earlier {
-        if erasure.erased_at.is_some() {
-            return Err(Refused::Done(erasure.id.clone()));
+        if let Some(over) = erasure.over(now) {
+            return Err(over);
         }
         if erasure.requested_by == *by {
             return Err(Refused::SamePerson(erasure.id.clone()));
-        }
-        if erasure.is_lapsed(now) {
-            return Err(Refused::Lapsed(erasure.id.clone()));
         }
     }
 
@@ -445,6 +476,36 @@ pub fn decide(order: &Order<'_>, by: &By, found: &Found, inventory: &[String], n
         Order::Request { erasure, whom, reason } => requested(erasure, whom, reason, found),
         Order::Approve(erasure) => approved(erasure),
     })
+}
+
+/// A second person's no, by the rule of a second person's yes: never the subject's,
+/// never the author's. It rests on nothing in the record but the request.
+pub fn deny(erasure: &Erasure, reason: &Personal, by: &By, now: Timestamp) -> Result<Event, Refused> {
+    let By::Person(person) = by else { return Err(Refused::NotAPerson) };
+    if erasure.subjects.contains(person) {
+        return Err(Refused::Subject);
+    }
+    if let Some(over) = erasure.over(now) {
+        return Err(over);
+    }
+    if erasure.requested_by == *by {
+        return Err(Refused::OwnRequest(erasure.id.clone()));
+    }
+    Ok(ErasureDenied { reason: reason.clone() }.into())
+}
+
+/// The author takes the request back; nobody else does.
+pub fn withdraw(erasure: &Erasure, by: &By, now: Timestamp) -> Result<Event, Refused> {
+    if !matches!(by, By::Person(_)) {
+        return Err(Refused::NotAPerson);
+    }
+    if let Some(over) = erasure.over(now) {
+        return Err(over);
+    }
+    if erasure.requested_by != *by {
+        return Err(Refused::NotTheAuthor(erasure.id.clone()));
+    }
+    Ok(ErasureWithdrawn {}.into())
 }
 
 fn requested(erasure: &ErasureId, whom: &[Personal], reason: &Personal, found: &Found) -> Vec<Event> {

@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use quell_core::{
     decision::Verb,
     erasure::{self, Erasure, Order, Search, Sought},
+    event::{By, Event},
     id::{ErasureId, PersonId, StreamId},
     personal::Salter,
     time::Timestamp,
@@ -90,6 +91,47 @@ impl Engine {
                     self.erase(id).await?;
                     return Ok(Ordered { erasure: self.must_have(id).await?, found });
                 }
+            }
+        }
+        Err(Failure::Stale)
+    }
+
+    /// A second person's no: nothing goes.
+    pub async fn deny_erasure(self: &Arc<Self>, caller: &Caller, id: &ErasureId, reason: &str) -> Result<Erasure, Failure> {
+        let salter = Salter::new(self.ports.chance.seed());
+        let reason = salter.commit(reason);
+        self.end_erasure(caller, Verb::ApproveErasure, id, |erasure, by, now| erasure::deny(erasure, &reason, by, now)).await
+    }
+
+    /// Its author takes a request back.
+    pub async fn withdraw_erasure(self: &Arc<Self>, caller: &Caller, id: &ErasureId) -> Result<Erasure, Failure> {
+        self.end_erasure(caller, Verb::RequestErasure, id, erasure::withdraw).await
+    }
+
+    /// Ends a request without anything gone. It rests on the request alone: whoever
+    /// approved it meanwhile was faster.
+    async fn end_erasure(
+        self: &Arc<Self>,
+        caller: &Caller,
+        verb: Verb,
+        id: &ErasureId,
+        end: impl Fn(&Erasure, &By, Timestamp) -> Result<Event, erasure::Refused>,
+    ) -> Result<Erasure, Failure> {
+        self.may(caller, verb, None, &[]).await?;
+        let stream = StreamId::erasure(id);
+        for _ in 0..RETRIES {
+            let known = self.streams.load(&*self.ports.store, &stream).await?;
+            let Some(Folded::Erasure(erasure)) = known.as_ref().map(|k| &k.folded) else { return self.must_have(id).await };
+            for case in &erasure.cases {
+                self.may(caller, verb, Some(case), &[]).await?;
+            }
+            let now = self.ports.clock.now();
+            let mut writing = Writing::because(id.as_str());
+            writing.event(stream.clone(), &caller.by(), end(erasure, &caller.by(), now).map_err(refused)?);
+            match self.append_on(writing, now, Seen::from([(stream.clone(), known)])).await {
+                Err(Failure::Stale) => {}
+                Err(other) => return Err(other),
+                Ok(_) => return self.must_have(id).await,
             }
         }
         Err(Failure::Stale)

@@ -38,6 +38,16 @@ pub struct ErasureExtended {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErasureApproved {}
 
+/// A second person said no: nothing goes, and nobody approves it any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErasureDenied {
+    pub reason: Personal,
+}
+
+/// Whoever asked for it does not any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErasureWithdrawn {}
+
 /// From here on these values are not to be had any more. The rows go right after
 /// the append; until they are gone a job stands for them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -32,10 +32,10 @@ pub use approval::{ApprovalGiven, ApprovalUsed};
 pub use budget::BudgetSpent;
 pub use case::{
     CaseAdvanced, CaseClosed, CaseEnriched, CaseExported, CaseOpened, CaseReopened, Consumer, Derivation, FindingAttached, FindingEnded,
-    FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry, PeopleAsked, PlanLinked, RestAccepted, SecretUsed, Stage, TargetLinked,
-    TaskAdded, TaskEnded, Verdict, VerdictGiven,
+    FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry, PeopleAsked, PlanLinked, RestAccepted, SecretUsed, Stage,
+    TargetLinked, TaskAdded, TaskEnded, Verdict, VerdictGiven,
 };
-pub use erasure::{ErasureApproved, ErasureExtended, ErasureRequested, ValuesErased};
+pub use erasure::{ErasureApproved, ErasureDenied, ErasureExtended, ErasureRequested, ErasureWithdrawn, ValuesErased};
 pub use evidence::PopulationExported;
 pub use installation::{AutomationPaused, AutomationResumed, ClockStepped, ConnectorArmed, ConnectorDisarmed, PolicyLoaded};
 pub use person::{PersonChanged, PersonCreated, SignedIn, TokenCreated, TokenRevoked};
@@ -187,6 +187,8 @@ events! {
     ErasureRequested "erasure_requested" v 1,
     ErasureExtended "erasure_extended" v 1,
     ErasureApproved "erasure_approved" v 1,
+    ErasureDenied "erasure_denied" v 1,
+    ErasureWithdrawn "erasure_withdrawn" v 1,
     ValuesErased "values_erased" v 1,
     PopulationExported "population_exported" v 1,
 }

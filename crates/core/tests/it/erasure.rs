@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use quell_core::{
-    erasure::{Erasure, Found, LAPSES_SECONDS, Order, Refused, Search, Sought, decide, names_a_person},
+    erasure::{Erasure, Found, LAPSES_SECONDS, Order, Refused, Search, Sought, decide, deny, names_a_person, withdraw},
     event::{
         AlertFiled, AlertReceived, By, CaseClosed, CaseExported, CaseReopened, Event, HoldPlaced, HoldReleased, NoteAdded, PersonCreated,
         PlanDrafted, Recorded,
@@ -268,6 +268,58 @@ fn two_people_who_are_not_the_subject_decide_about_closed_cases() {
     let unknown = || commitments(&[&text(5, "called Mara Lind's manager"), &text(8, "never said")], &[]);
     check("a commitment of nowhere", false, |t| t.sought = unknown(), Err("no event has the commitment"));
     check("given commitments", false, |t| t.sought = commitments(&[&text(5, "called Mara Lind's manager")], &[]), Ok(1));
+}
+
+/// What ian asked for, with what became of it since.
+fn asked(events: &[(Event, By)]) -> Erasure {
+    let order = Order::Request { erasure: ErasureId::new("er-1"), whom: vec![text(9, "Mara Lind")], reason: text(9, "she asked") };
+    let made = decide(&order, &by("ian"), &ledger().search(person_named("Mara Lind")), &[], at(0)).expect("a request");
+    let Event::ErasureRequested(first) = &made[0] else { panic!("{made:?}") };
+    let mut erasure = Erasure::requested(first, &by("ian"), at(0));
+    events.iter().for_each(|(event, by)| erasure.apply(event, by, at(1)));
+    erasure
+}
+
+#[test]
+fn a_second_person_denies_a_request_and_its_author_withdraws_it() {
+    let reason = text(9, "a court asks for the record");
+    let denied: (Event, By) = (quell_core::event::ErasureDenied { reason: reason.clone() }.into(), by("rosa"));
+    let withdrawn: (Event, By) = (quell_core::event::ErasureWithdrawn {}.into(), by("ian"));
+    let erased: (Event, By) = (quell_core::event::ValuesErased { commitments: vec![], sealed: vec![] }.into(), by("rosa"));
+    let (lapsed, in_time) = (at(LAPSES_SECONDS + 1), at(LAPSES_SECONDS));
+    type Row<'a> = (&'a str, By, &'a [(Event, By)], Timestamp, Option<&'a str>, Option<&'a str>);
+    // Who, what became of it before, when; why the no is refused, why the withdrawal is.
+    let table: &[Row] = &[
+        ("another person", by("rosa"), &[], in_time, None, Some("another person requested")),
+        ("the author", by("ian"), &[], in_time, Some("--withdraw er-1"), None),
+        ("whose data they are", by("mara"), &[], in_time, Some("two other people"), Some("another person requested")),
+        ("an agent", By::Agent(person("rosa")), &[], in_time, Some("quell login"), Some("quell login")),
+        ("the author by a machine", By::Agent(person("ian")), &[], in_time, Some("quell login"), Some("quell login")),
+        ("after 30 days", by("rosa"), &[], lapsed, Some("30 days"), Some("30 days")),
+        ("what was denied", by("rosa"), std::slice::from_ref(&denied), in_time, Some("was denied"), Some("was denied")),
+        ("what was withdrawn", by("rosa"), std::slice::from_ref(&withdrawn), in_time, Some("was withdrawn"), Some("was withdrawn")),
+        ("what is gone", by("rosa"), std::slice::from_ref(&erased), in_time, Some("already"), Some("already")),
+    ];
+    for (name, who, before, now, no, back) in table {
+        let erasure = asked(before);
+        let check = |what: &str, got: Result<Event, Refused>, wanted: &Option<&str>| match (got, wanted) {
+            (Ok(_), None) => {}
+            (Err(refused), Some(wanted)) => assert!(refused.to_string().contains(wanted), "{name}, {what}: {refused}"),
+            (got, wanted) => panic!("{name}, {what}: {got:?}, wanted {wanted:?}"),
+        };
+        check("deny", deny(&erasure, &reason, who, *now), no);
+        check("withdraw", withdraw(&erasure, who, *now), back);
+    }
+
+    // It is over for whoever would approve it, and its state says so.
+    let found = ledger().search(person_named("Mara Lind"));
+    for (before, state, why) in [(&denied, "denied", "was denied"), (&withdrawn, "withdrawn", "was withdrawn")] {
+        let erasure = asked(std::slice::from_ref(before));
+        assert_eq!((erasure.state(at(2)), erasure.state(lapsed)), (state, state));
+        let refused = decide(&Order::Approve(&erasure), &by("rosa"), &found, &[], at(2)).expect_err("it is over");
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+    assert_eq!(asked(std::slice::from_ref(&denied)).denied, Some((by("rosa"), at(1), reason)));
 }
 
 #[test]

@@ -293,6 +293,8 @@ fn samples() -> Vec<Event> {
         .into(),
         ErasureExtended { cases: vec![case_id()], commitments: vec!["ef".repeat(32)], sealed: vec!["01".repeat(32)] }.into(),
         ErasureApproved {}.into(),
+        ErasureDenied { reason: text("a court asks for it") }.into(),
+        ErasureWithdrawn {}.into(),
         ValuesErased { commitments: vec!["ab".repeat(32)], sealed: vec!["cd".repeat(32)] }.into(),
         PopulationExported { from: 3, to: 9, cases: 2, bundle: "ab".repeat(32) }.into(),
     ]

@@ -16,7 +16,7 @@ use crate::client::part;
 /// The whole record is read for it.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Erase personal data: one person asks, another approves
+/// Erase personal data: one person asks, another approves or denies
 ///
 /// The events and every proof stay; what goes are the values that they commit to,
 /// and sealed alerts that are about nobody else. Refused while a case that holds a
@@ -25,9 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// carries out what was approved there.
 #[derive(Args)]
 #[command(
-    after_help = "Example: quell ledger erase --person 'Mara Lind' --person mara.lind@corp.example --reason 'request of 2026-11-20'\n         quell ledger erase --approve er-8f3kq2m7xw"
+    after_help = "Example: quell ledger erase --person 'Mara Lind' --person mara.lind@corp.example --reason 'request of 2026-11-20'\n         quell ledger erase --approve er-8f3kq2m7xw\n         quell ledger erase --deny er-8f3kq2m7xw --reason 'a court asks for the record'"
 )]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(false).args(["person", "commitments", "approve", "list", "data_dir"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(false).args(["person", "commitments", "approve", "deny", "withdraw", "list", "data_dir"])))]
 pub struct Erase {
     /// Everything about the person of this name or address; may be repeated for their other ones
     #[arg(long, value_name = "NAME", requires = "reason")]
@@ -41,6 +41,12 @@ pub struct Erase {
     /// Approve what another person asked for, and carry it out
     #[arg(long, value_name = "ERASURE")]
     approve: Option<String>,
+    /// Deny what another person asked for: nothing goes
+    #[arg(long, value_name = "ERASURE", requires = "reason")]
+    deny: Option<String>,
+    /// Take back what you asked for yourself
+    #[arg(long, value_name = "ERASURE")]
+    withdraw: Option<String>,
     /// List what was asked for and what became of it
     #[arg(long)]
     list: bool,
@@ -68,9 +74,12 @@ impl Erase {
             context.print(&answer, listed)?;
             return Ok(0);
         }
-        let (path, body) = match &self.approve {
-            Some(id) => (format!("ledger/erasures/{}/approve", part(id)), json!({})),
-            None => {
+        let of = |id: &str, what: &str| format!("ledger/erasures/{}/{what}", part(id));
+        let (path, body) = match (&self.approve, &self.deny, &self.withdraw) {
+            (Some(id), ..) => (of(id, "approve"), json!({})),
+            (_, Some(id), _) => (of(id, "deny"), json!({ "reason": self.reason })),
+            (.., Some(id)) => (of(id, "withdraw"), json!({})),
+            _ => {
                 let body = json!({ "person": self.person, "commitments": self.commitments, "reason": self.reason });
                 ("ledger/erasures".to_owned(), body)
             }
@@ -83,6 +92,9 @@ impl Erase {
 }
 
 fn told(answer: &Value) -> String {
+    if let Some(state @ ("denied" | "withdrawn")) = answer["state"].as_str() {
+        return format!("{}: {state}. Nothing is gone.", cell(&answer["id"]));
+    }
     let what = format!("{} values and {} sealed alerts, of {}", cell(&answer["values"]), cell(&answer["sealed"]), cases(answer));
     let mut lines = match answer["state"].as_str() {
         Some("erased") => vec![format!("{}: erased {what}.", cell(&answer["id"]))],
@@ -94,7 +106,10 @@ fn told(answer: &Value) -> String {
     lines.push("Not reached:".to_owned());
     lines.extend(answer["not_reached"].as_array().into_iter().flatten().map(|n| format!("  {}", cell(n))));
     if answer["state"] != "erased" {
-        lines.push(format!("next: another person runs `quell ledger erase --approve {}`", cell(&answer["id"])));
+        lines.push(format!(
+            "next: another person runs `quell ledger erase --approve {0}`, or `--deny {0} --reason TEXT`",
+            cell(&answer["id"])
+        ));
     }
     lines.join("\n")
 }

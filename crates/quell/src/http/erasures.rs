@@ -1,4 +1,5 @@
-//! Forgetting personal data: asked for by one person, approved by another.
+//! Forgetting personal data: asked for by one person, approved or denied by another,
+//! withdrawn by the first.
 
 use axum::{
     Json,
@@ -24,7 +25,7 @@ use super::{
 };
 
 pub fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(deny)).routes(routes!(withdraw))
 }
 
 /// These read the whole record.
@@ -47,7 +48,7 @@ struct Request {
 
 /// Asks that values be erased. Nothing is gone until another person approves.
 #[utoipa::path(post, path = "/ledger/erasures", tag = "ledger", request_body = Request,
-    responses((status = 200, description = "`{id, state, requested_by, requested_at, approved_by, approved_at, cases, values, sealed, subjects, kept_sealed, elsewhere, not_reached, untrusted: {whom, reason}}`", body = Object), (status = 403), (status = 409, description = "an open case, a hold, the inventory or an account of the person stands against it"), (status = 422)))]
+    responses((status = 200, description = "`{id, state, requested_by, requested_at, approved_by, approved_at, denied_by, denied_at, withdrawn_at, erased_at, cases, values, sealed, subjects, kept_sealed, elsewhere, not_reached, untrusted: {whom, reason, denied_because}}`", body = Object), (status = 403), (status = 409, description = "an open case, a hold, the inventory or an account of the person stands against it"), (status = 422)))]
 async fn request(Shared(app): Shared<State>, Account(person): Account, Input(request): Input<Request>) -> Answer<Json<Value>> {
     let asked = match (request.person, request.commitments) {
         (names, none) if !names.is_empty() && none.is_empty() => Asked::Person(names),
@@ -67,6 +68,37 @@ async fn request(Shared(app): Shared<State>, Account(person): Account, Input(req
 async fn approve(Shared(app): Shared<State>, Account(person): Account, Path(id): Path<String>) -> Answer<Json<Value>> {
     let ordered = app.engine.approve_erasure(&person.caller, &ErasureId::new(id)).await?;
     Ok(Json(after(&ordered, app.engine.ports.clock.now())))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Denial {
+    /// Why not.
+    reason: String,
+}
+
+/// Denies an erasure that another person asked for: nothing goes.
+#[utoipa::path(post, path = "/ledger/erasures/{id}/deny", tag = "ledger", params(("id" = String, Path)), request_body = Denial,
+    responses((status = 200, description = "the erasure after it", body = Object), (status = 403), (status = 404), (status = 409, description = "one's own request or data, or it is over"), (status = 422)))]
+async fn deny(
+    Shared(app): Shared<State>,
+    Account(person): Account,
+    Path(id): Path<String>,
+    Input(denial): Input<Denial>,
+) -> Answer<Json<Value>> {
+    if denial.reason.trim().is_empty() {
+        return Err(Problem::invalid("reason", "a denial needs a reason"));
+    }
+    let erasure = app.engine.deny_erasure(&person.caller, &ErasureId::new(id), denial.reason.trim()).await?;
+    Ok(Json(shown(&erasure, app.engine.ports.clock.now())))
+}
+
+/// Takes back what one asked for oneself.
+#[utoipa::path(post, path = "/ledger/erasures/{id}/withdraw", tag = "ledger", params(("id" = String, Path)),
+    responses((status = 200, description = "the erasure after it", body = Object), (status = 403), (status = 404), (status = 409, description = "another person's request, or it is over")))]
+async fn withdraw(Shared(app): Shared<State>, Account(person): Account, Path(id): Path<String>) -> Answer<Json<Value>> {
+    let erasure = app.engine.withdraw_erasure(&person.caller, &ErasureId::new(id)).await?;
+    Ok(Json(shown(&erasure, app.engine.ports.clock.now())))
 }
 
 /// Every erasure.
@@ -98,9 +130,11 @@ fn shown(erasure: &Erasure, now: Timestamp) -> Value {
     json!({
         "id": erasure.id, "state": erasure.state(now), "requested_by": person(&erasure.requested_by), "requested_at": erasure.requested_at,
         "approved_by": erasure.approved.as_ref().map(|(by, _)| person(by)), "approved_at": erasure.approved.as_ref().map(|(_, at)| at),
-        "erased_at": erasure.erased_at, "cases": erasure.cases, "values": erasure.commitments.len(), "sealed": erasure.sealed.len(),
+        "denied_by": erasure.denied.as_ref().map(|(by, ..)| person(by)), "denied_at": erasure.denied.as_ref().map(|(_, at, _)| at),
+        "withdrawn_at": erasure.withdrawn_at, "erased_at": erasure.erased_at, "cases": erasure.cases, "values": erasure.commitments.len(), "sealed": erasure.sealed.len(),
         "subjects": erasure.subjects,
-        "untrusted": { "whom": erasure.whom.iter().map(|w| w.shown()).collect::<Vec<_>>(), "reason": erasure.reason.shown() },
+        "untrusted": { "whom": erasure.whom.iter().map(|w| w.shown()).collect::<Vec<_>>(), "reason": erasure.reason.shown(),
+            "denied_because": erasure.denied.as_ref().map(|(.., why)| why.shown()) },
     })
 }
 

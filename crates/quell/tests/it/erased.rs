@@ -236,3 +236,61 @@ async fn the_command_line_asks_approves_and_lists_and_offline_only_finishes_what
     let (status, _) = server.call(Method::POST, "/login", None, Some(json!({ "user": "mara", "password": PASSWORD }))).await;
     assert_eq!(status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_request_is_denied_by_another_person_or_withdrawn_by_its_author_and_nothing_goes() {
+    let mut server = Server::start();
+    let ada = server.set_up().await;
+    let ian = server.person(&ada, "ian", &["iam"]).await;
+    let rosa = server.person(&ada, "rosa", &["response_owner"]).await;
+    let (status, _) = server
+        .call(Method::POST, "/users", Some(&ada), Some(json!({ "name": "mara", "email": ADDRESS, "roles": ["iam"], "password": PASSWORD })))
+        .await;
+    assert!(status.is_success(), "{status}");
+    let mara = server.call(Method::POST, "/login", None, Some(json!({ "user": "mara", "password": PASSWORD }))).await.1;
+    let mara = mara["token"].as_str().expect("a token").to_owned();
+    let desk = Desk::at(&server.url, &ian);
+    let ask = async || {
+        let asked = server.post("/ledger/erasures", &ian, json!({ "person": [ADDRESS], "reason": "a letter" })).await;
+        asked["id"].as_str().expect("an id").to_owned()
+    };
+
+    // Denied: by nobody whose request or data it is, with a reason, once.
+    let id = ask().await;
+    let deny = format!("/ledger/erasures/{id}/deny");
+    let no = json!({ "reason": format!("a court asks for the record of {NAME}") });
+    let own = server.refused(&deny, &ian, no.clone(), StatusCode::CONFLICT).await;
+    assert!(own["detail"].as_str().is_some_and(|d| d.contains("--withdraw")), "{own}");
+    server.refused(&deny, &mara, no.clone(), StatusCode::CONFLICT).await;
+    server.refused(&deny, &rosa, json!({ "reason": " " }), StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(desk.run_as(&rosa, &["ledger", "erase", "--deny", &id]).exit, 2, "a no has a reason");
+    let denied = desk.run_as(&rosa, &["ledger", "erase", "--deny", &id, "--reason", "a court asks for the record"]);
+    assert!(denied.ended(0).out.contains("denied. Nothing is gone"), "{}", denied.out);
+    let shown = server.get(&format!("/ledger/erasures/{id}"), &ian).await;
+    assert_eq!(
+        (&shown["state"], &shown["untrusted"]["denied_because"]),
+        (&json!("denied"), &json!("a court asks for the record")),
+        "{shown}"
+    );
+    assert!(shown["denied_by"].is_string() && shown["denied_at"].is_string() && shown["approved_by"].is_null(), "{shown}");
+    let over = server.refused(&format!("/ledger/erasures/{id}/approve"), &rosa, json!({}), StatusCode::CONFLICT).await;
+    assert!(over["detail"].as_str().is_some_and(|d| d.contains("was denied")), "{over}");
+
+    // Withdrawn: by its author alone.
+    let id = ask().await;
+    let others = desk.run_as(&rosa, &["ledger", "erase", "--withdraw", &id]);
+    assert!(others.ended(1).err.contains("--deny"), "{}", others.err);
+    assert!(desk.run(&["ledger", "erase", "--withdraw", &id]).ended(0).out.contains("withdrawn. Nothing is gone"));
+    server.refused(&format!("/ledger/erasures/{id}/approve"), &rosa, json!({}), StatusCode::CONFLICT).await;
+    let (status, unknown) = server.call(Method::POST, "/ledger/erasures/er-none/withdraw", Some(&ian), Some(json!({}))).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{unknown}");
+
+    // Nothing went, nothing waits, and the record replays.
+    assert!(!on_disk(&server, ADDRESS).is_empty());
+    assert!(desk.run(&["ledger", "erase", "--list"]).ended(0).out.contains("withdrawn"));
+    assert!(server.terminate().success());
+    let (data, key) = (server.dir.path().join("data").display().to_string(), server.dir.path().join("key").display().to_string());
+    let offline = ["ledger", "erase", "--data-dir", &data, "--fingerprint-key-file", &key, "--json"];
+    assert_eq!(desk.run(&offline).ended(0).json(), json!({ "ok": true, "erased": [], "waiting": [] }));
+    assert_eq!(desk.run(&["ledger", "replay", "--data-dir", &data, "--json"]).ended(0).json()["ok"], true);
+}
