@@ -20,7 +20,7 @@ use quell_core::{
 
 use crate::{
     Engine, Failure,
-    port::Identified,
+    port::{Connector, Identified},
     record::{Seen, Writing},
     streams::{AlertState, Folded},
 };
@@ -183,10 +183,13 @@ impl Engine {
         if let Some(credential) = inventory.by_fingerprint(&print.0)
             && let Some((plane, native)) = inventory::split(&credential.identity)
         {
-            let credential_native = inventory::split(&credential.id).map_or(credential.id.as_str(), |(_, n)| n);
+            let credential_native = match self.one_of_many(plane, native, credential.kind, secret).await {
+                Some(one) => one,
+                None => inventory::split(&credential.id).map_or(credential.id.as_str(), |(_, n)| n).to_owned(),
+            };
             return Some(Resolved {
                 identity: naming.target(plane, TargetKind::Identity, native, native),
-                credential: Some(naming.target(plane, TargetKind::Credential, credential_native, native)),
+                credential: Some(naming.target(plane, TargetKind::Credential, &credential_native, native)),
                 credential_kind: Some(credential.kind),
                 mark: self.mark_of(plane, credential.kind, secret).await,
                 possession: true,
@@ -199,24 +202,39 @@ impl Engine {
             if plane_named.is_some_and(|p| p != connector.name()) && inventory.system(plane_named.unwrap_or_default()).is_some() {
                 continue;
             }
-            let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
-            match tokio::time::timeout(deadline, connector.identify(secret)).await {
-                Ok(Ok(Identified::Match { credential, kind, identity })) => {
-                    return Some(Resolved {
-                        identity: naming.target(connector.name(), TargetKind::Identity, &identity, &identity),
-                        credential: Some(naming.target(connector.name(), TargetKind::Credential, &credential, &identity)),
-                        credential_kind: Some(kind),
-                        mark: self.mark_of(connector.name(), kind, secret).await,
-                        possession: true,
-                        because: format!("the leaked value was compared with what `{}` stores and is right", connector.name()),
-                    });
-                }
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::warn!(plane = connector.name(), %error, "a leaked value could not be compared"),
-                Err(_) => tracing::warn!(plane = connector.name(), "a leaked value could not be compared in time"),
+            if let Some((credential, kind, identity)) = self.compared(&**connector, secret).await {
+                return Some(Resolved {
+                    identity: naming.target(connector.name(), TargetKind::Identity, &identity, &identity),
+                    credential: Some(naming.target(connector.name(), TargetKind::Credential, &credential, &identity)),
+                    credential_kind: Some(kind),
+                    mark: self.mark_of(connector.name(), kind, secret).await,
+                    possession: true,
+                    because: format!("the leaked value was compared with what `{}` stores and is right", connector.name()),
+                });
             }
         }
         None
+    }
+
+    /// Which credential of a plane has this value: its native id, its kind and its
+    /// identity; none where none has, or nobody could tell in time.
+    async fn compared(&self, connector: &dyn Connector, secret: &Secret) -> Option<(String, CredentialKind, String)> {
+        let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
+        match tokio::time::timeout(deadline, connector.identify(secret)).await {
+            Ok(Ok(Identified::Match { credential, kind, identity })) => return Some((credential, kind, identity)),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(plane = connector.name(), %error, "a leaked value could not be compared"),
+            Err(_) => tracing::warn!(plane = connector.name(), "a leaked value could not be compared in time"),
+        }
+        None
+    }
+
+    /// An inventory may know every secret-id of a login by one name: its plane tells
+    /// which one leaked, so that this one is cut, approved and proved by itself.
+    async fn one_of_many(&self, plane: &str, identity: &str, kind: CredentialKind, secret: &Secret) -> Option<String> {
+        let connector = self.ports.connectors.get(plane).filter(|_| kind == CredentialKind::SecretId)?;
+        let (credential, _, whose) = self.compared(&**connector, secret).await?;
+        (whose == identity).then_some(credential)
     }
 
     /// What the plane's log will call this value, computed while it is at hand.

@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::steps::is_password;
+use super::steps::{is_password, stands_for_others};
 use crate::{
     action::Action,
     event::CaseEnriched,
@@ -32,7 +32,9 @@ pub fn left_out(steps: &[Step], subject: &CaseEnriched) -> Vec<String> {
     };
     for (credential, kind) in &subject.credentials {
         // What nobody can revoke by itself is proved with its identity, or stands as a residual.
-        let treated = is_password(*kind) || named(credential) || (suspends && subject.irrevocable.contains(&credential.id));
+        let treated = is_password(*kind)
+            || named(credential)
+            || (suspends && (subject.irrevocable.contains(&credential.id) || stands_for_others(credential, subject)));
         if (suspends || replaces) && !treated {
             gaps.push(format!("`{}` is neither replaced nor revoked", credential.reference()));
         }

@@ -13,6 +13,7 @@ use super::{Ground, Subject, twin_name};
 use crate::{
     action::Action,
     decision::Role,
+    event::CaseEnriched,
     manifest::ActionManifest,
     plan::{Bounds, Edge, Fallback, Proves, Selector, Step},
     signal::CredentialKind,
@@ -92,7 +93,22 @@ pub(super) fn is_password(kind: Option<CredentialKind>) -> bool {
 pub(super) fn revocable<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = &'a Target> {
     let offered = subject.manifest.action(Action::RevokeCredential).is_some();
     let found = subject.found;
-    found.credentials.iter().filter(move |(t, kind)| offered && !is_password(*kind) && !found.irrevocable.contains(&t.id)).map(|(t, _)| t)
+    // Where its identity is suspended, that proves whatever bears the name of all.
+    let by_itself = move |t: &Target| !stands_for_others(t, found) || found.no_login.is_some();
+    let cut = found
+        .credentials
+        .iter()
+        .filter(move |(t, kind)| offered && !is_password(*kind) && !found.irrevocable.contains(&t.id) && by_itself(t));
+    // The name of all last: one by one is how people approve, prove and leave out.
+    let (others, each): (Vec<_>, Vec<_>) = cut.map(|(t, _)| t).partition(|t| stands_for_others(t, found));
+    each.into_iter().chain(others)
+}
+
+/// It names every credential of its kind, and they are known one by one:
+/// `approle:ci#secret_id` beside `approle:ci#secret_id:ACCESSOR`.
+pub(super) fn stands_for_others(credential: &Target, subject: &CaseEnriched) -> bool {
+    let name = credential.native.shown();
+    subject.credentials.iter().any(|(t, _)| t.native.shown().strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))
 }
 
 #[expect(clippy::too_many_arguments, reason = "one step has this many independent parts, and only `Steps::push` calls it")]

@@ -189,6 +189,57 @@ fn what_nobody_logs_in_as_is_not_locked_and_that_is_no_gap() {
 }
 
 #[test]
+fn each_secret_id_is_a_step_of_its_own_and_a_name_for_all_of_them_is_none() {
+    let secret_id = |native: &str| (at_ci(TargetKind::Credential, native), Some(CredentialKind::SecretId));
+    // The leaked one comes first; the inventory knows them by one name.
+    let several = || {
+        vec![
+            secret_id("approle:ci#secret_id:a2"),
+            secret_id("approle:ci#secret_id"),
+            secret_id("approle:ci#secret_id:a1"),
+            secret_id("approle:ci#secret_id:a3"),
+        ]
+    };
+    let several_ids = subject(ci(), several());
+    let (vault, entries) = (vault(), ["a2", "a1", "a3"]);
+    check(
+        "the lock proves the name for all of them",
+        &[(&several_ids, &vault, None)],
+        &[
+            "1 suspend_identity bao-main/approle:ci",
+            "2 terminate_sessions every session of bao-main/approle:ci <1a!",
+            "3 revoke_credential bao-main/approle:ci#secret_id:a2 <1a~",
+            "4 revoke_credential bao-main/approle:ci#secret_id:a1 <1a~",
+            "5 revoke_credential bao-main/approle:ci#secret_id:a3 <1a~",
+        ],
+        &[],
+    );
+    // Each is bounded to itself, proved by itself and taken out by itself.
+    let plan = contain(&[(&several_ids, &vault, None)]);
+    for (step, accessor) in plan.steps[2..].iter().zip(entries) {
+        let (own, _) = secret_id(&format!("approle:ci#secret_id:{accessor}"));
+        assert!(matches!(&step.selector, Selector::Exactly { target } if target.id == own.id));
+        assert!(matches!(&step.proves, quell_core::plan::Proves::Dead { selector: Selector::Exactly { target } } if target.id == own.id));
+        assert_eq!(step.bounds.count_max, 1);
+    }
+
+    let never = CaseEnriched { no_login: Some("no entity stands behind it yet".into()), ..subject(ci(), several()) };
+    let last = contain(&[(&never, &vault, None)]);
+    assert_eq!(
+        last.steps.iter().skip(1).map(|s| s.selector.in_words()).collect::<Vec<_>>(),
+        ["a2", "a1", "a3"]
+            .map(|a| format!("bao-main/approle:ci#secret_id:{a}"))
+            .into_iter()
+            .chain(["bao-main/approle:ci#secret_id".to_owned()])
+            .collect::<Vec<_>>(),
+        "where nothing is locked, what bears the name of all comes after each of them"
+    );
+    let alone = subject(ci(), vec![secret_id("approle:ci#secret_id")]);
+    let one = contain(&[(&alone, &vault, None)]);
+    assert_eq!(one.steps.last().map(|s| s.selector.in_words()), Some("bao-main/approle:ci#secret_id".to_owned()), "nobody listed them");
+}
+
+#[test]
 fn the_way_back_over_planes_leaves_leases_and_stores_as_they_are() {
     let (leak, login) = (leak(vec![led(Some(lease()), leased(), Derivation::LEASE)]), leased_login());
     let billing = CaseEnriched { rotation: failover(), ..enriched() };
