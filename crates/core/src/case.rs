@@ -52,6 +52,8 @@ pub struct Case {
     pub looked_at: BTreeMap<TargetId, Timestamp>,
     /// When it was asked last and said nothing, and how often in a row.
     pub unseen: BTreeMap<TargetId, (Timestamp, u32)>,
+    /// When it said something at last, after it had said nothing.
+    pub heard_late: BTreeMap<TargetId, Timestamp>,
     /// Credentials and sessions of the case, in the order they became known.
     pub linked: Vec<(Target, Option<CredentialKind>)>,
     pub plans: Vec<(PlanId, PlanKind)>,
@@ -62,6 +64,9 @@ pub struct Case {
     pub notes: Vec<(Personal, By, Timestamp)>,
     pub tasks: Vec<Task>,
     pub accepted: BTreeMap<TargetId, (Timestamp, By)>,
+    /// Dead credentials that were tried again and of which the lead was told; true where
+    /// a use was accepted.
+    pub reused: BTreeMap<TargetId, bool>,
 }
 
 /// Something a person is asked to do by hand.
@@ -86,6 +91,7 @@ impl Case {
             subjects: BTreeMap::new(),
             looked_at: BTreeMap::new(),
             unseen: BTreeMap::new(),
+            heard_late: BTreeMap::new(),
             linked: Vec::new(),
             plans: Vec::new(),
             lead: None,
@@ -94,6 +100,7 @@ impl Case {
             notes: Vec::new(),
             tasks: Vec::new(),
             accepted: BTreeMap::new(),
+            reused: BTreeMap::new(),
         }
     }
 
@@ -128,7 +135,9 @@ impl Case {
                 match &e.unseen {
                     None => {
                         self.looked_at.insert(e.identity.id.clone(), at);
-                        self.unseen.remove(&e.identity.id);
+                        if self.unseen.remove(&e.identity.id).is_some() {
+                            self.heard_late.insert(e.identity.id.clone(), at);
+                        }
                     }
                     Some(_) => {
                         let unseen = self.unseen.entry(e.identity.id.clone()).or_insert((at, 0));
@@ -159,6 +168,9 @@ impl Case {
             }
             Event::RestAccepted(e) => {
                 self.accepted.insert(e.target.clone(), (e.until, by.clone()));
+            }
+            Event::ReuseSeen(e) => {
+                self.reused.insert(e.target.clone(), e.accepted > 0);
             }
             Event::CaseClosed(_) => {
                 self.stages.push((Stage::Closed, at));

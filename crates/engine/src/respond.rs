@@ -6,8 +6,8 @@ use quell_core::{
     approval,
     decision::Role,
     event::{
-        By, CaseAdvanced, CaseReopened, HoldPlaced, PlanDrafted, PlanEnded, PlanLinked, PlanPaused, PlanStarted, Preview, StepEnded,
-        TargetLinked, TargetsFound, TaskAdded,
+        By, CaseAdvanced, CaseReopened, HoldPlaced, PlanDrafted, PlanEnded, PlanLinked, PlanPaused, PlanStarted, Preview, ReuseSeen,
+        StepEnded, TargetLinked, TargetsFound, TaskAdded,
     },
     id::{PlanId, StreamId, TargetId, TaskId},
     personal::Salter,
@@ -50,7 +50,8 @@ impl Engine {
             Move::EndPlan { plan, ended, because } => {
                 let mut writing = Writing::because(plan.as_str());
                 writing.event(StreamId::plan(plan), &By::Automation, PlanEnded { ended: (*ended).to_owned(), because: because.clone() });
-                if *ended != "proved" {
+                // What took the place of a superseded one is asked about by itself.
+                if !matches!(*ended, "proved" | "superseded") {
                     self.task_for(
                         &mut writing,
                         ground,
@@ -74,6 +75,7 @@ impl Engine {
                 self.page(ground, desk, target);
                 Ok(Progress::Unchanged)
             }
+            Move::TellReuse { target } => self.tell_reuse(ground, desk, target).await,
         }
     }
 
@@ -342,11 +344,28 @@ impl Engine {
     }
 
     fn page(&self, ground: &Ground, desk: &mut Desk, target: &TargetId) {
-        let now = self.ports.clock.now();
         let rounds = ground.targets.get(target).map_or(0, |t| t.rounds.len());
-        let headline = quell_core::view::headline(&ground.situation(), now);
+        self.page_lead(ground, desk, format!("reverted/{target}/{rounds}"));
+    }
+
+    /// That they were told is a fact of the case, so nobody is told of it twice.
+    async fn tell_reuse(&self, ground: &Ground, desk: &mut Desk, target: &TargetId) -> Result<Progress, Failure> {
+        let held = ground.target(target);
+        let Some(used) = held.rounds.last().and_then(|r| r.used.as_ref()) else { return Ok(Progress::Unchanged) };
+        let last_at = used.last_accepted_at.max(used.last_refused_at).unwrap_or(used.since);
+        let (accepted, refused) = (used.accepted, used.refused);
+        let seen = ReuseSeen { target: target.clone(), accepted, refused, last_at };
+        let progress = self.note(desk, ground.case.id.as_str(), StreamId::case(&ground.case.id), seen).await?;
+        let how = if accepted > 0 { "accepted" } else { "refused" };
+        self.page_lead(ground, desk, format!("reuse/{}/{target}/{how}", ground.case.id));
+        Ok(progress)
+    }
+
+    /// Pages whoever leads the case, or else the response owner.
+    fn page_lead(&self, ground: &Ground, desk: &mut Desk, id: String) {
+        let headline = quell_core::view::headline(&ground.situation(), self.ports.clock.now());
         let to = ground.case.lead.as_ref().map_or_else(|| Role::ResponseOwner.name().to_owned(), ToString::to_string);
-        desk.tell(Message { id: format!("reverted/{target}/{rounds}"), to, headline, pages: true });
+        desk.tell(Message { id, to, headline, pages: true });
     }
 
     pub(crate) async fn tell(&self, message: &Message) {

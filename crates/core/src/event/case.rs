@@ -259,6 +259,17 @@ pub struct RestAccepted {
     pub reason: Personal,
 }
 
+/// A dead credential was tried again, and the lead is told: once for uses that were
+/// refused, and once more where one was accepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReuseSeen {
+    pub target: TargetId,
+    /// Uses since the cut, by the plane's own log.
+    pub accepted: u32,
+    pub refused: u32,
+    pub last_at: Timestamp,
+}
+
 /// Every subject is in its end state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseClosed {

@@ -32,7 +32,7 @@ pub use approval::{ApprovalGiven, ApprovalUsed};
 pub use budget::BudgetSpent;
 pub use case::{
     CaseAdvanced, CaseClosed, CaseEnriched, CaseExported, CaseOpened, CaseReopened, Consumer, Derivation, FindingAttached, FindingEnded,
-    FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry, PeopleAsked, PlanLinked, RestAccepted, SecretUsed, Stage,
+    FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry, PeopleAsked, PlanLinked, RestAccepted, ReuseSeen, SecretUsed, Stage,
     TargetLinked, TaskAdded, TaskEnded, Verdict, VerdictGiven,
 };
 pub use erasure::{ErasureApproved, ErasureDenied, ErasureExtended, ErasureRequested, ErasureWithdrawn, ValuesErased};
@@ -149,6 +149,7 @@ events! {
     TaskEnded "task_ended" v 1,
     SecretUsed "secret_used" v 1,
     RestAccepted "rest_accepted" v 1,
+    ReuseSeen "reuse_seen" v 1,
     CaseClosed "case_closed" v 1,
     CaseReopened "case_reopened" v 1,
     CaseExported "case_exported" v 1,

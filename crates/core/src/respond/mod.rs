@@ -5,6 +5,7 @@
 //! intent without an outcome is read before anything is repeated (invariant 6),
 //! and every wait has an end at which a named person gets it (invariant 18).
 
+mod again;
 mod collateral;
 mod plan;
 mod prove;
@@ -134,6 +135,10 @@ pub enum Move {
     Page {
         target: TargetId,
     },
+    /// Somebody is told that a dead credential was tried again.
+    TellReuse {
+        target: TargetId,
+    },
 }
 
 /// The moves that are due, and when to ask again if nothing happens before.
@@ -185,6 +190,7 @@ pub fn next(s: &Situation<'_>, now: Timestamp) -> Next {
         for state in s.plans.values().filter(|p| p.is_open()) {
             plan::moves(s, state, now, &mut next);
         }
+        again::moves(s, now, &mut next);
         stages(s, &mut next);
     }
     watch::moves(s, now, &mut next);
@@ -225,16 +231,18 @@ fn is_answered(s: &Situation<'_>, identity: &TargetId) -> bool {
 
 /// A containment of it was planned and not taken back before `at`.
 fn is_contained_by_plan(s: &Situation<'_>, identity: &TargetId, at: Timestamp) -> bool {
-    s.plans
-        .values()
-        .any(|p| p.plan.kind == PlanKind::Contain && p.plan.identities().contains(identity) && !undone_before(s, &p.plan.id, at))
+    standing(s).any(|p| p.plan.kind == PlanKind::Contain && p.plan.identities().contains(identity) && !undone_before(s, &p.plan.id, at))
 }
 
 /// Another plan of the case has it: it is not drafted again.
 pub fn is_treated(s: &Situation<'_>, identity: &TargetId) -> bool {
-    s.plans
-        .values()
+    standing(s)
         .any(|p| p.plan.kind != PlanKind::Undo && p.plan.identities().contains(identity) && !undone_before(s, &p.plan.id, Timestamp::MAX))
+}
+
+/// The plans that no other one took the place of.
+fn standing<'a>(s: &'a Situation<'_>) -> impl Iterator<Item = &'a PlanState> {
+    s.plans.values().map(|p| &**p).filter(|p| p.stage != PlanStage::Superseded)
 }
 
 /// A proved undo took this plan back before `at`: what came in later is news.

@@ -116,16 +116,8 @@ fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next
                 return;
             }
         }
-        let mut again: Vec<TargetId> =
-            state.plan.roots.iter().filter(|r| r.kind == TargetKind::Identity && is_loose(s, state, &r.id)).map(|r| r.id.clone()).collect();
-        // What came from them on any plane since, and no plan has.
         let roots: Vec<Target> = state.plan.roots.iter().filter(|r| r.kind == TargetKind::Identity).cloned().collect();
-        let reached = s
-            .case
-            .subjects_of(&roots)
-            .into_iter()
-            .filter(|(t, via)| via.is_some() && s.planes.contains(&t.plane) && s.case.subjects.contains_key(&t.id));
-        again.extend(reached.filter(|(t, _)| !super::is_treated(s, &t.id) && is_loose(s, state, &t.id)).map(|(t, _)| t.id));
+        let again = loose_with_what_came(s, state, &roots);
         if !again.is_empty() && state.plan.kind != PlanKind::Sweep {
             next.moves.push(Move::Draft { roots: again, kind: PlanKind::Sweep, parent: Some(state.plan.id.clone()) });
         }
@@ -134,6 +126,18 @@ fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next
     let (how, because) =
         if gone_well { ("proved", "every step is proved") } else { ("handed_over", "some steps are in the hands of a person") };
     next.moves.push(Move::EndPlan { plan: state.plan.id.clone(), ended: how, because: because.to_string() });
+}
+
+/// Those of `roots` that are loose, and what came from them on any plane and no plan has.
+pub(super) fn loose_with_what_came(s: &Situation<'_>, state: &PlanState, roots: &[Target]) -> Vec<TargetId> {
+    let mut loose: Vec<TargetId> = roots.iter().filter(|r| is_loose(s, state, &r.id)).map(|r| r.id.clone()).collect();
+    let reached = s
+        .case
+        .subjects_of(roots)
+        .into_iter()
+        .filter(|(t, via)| via.is_some() && s.planes.contains(&t.plane) && s.case.subjects.contains_key(&t.id));
+    loose.extend(reached.filter(|(t, _)| !super::is_treated(s, &t.id) && is_loose(s, state, &t.id)).map(|(t, _)| t.id));
+    loose
 }
 
 /// Something of an identity is not contained, no sweep has it, and people did not

@@ -1,4 +1,5 @@
-//! The re-use watch: what was contained is probed until its watch ends.
+//! The re-use watch: what was contained is probed until its watch ends, and whoever
+//! tries it again is told of.
 
 use alloc::string::ToString;
 
@@ -18,6 +19,9 @@ pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
         let (Some(target), Some(last)) = (&held.target, held.rounds.last()) else { continue };
         if !matches!(target.kind, TargetKind::Credential) || held.acted_at_by(s).is_none() {
             continue;
+        }
+        if is_news(s, held) {
+            next.moves.push(Move::TellReuse { target: id.clone() });
         }
         let in_a_plan = s.plans.values().any(|p| p.is_open() && p.started.is_some() && p.plan.identities().contains(&target.identity));
         if in_a_plan {
@@ -40,6 +44,19 @@ pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
         }
         let due = after(last.at, s.limits.watch_every_seconds);
         next.when(due, now, || Move::Probe { plan: None, step: None, target: target.clone(), before_act: false });
+    }
+}
+
+/// It was tried after it was proved dead, and nobody was told: of the first use that was
+/// refused, and of the first that was accepted. What an intruder tried between the cut
+/// and its proof is no news.
+fn is_news(s: &Situation<'_>, held: &TargetState) -> bool {
+    let (Some(target), Some(dead)) = (&held.target, held.dead_since) else { return false };
+    let Some(used) = held.rounds.last().and_then(|r| r.used.as_ref()) else { return false };
+    let later = |at: Option<Timestamp>| at.is_some_and(|at| at > dead);
+    match s.case.reused.get(&target.id) {
+        None => later(used.last_refused_at) || later(used.last_accepted_at),
+        Some(accepted) => !accepted && later(used.last_accepted_at),
     }
 }
 

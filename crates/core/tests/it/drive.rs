@@ -19,13 +19,14 @@ use quell_core::{
     draft,
     event::{
         ApprovalGiven, AttemptEnded, AttemptIntended, By, CaseAdvanced, ConnectorArmed, Event, HoldPlaced, PeopleAsked, PlanDecided,
-        PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanLinked, PlanPaused, PlanStarted, Preview, StepEnded, TargetsFound, TaskAdded,
+        PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanLinked, PlanPaused, PlanStarted, Preview, ReuseSeen, StepEnded, TargetsFound,
+        TaskAdded,
     },
-    hold::{Round, TargetState},
+    hold::{Round, TargetState, Used},
     id::{AttemptId, PlanId, StreamId, TargetId, TaskId},
     people::{Installation, Limits},
     plan::{Parent, Plan, PlanKind, Selector, UndoMode},
-    proof::{Answer, Channel, Control, Observation, ProbeClass, judge_round},
+    proof::{Answer, Channel, Control, Observation, ProbeClass, beside_uses, judge_round},
     respond::{Move, Next, Situation, next, pauses_by_itself, principal_of, question},
     target::{Target, TargetKind},
     time::{Timestamp, after, after_millis},
@@ -49,6 +50,12 @@ pub struct Plane {
     pub lies: bool,
     /// How many of the next looks after the first it does not answer.
     pub unseen: u32,
+    /// Nor the first.
+    pub dark: bool,
+    /// Who may act as the login.
+    pub delegations: Vec<Target>,
+    /// What its log tells of uses of the leaked value.
+    pub used: Option<Used>,
     /// Answers nothing that anybody can judge.
     pub mute: bool,
     /// Outcomes of the next attempts, before `done`.
@@ -92,6 +99,9 @@ impl World {
                 reissued: false,
                 lies: false,
                 unseen: 0,
+                dark: false,
+                delegations: vec![],
+                used: None,
                 mute: false,
                 outcomes: vec![],
             },
@@ -225,6 +235,7 @@ impl World {
             Move::Decide { .. } => "decide".to_owned(),
             Move::Reopen { .. } => "reopen".to_owned(),
             Move::Page { .. } => "page".to_owned(),
+            Move::TellReuse { .. } => "tell of re-use".to_owned(),
         };
         self.told.push(text);
     }
@@ -251,13 +262,14 @@ impl World {
                 let mut subject = enriched();
                 (subject.rotation, subject.consumers) = (self.drafting.subject.rotation.clone(), self.drafting.subject.consumers.clone());
                 subject.again = again;
-                if again && self.plane.unseen > 0 {
+                if (again || self.plane.dark) && self.plane.unseen > 0 {
                     self.plane.unseen -= 1;
                     (subject.unseen, subject.sessions) = (Some("it did not answer".into()), vec![]);
                     self.on_case(subject);
                     return;
                 }
                 subject.sessions = self.plane.sessions.iter().map(|n| session(*n)).collect();
+                subject.delegations = self.plane.delegations.clone();
                 for (credential, _) in &subject.credentials {
                     self.hold(credential, None);
                 }
@@ -270,6 +282,7 @@ impl World {
                 self.drafting.kind = kind;
                 self.drafting.id = PlanId::new(format!("p-{:010}", self.plans.len() + 1));
                 self.drafting.subject.sessions = self.plane.sessions.iter().map(|n| session(*n)).collect();
+                self.drafting.subject.delegations = self.case.subjects.values().flat_map(|s| s.delegations.clone()).collect();
                 self.drafting.parent = parent.map(|p| Parent { digest: self.plans[&p].digest.clone(), plan: p });
                 let plan = self.drafting.contain();
                 self.link(plan);
@@ -316,6 +329,10 @@ impl World {
                 self.on_case(quell_core::event::TaskAdded { task, plan: Some(plan), step, owner, what: because, text: None });
             }
             Move::Advance { stage } => self.on_case(CaseAdvanced { stage }),
+            Move::TellReuse { target } => {
+                let used = self.plane.used.clone().expect("it was used");
+                self.on_case(ReuseSeen { target, accepted: used.accepted, refused: used.refused, last_at: now });
+            }
             other => panic!("nobody drives {other:?}"),
         }
     }
@@ -473,6 +490,8 @@ impl World {
         let acted = self.targets.get(&target.id).and_then(|t| t.acted_at()).max(identity);
         let observations = vec![seen];
         let (proved, decisive) = judge_round(&observations, acted, 250);
+        let used = self.plane.used.clone().filter(|_| *target == crate::world::password() && acted.is_some());
+        let proved = beside_uses(proved, at, used.as_ref());
         let decisive = decisive.and_then(|d| u32::try_from(d).ok());
         self.hold(target, None);
         if !self.case.linked.iter().any(|(t, _)| t.id == target.id) {
@@ -485,7 +504,7 @@ impl World {
             proved,
             decisive,
             in_use: issued.then_some(!(self.plane.consumer_fails && self.plane.locked)),
-            used: None,
+            used,
             at,
         };
         self.on_target(&target.id, quell_core::event::TargetProbed { round, blobs: vec![] });

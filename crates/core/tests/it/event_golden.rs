@@ -295,6 +295,7 @@ fn samples() -> Vec<Event> {
         ErasureApproved {}.into(),
         ErasureDenied { reason: text("a court asks for it") }.into(),
         ErasureWithdrawn {}.into(),
+        ReuseSeen { target: password().id, accepted: 1, refused: 7, last_at: at(90) }.into(),
         ValuesErased { commitments: vec!["ab".repeat(32)], sealed: vec!["cd".repeat(32)] }.into(),
         PopulationExported { from: 3, to: 9, cases: 2, bundle: "ab".repeat(32) }.into(),
     ]

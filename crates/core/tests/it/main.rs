@@ -22,6 +22,7 @@ mod proof;
 mod reach;
 mod respond;
 mod respond_across;
+mod respond_late;
 mod secret;
 mod time;
 mod trace;

@@ -17,7 +17,7 @@ use std::{
 
 use futures::StreamExt;
 use quell_connectors::{
-    openbao::{CONTROL_POLICY, KvSink, Login, OpenBao, OpenBaoConfig, Reach as BaoReach, policy_text},
+    openbao::{KvSink, Login, OpenBao, OpenBaoConfig},
     postgresql::{PostgreSql, PostgresConfig, Reach as PgReach, bootstrap_sql},
 };
 use quell_core::{decision::Role, event::By, id::CaseId, secret::Secret};
@@ -37,6 +37,7 @@ use serde_json::{Value, json};
 use crate::{
     dying::{self, Death},
     installation::{arm, import, open_with, person, report, scanner, secret, view, work_until},
+    vault::{bao_config, bootstrap},
 };
 
 const SINK: &str = "the consumer's secret";
@@ -76,14 +77,6 @@ fn pg_config(port: u16, ca_pem: String, own: Secret, control: Secret) -> Postgre
     config
 }
 
-fn bao_config(port: u16, ca_pem: String, own: Secret, control: Secret) -> OpenBaoConfig {
-    let reach = BaoReach::Tls { host: "localhost".to_owned(), port, address: Some(std::net::Ipv4Addr::LOCALHOST.into()), ca_pem };
-    let login = Login::AppRole { role: "quell".to_owned(), secret_id: own };
-    let mut config = OpenBaoConfig::new("bao-main", reach, login, control);
-    config.settle_ms = 100;
-    config
-}
-
 impl Servers {
     async fn start(rows: usize) -> Self {
         let (postgres, vault) =
@@ -104,19 +97,13 @@ impl Servers {
 
     /// What a company and Quell's bootstrap would have made in the vault.
     async fn open_the_vault(&self, logins: &[String]) {
-        let write = async |path: &str, body: Value| self.vault.write_to(path, body).await.expect("root may");
-        write("sys/auth/approle", json!({"type": "approle"})).await;
-        write("sys/mounts/secret", json!({"type": "kv", "options": {"version": "2"}})).await;
-        let scope: Vec<String> = logins.iter().map(|l| format!("kv:secret/{l}")).collect();
-        write("sys/policies/acl/quell", json!({ "policy": policy_text(&self.bao, &scope).expect("good names") })).await;
-        write("sys/policies/acl/quell-control", json!({ "policy": CONTROL_POLICY })).await;
-        let Login::AppRole { role, secret_id } = &self.bao.login else { panic!("it logs in by AppRole") };
-        for (role, policy, secret) in [(role, "quell", secret_id), (&self.bao.control.role, "quell-control", &self.bao.control.secret_id)] {
-            let settings = json!({"token_policies": policy, "token_no_default_policy": true, "token_type": "service", "token_ttl": "15m"});
-            write(&format!("auth/approle/role/{role}"), settings).await;
-            write(&format!("auth/approle/role/{role}/role-id"), json!({ "role_id": role })).await;
-            write(&format!("auth/approle/role/{role}/custom-secret-id"), json!({ "secret_id": secret.expose() })).await;
+        for (path, body) in
+            [("sys/auth/approle", json!({"type": "approle"})), ("sys/mounts/secret", json!({"type": "kv", "options": {"version": "2"}}))]
+        {
+            self.vault.write_to(path, body).await.expect("root may");
         }
+        let scope: Vec<String> = logins.iter().map(|l| format!("kv:secret/{l}")).collect();
+        bootstrap(&self.vault, &self.bao, &scope).await;
     }
 
     /// What stands at a consumer's secret now, or stood there in an older version.

@@ -5,3 +5,4 @@ mod failover;
 mod guards;
 mod installation;
 mod spine;
+mod vault;

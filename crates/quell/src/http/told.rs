@@ -75,6 +75,13 @@ pub fn told(event: &Event, target: Option<&TargetId>, name: impl Fn(&TargetId) -
             untrusted = Some(e.reason.shown().to_owned());
             (STORY, format!("accepted the rest of {} until {}", name(&e.target), e.until))
         }
+        Event::ReuseSeen(e) => {
+            let how = match e.accepted {
+                0 => format!("{} refused", many(e.refused as usize, "use")),
+                n => format!("{} accepted", many(n as usize, "use")),
+            };
+            (BOTH, format!("{} was tried again after it was dead, {how}, last {}; the lead is paged", name(&e.target), e.last_at))
+        }
         Event::CaseClosed(e) => {
             untrusted = e.note.as_ref().map(|x| x.shown().to_owned());
             (STORY, "closed the case".to_owned())

@@ -66,8 +66,24 @@ async fn a_dead_secret_id_that_is_tried_again_is_seen_in_the_case_and_stays_dead
     );
     assert!(row["used_since_cut"]["last_refused_at"].is_string() && row["used_since_cut"]["last_accepted_at"].is_null(), "{row}");
 
+    // The response owner is told, once however often it is tried.
+    let rosa = server.person(&admin, "rosa", &["response_owner"]).await;
+    let told = |events: &Value| {
+        let all = events["events"].as_array().expect("events").iter();
+        all.filter(|e| e["type"] == "reuse_seen").cloned().collect::<Vec<_>>()
+    };
+    server.until(&format!("/cases/{id}/events"), &admin, |events| !told(events).is_empty()).await;
+    for _ in 0..3 {
+        estate.login(&vault, &estate.secret_id).await.expect_err("it is dead");
+    }
+    server.until(&format!("/cases/{id}"), &admin, |case| of_secret_id(case)["used_since_cut"]["refused"].as_u64() >= Some(6)).await;
+    let events = server.get(&format!("/cases/{id}/events"), &admin).await;
+    assert_eq!(told(&events).len(), 1, "{events}");
+    let inbox = server.get("/inbox", &rosa).await;
+    assert!(inbox.to_string().contains("reuse/"), "{inbox}");
+
     let shown = Desk::at(&server.url, &admin).run(&["case", "show", &id]).ended(0).out.clone();
-    assert!(shown.contains("tried again 3 times since the cut") && shown.contains("never accepted"), "{shown}");
+    assert!(shown.contains("tried again 6 times since the cut") && shown.contains("never accepted"), "{shown}");
     for (path, bytes) in server.files() {
         assert!(!bytes.windows(leaked.len()).any(|w| w == leaked.as_bytes()), "the leaked value is in `{}`", path.display());
     }

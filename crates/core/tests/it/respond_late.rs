@@ -1,0 +1,138 @@
+//! What comes late: a plane that answers at last, and a dead credential that is tried again.
+
+use quell_core::{
+    course::PlanStage,
+    decision::{Approvals, Role},
+    hold::Used,
+    plan::PlanKind,
+    proof::Life,
+    time::{Timestamp, after, seconds_between},
+};
+
+use crate::{
+    drive::World,
+    world::{at, member, password, session},
+};
+
+/// A case whose plane is silent at first, for so many looks; the plan waits for people.
+fn dark(looks: u32) -> World {
+    let mut world = World::new();
+    world.wanted = Approvals::from([(Role::Iam, 1)]);
+    world.limits.ask_seconds = 40_000;
+    (world.plane.dark, world.plane.unseen) = (true, looks);
+    world
+}
+
+/// Seconds between the looks of the next `seconds`.
+fn waits(world: &mut World, seconds: i64) -> Vec<i64> {
+    let until = after(world.now, seconds);
+    let mut looks: Vec<Timestamp> = Vec::new();
+    loop {
+        let (told, now) = (world.says("enrich"), world.now);
+        if !world.step(until) {
+            break;
+        }
+        if world.says("enrich") > told {
+            looks.push(now);
+        }
+    }
+    looks.windows(2).map(|w| seconds_between(w[0], w[1])).collect()
+}
+
+#[test]
+fn a_plane_that_said_nothing_is_asked_again_at_growing_waits_until_it_answers() {
+    let mut world = dark(11);
+    let met = waits(&mut world, 1200);
+    assert_eq!(met, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60], "and no more once it answered: {:?}", world.told);
+    assert!(world.case.unseen.is_empty() && world.case.heard_late.len() == 1);
+
+    // Where nobody speaks to the plane, nobody is asked.
+    let mut world = dark(u32::MAX);
+    world.planes.clear();
+    world.run(600);
+    assert_eq!(world.says("enrich"), 1, "{:?}", world.told);
+}
+
+#[test]
+fn what_a_plane_says_late_is_planned_anew_where_it_changes_a_plan_that_waits() {
+    type Row = (&'static str, fn(&mut World), usize);
+    let table: &[Row] = &[
+        ("nothing that the plan lacks", |_| {}, 1),
+        ("sessions, which the plan finds by itself", |w| w.plane.sessions = vec![4, 5], 1),
+        ("somebody who may act as it", |w| w.plane.delegations = vec![member()], 2),
+    ];
+    for (name, change, drafts) in table {
+        let mut world = dark(3);
+        change(&mut world);
+        world.run(300);
+        assert_eq!(world.says("draft Contain"), *drafts, "{name}: {:?}", world.told);
+        assert_eq!(world.says("ask 0"), *drafts, "{name}: who was asked is asked about what stands now");
+        let stages: Vec<PlanStage> = world.plans.values().map(|p| p.stage).collect();
+        assert_eq!(stages.iter().filter(|s| **s == PlanStage::Waiting).count(), 1, "{name}: {stages:?}");
+        assert_eq!(stages.iter().filter(|s| **s == PlanStage::Superseded).count(), drafts - 1, "{name}: {stages:?}");
+    }
+
+    // What a person drafted stays theirs.
+    let mut world = dark(5);
+    world.plane.delegations = vec![member()];
+    world.run(1);
+    let plan = world.plans.values_mut().next().expect("a plan");
+    std::sync::Arc::make_mut(plan).drafted_by = quell_core::event::By::Person(crate::world::person("lea"));
+    world.run(300);
+    assert_eq!((world.says("draft"), world.only_plan().stage), (1, PlanStage::Waiting), "{:?}", world.told);
+
+    // What people refused is not planned again because a plane speaks up.
+    let mut world = dark(5);
+    world.plane.delegations = vec![member()];
+    world.run(1);
+    world.deny();
+    world.run(300);
+    assert_eq!((world.says("draft"), world.only_plan().stage), (1, PlanStage::Denied), "no is no: {:?}", world.told);
+}
+
+#[test]
+fn a_plan_that_runs_asks_by_itself_and_one_that_was_handed_over_gets_its_sweep() {
+    // Silent from the last step on until after the plan was given to people.
+    let mut world = World::new();
+    world.plane.unseen = 24;
+    while world.says("step 3 proved") == 0 {
+        assert!(world.step(at(60)), "{:?}", world.told);
+    }
+    assert_eq!(world.says("enrich"), 1, "while it ran");
+    world.plane.sessions = vec![7];
+    world.run(3600);
+    let kinds: Vec<(PlanKind, PlanStage)> = world.plans.values().map(|p| (p.plan.kind, p.stage)).collect();
+    assert_eq!(kinds, [(PlanKind::Contain, PlanStage::HandedOver), (PlanKind::Sweep, PlanStage::Proved)], "{:?}", world.told);
+    assert_eq!(world.life(&session(7)), Life::Dead, "what it says at last is cut: {:?}", world.told);
+}
+
+fn used(refused: (u32, Option<Timestamp>), accepted: (u32, Option<Timestamp>)) -> Option<Used> {
+    Some(Used { since: at(0), accepted: accepted.0, refused: refused.0, last_accepted_at: accepted.1, last_refused_at: refused.1 })
+}
+
+#[test]
+fn a_dead_credential_that_is_tried_again_is_told_of_once_and_once_more_if_it_is_let_in() {
+    let mut world = World::new();
+    // The intruder never stops, so it tries between the cut and its proof, too.
+    world.plane.used = used((3, Some(at(0))), (0, None));
+    world.run(120);
+    assert_eq!((world.life(&password()), world.says("tell of re-use")), (Life::Dead, 0), "before the proof is no news: {:?}", world.told);
+
+    world.plane.used = used((4, Some(after(world.now, 1))), (0, None));
+    world.run(3600);
+    assert_eq!((world.life(&password()), world.says("tell of re-use")), (Life::Dead, 1), "once: {:?}", world.told);
+    world.plane.used = used((900, Some(after(world.now, 1))), (0, None));
+    world.run(3600);
+    assert_eq!(world.says("tell of re-use"), 1, "and not at every try");
+
+    let let_in = after(world.now, 40_000);
+    world.plane.used = used((900, Some(let_in)), (1, Some(let_in)));
+    world.run(3600);
+    assert_eq!(
+        (world.life(&password()), world.says("tell of re-use")),
+        (Life::Unknown, 2),
+        "an accepted use is another thing: {:?}",
+        world.told
+    );
+    assert_eq!(world.case.reused.get(&password().id), Some(&true));
+}
