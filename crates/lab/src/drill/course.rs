@@ -73,6 +73,11 @@ pub struct Subject {
     pub parameters: BTreeMap<String, String>,
     /// What a plan would have done before.
     pub first: Vec<Attempt>,
+    /// How the old one is judged while nothing was done.
+    pub before: Liveness,
+    /// Nothing can end the old one before its time: it is judged to stand until then, and
+    /// works on.
+    pub residual: bool,
     pub intruder: Box<dyn Intruder>,
 }
 
@@ -132,7 +137,7 @@ pub async fn run(ground: &dyn Ground, declared: &ActionManifest, subject: Subjec
     let action = declared.action;
     let gives_back = matches!(action, Action::Reinstate | Action::Restore);
 
-    course.holds("before", Claim { old: Liveness::Live, new: None }, None).await?;
+    course.holds("before", Claim { old: course.subject.before, new: None }, None).await?;
     course.was_right = true;
     for first in std::mem::take(&mut course.subject.first) {
         let name = first.action.name();
@@ -181,7 +186,7 @@ impl Course<'_> {
         let outcome = self.tried(restore).await?;
         ensure!(matches!(outcome, Outcome::Refused { .. }), "it is said to be irreversible, and giving it back met {outcome:?}");
         let acted_at = self.settled().await;
-        let claim = Claim { old: Liveness::Dead, new: None };
+        let claim = self.cut(Claim { old: Liveness::Dead, new: None });
         self.holds("irreversible", claim, Some(acted_at)).await?;
         Ok(Undone::Irreversible)
     }
@@ -197,13 +202,19 @@ impl Course<'_> {
             self.ground.revive(&self.subject).await.context("sabotage")?;
         }
         let acted_at = self.settled().await;
-        let strength = self.holds(stage, claim(action, self.made.is_some()), Some(acted_at)).await?;
+        let claim = self.cut(claim(action, self.made.is_some()));
+        let strength = self.holds(stage, claim, Some(acted_at)).await?;
         if action == Action::Restore {
             let (now, secrets) = self.ground.connector().read(target).await.context("read it back")?;
             let same = now.facts == self.before.0.facts && exposed(&secrets) == exposed(&self.before.1);
             ensure!(same, "{stage}: what is read back is not what stood there before: {:?}, wanted {:?}", now.facts, self.before.0.facts);
         }
         Ok(strength)
+    }
+
+    /// What must be so once it is cut: a residual is never judged dead.
+    fn cut(&self, claim: Claim) -> Claim {
+        if self.subject.residual { Claim { old: Liveness::Unknown, ..claim } } else { claim }
     }
 
     fn with_all(&self, action: Action, target: &Target) -> Result<Attempt> {
@@ -260,11 +271,14 @@ impl Course<'_> {
                 proved.liveness,
                 proved.reason
             );
-            weakest = weakest.min(proved.strength.unwrap_or(Strength::Recorded));
+            // Once it is cut, until when it stands is the claim, and it is no proof of an end.
+            let stands = self.subject.residual && acted_at.is_some();
+            ensure!(!stands || proved.residual_until.is_some(), "{stage}: nobody says until when {whose} stands: {}", proved.reason);
+            weakest = weakest.min(proved.strength.filter(|_| !stands).unwrap_or(Strength::Recorded));
         }
         let is_in = self.subject.intruder.is_in().await.context("ask the intruder")?;
         ensure!(
-            is_in == (claim.old == Liveness::Live),
+            is_in == (claim.old != Liveness::Dead),
             "{stage}: the old one was judged {:?}, and the intruder is {}",
             claim.old,
             if is_in { "in" } else { "out" }

@@ -24,7 +24,7 @@ pub fn page(rows: &[Row]) -> String {
          by the plane's own probes past the settle time, and taken back. This says what the connectors did to the servers\n\
          below, on the day below. It says nothing about your server: there, `quell connector list` shows what your own\n\
          cases proved, beside this. An action that is not here is not offered. Where a plane does an action to more than one\n\
-         kind of thing (OpenBao revokes certificates, too), only what stands under *on* was tried.\n\n| action |",
+         kind of thing, only what stands under *on* was tried.\n\n| action |",
     );
     for server in servers.values() {
         let _ = write!(out, " {server} |");
@@ -47,7 +47,9 @@ pub fn page(rows: &[Row]) -> String {
     out.push_str(
         "\n*Taken back*: the way back was taken, and proved: the old secret stays dead where a new one lives, or lives again where\n\
          the exact former state was restored. *Irreversible*: the manifest says so before the step runs, the plane refused to\n\
-         give it back, and it stayed dead.\n\n\
+         give it back, and it stayed dead. *Not proved, a residual*: the cut was made (the certificate\n\
+         is revoked at its CA, the issuer of the tokens is cut), and what was handed out before works on until a date. The probe\n\
+         says that date and never *dead*, and the row counts as no proof of the action.\n\n\
          | plane | action | on | strength | way back | last proven |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for row in rows {
@@ -65,7 +67,8 @@ pub fn strength(proved: Strength) -> &'static str {
     match proved {
         Strength::Exercised => "exercised",
         Strength::Enforced => "enforced",
-        Strength::Recorded => "recorded",
+        // No course rests on a word: what is not proved here stands until its time.
+        Strength::Recorded => "not proved, a residual",
     }
 }
 

@@ -26,6 +26,7 @@ use anyhow::{Context, Result};
 use quell_core::{
     coverage::{Row, gaps},
     manifest::Manifest,
+    proof::Strength,
 };
 
 use self::course::Ground;
@@ -66,7 +67,8 @@ pub async fn run(options: &Options) -> Result<bool> {
     if !drill.failures.is_empty() {
         return Ok(false);
     }
-    println!("{} courses, every one proved", drill.rows.len());
+    let stand = drill.rows.iter().filter(|row| row.proved == Strength::Recorded).count();
+    println!("{} courses proved, and {stand} that stand as residuals", drill.rows.len() - stand);
     if options.only.is_none() && options.sabotage.is_none() {
         matrix::write(&options.coverage, &matrix::file(&drill.rows)?)?;
         matrix::write(&options.page, &matrix::page(&drill.rows))?;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use quell_connectors::openbao::{AuditLog, CONTROL_POLICY, Login, OpenBao, OpenBaoConfig, Reach, policy_text};
 use quell_core::{
     action::{Action, CATALOGUE},
+    proof::Liveness,
     secret::Secret,
     target::{Target, TargetKind},
 };
@@ -28,6 +29,14 @@ const PLANE: &str = "bao-drill";
 const USER: &str = "drill";
 const POLICY: &str = "drill";
 const STORE: &str = "secret/drill";
+const AUTHORITY: &str = "pki";
+/// The identity that certificates belong to.
+const AUTHORITY_ITSELF: &str = "pki:pki";
+/// What nothing ends before its time.
+const BATCH: &str = "batch tokens, by their issuer";
+const CERTIFICATE: &str = "a certificate";
+/// Every database login that the vault leased.
+const LEASES: &str = "database/creds/ro";
 
 /// A server with its estate under Quell.
 pub struct Vault {
@@ -66,9 +75,10 @@ impl Vault {
     }
 
     /// An AppRole with one secret-id, that somebody logged in with before.
-    async fn approle(&self, name: &str, policy: &str) -> Result<(Estate, Token)> {
+    async fn approle(&self, name: &str, policy: &str, token_type: &str) -> Result<(Estate, Token)> {
         let role = format!("auth/approle/role/{name}");
-        self.server.write_to(&role, json!({"token_policies": policy, "token_ttl": "1h"})).await?;
+        let settings = json!({"token_policies": policy, "token_ttl": "1h", "token_max_ttl": "1h", "token_type": token_type});
+        self.server.write_to(&role, settings).await?;
         self.server.write_to(&format!("{role}/role-id"), json!({"role_id": name})).await?;
         let estate = Estate { role: name.to_owned(), role_id: name.to_owned(), ..self.estate.clone() };
         let (secret_id, secret_id_accessor) = estate.secret_id(&self.server, json!({})).await?;
@@ -85,7 +95,7 @@ impl Vault {
 /// Quell's policy, its AppRole and the control, with what the courses give back in scope.
 async fn bootstrap(server: &Server, config: &OpenBaoConfig, own: &Secret) -> Result<()> {
     let mut scope: Vec<String> = CATALOGUE.iter().map(|entry| format!("approle:{}", name(entry.action))).collect();
-    scope.extend([format!("userpass:{USER}"), format!("policy:{POLICY}"), format!("kv:{STORE}")]);
+    scope.extend([format!("userpass:{USER}"), format!("policy:{POLICY}"), format!("kv:{STORE}"), format!("pki:{AUTHORITY}")]);
     server.write_to("sys/policies/acl/quell", json!({ "policy": policy_text(config, &scope)? })).await?;
     server.write_to("sys/policies/acl/quell-control", json!({ "policy": CONTROL_POLICY })).await?;
     for (role, policy, secret) in [("quell", "quell", own), (config.control.role.as_str(), "quell-control", &config.control.secret_id)] {
@@ -116,7 +126,7 @@ impl Ground for Vault {
         match action {
             Action::SuspendIdentity | Action::Reinstate | Action::Restore => &["an AppRole"],
             Action::TerminateSessions => &["a token"],
-            Action::RevokeCredential => &["a secret-id", "a KV version", "a lease"],
+            Action::RevokeCredential => &["a secret-id", "a KV version", "a lease", "leases of a path", BATCH, CERTIFICATE],
             Action::RotateCredential => &["a password"],
             Action::ChangePolicy => &["a policy"],
             _ => &[],
@@ -124,12 +134,15 @@ impl Ground for Vault {
     }
 
     async fn subject(&self, action: Action, what: &'static str) -> Result<Subject> {
-        let policy = if action == Action::ChangePolicy { POLICY } else { "ci" };
-        if action == Action::ChangePolicy {
+        let reads = action == Action::ChangePolicy || what == BATCH;
+        let policy = if reads { POLICY } else { "ci" };
+        if reads {
             let text = "path \"secret/data/*\" {\n  capabilities = [\"read\"]\n}\n";
             self.server.write_to(&format!("sys/policies/acl/{POLICY}"), json!({ "policy": text })).await?;
         }
-        let (estate, token) = self.approle(&name(action), policy).await.context("make an AppRole")?;
+        // Batch tokens come from whatever secret-id is left, so their login has one of its own.
+        let (role, token_type) = if what == BATCH { ("drill-batch".to_owned(), "batch") } else { (name(action), "service") };
+        let (estate, token) = self.approle(&role, policy, token_type).await.context("make an AppRole")?;
         let native = format!("approle:{}", estate.role);
         let target = |kind: TargetKind, of: &str| -> Target { on(PLANE, kind, of, &native) };
         let secret_id = target(TargetKind::Credential, &format!("{native}#secret_id:{}", estate.secret_id_accessor));
@@ -143,6 +156,8 @@ impl Ground for Vault {
             made: None,
             parameters: BTreeMap::new(),
             first: Vec::new(),
+            before: Liveness::Live,
+            residual: false,
             intruder: self.held(Way::SecretId(estate)),
             native: native.clone(),
         };
@@ -151,6 +166,22 @@ impl Ground for Vault {
         let (target, old, intruder) = match (action, what) {
             (Action::Reinstate | Action::Restore, _) => {
                 return Ok(Subject { first: vec![attempt(Action::SuspendIdentity, &whole.identity)], ..whole });
+            }
+            // Their issuer is cut, and they stand: nobody can list them, so before it nobody can tell.
+            (Action::RevokeCredential, BATCH) => {
+                let old = target(TargetKind::Credential, &format!("{native}#batch_tokens"));
+                let intruder = self.held(Way::Token(token));
+                return Ok(Subject { target: secret_id, old, secret: None, intruder, before: Liveness::Unknown, residual: true, ..whole });
+            }
+            (Action::RevokeCredential, CERTIFICATE) => {
+                let issued = self.server.write_to("pki/issue/svc", json!({"common_name": "drill", "ttl": "1h"})).await?;
+                let serial = issued["data"]["serial_number"].as_str().context("the CA gave no serial")?;
+                let (cert, ca) =
+                    (on(PLANE, TargetKind::Credential, &format!("cert:{AUTHORITY}/{serial}"), AUTHORITY_ITSELF), AUTHORITY_ITSELF);
+                let intruder = self.held(Way::Certificate);
+                let identity = on(PLANE, TargetKind::Identity, ca, ca);
+                let one = Subject { target: cert.clone(), old: cert, secret: None, intruder, residual: true, ..whole };
+                return Ok(Subject { identity, native: ca.to_owned(), ..one });
             }
             (Action::RevokeCredential, "a secret-id") => return Ok(Subject { target: secret_id, ..whole }),
             (Action::RotateCredential, _) => return self.user(what).await,
@@ -162,9 +193,10 @@ impl Ground for Vault {
                 }
                 one(on(PLANE, TargetKind::Credential, &format!("kv:{STORE}#version:1"), &format!("kv:{STORE}")), Way::FirstVersion)
             }
-            (Action::RevokeCredential, "a lease") => {
+            (Action::RevokeCredential, "a lease" | "leases of a path") => {
                 let lease = token.lease(&self.server).await?;
-                one(target(TargetKind::Credential, &format!("lease:{}", lease.id)), Way::Lease(lease, self.postgres.clone()))
+                let named = if what == "a lease" { format!("lease:{}", lease.id) } else { format!("leases:{LEASES}") };
+                one(target(TargetKind::Credential, &named), Way::Lease(lease, self.postgres.clone()))
             }
             _ => return Ok(whole),
         };
@@ -190,6 +222,8 @@ impl Vault {
             made: None,
             parameters: BTreeMap::new(),
             first: Vec::new(),
+            before: Liveness::Live,
+            residual: false,
             intruder: self.held(Way::Password(password)),
             native,
         })
@@ -202,6 +236,8 @@ enum Way {
     Password(Generated),
     Token(Token),
     FirstVersion,
+    /// Shown to a relying party that checks no list of revoked ones: it is taken until it ends.
+    Certificate,
     Lease(Lease, Arc<Postgres>),
 }
 
@@ -232,6 +268,7 @@ impl Intruder for Held {
             Way::Token(token) => token.works(&self.server).await,
             // As somebody who may read everything there.
             Way::FirstVersion => call("secret/data/drill?version=1", Some(self.server.root().reveal()), None).await,
+            Way::Certificate => Ok(true),
             Way::Lease(lease, postgres) => Ok(postgres.connect(&lease.username, lease.password.reveal(), "billing").await.is_ok()),
         }
     }

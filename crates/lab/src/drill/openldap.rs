@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use quell_connectors::openldap::{OpenLdap, OpenLdapConfig, Reach, bootstrap_ldif};
 use quell_core::{
     action::Action,
+    proof::Liveness,
     secret::Secret,
     target::{Target, TargetKind},
 };
@@ -118,6 +119,8 @@ impl Ground for Directory {
             made: None,
             parameters: BTreeMap::new(),
             first: Vec::new(),
+            before: Liveness::Live,
+            residual: false,
             intruder: self.held(dn, Way::Password(password.clone())),
         };
         Ok(match action {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use quell_connectors::postgresql::{PostgreSql, PostgresConfig, Reach, bootstrap_sql};
 use quell_core::{
     action::Action,
+    proof::Liveness,
     secret::Secret,
     target::{Target, TargetKind},
 };
@@ -135,6 +136,8 @@ impl Ground for Roles {
             made: None,
             parameters: BTreeMap::new(),
             first: Vec::new(),
+            before: Liveness::Live,
+            residual: false,
             intruder: Box::new(login.clone()),
         };
         Ok(match action {
