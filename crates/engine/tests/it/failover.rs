@@ -343,6 +343,9 @@ async fn interrupted(servers: &Servers, row: usize, name: &str, phases: &[&str])
             "after-delivery" => assert_eq!(met, BTreeSet::from([SINK]), "{name}: {moments:?}"),
             "after-reading" => assert!(met.contains("reissue_credential"), "{name}: {moments:?}"),
             "before-proof" | "after-proof" => assert!(met.len() >= 5, "{name}: {moments:?}"),
+            // The two old versions are cut side by side: where it dies after one, the other may
+            // have been cut in the same moment.
+            "after-act" | "after-outcome" => assert!(steps.difference(&met).count() <= 1, "{name}: {moments:?}"),
             _ => assert!(met.is_superset(&steps), "{name}: {moments:?}"),
         }
     }
