@@ -28,10 +28,13 @@ use crate::{
     personal::Personal,
     plan::PlanKind,
     proof::{Exposure, Life},
-    signal::CredentialKind,
+    signal::{CredentialKind, SignalKind},
     target::{Target, TargetKind},
     time::Timestamp,
 };
+
+/// How the task begins that asks why what was contained came back.
+pub const ROOT_CAUSE: &str = "find the root cause";
 
 /// Most identities that one case follows; more is said as not looked at.
 pub const SUBJECTS_MAX: usize = 64;
@@ -47,6 +50,8 @@ pub struct Case {
     pub findings: Vec<Finding>,
     /// When each finding came in; its repetitions do not count.
     pub received: BTreeMap<FindingId, Timestamp>,
+    /// When each finding that changes nothing by itself last asked for a probe.
+    pub asks_for_a_probe: BTreeMap<FindingId, Timestamp>,
     pub subjects: BTreeMap<TargetId, CaseEnriched>,
     /// When the plane of each subject last said what it holds of it.
     pub looked_at: BTreeMap<TargetId, Timestamp>,
@@ -88,6 +93,7 @@ impl Case {
             stages: vec![(Stage::Detected, at)],
             findings: vec![event.finding.clone()],
             received: BTreeMap::from([(event.finding.id.clone(), at)]),
+            asks_for_a_probe: event.finding.asks_for_a_probe().then(|| (event.finding.id.clone(), at)).into_iter().collect(),
             subjects: BTreeMap::new(),
             looked_at: BTreeMap::new(),
             unseen: BTreeMap::new(),
@@ -109,11 +115,17 @@ impl Case {
         match event {
             Event::FindingAttached(e) => {
                 self.received.insert(e.finding.id.clone(), at);
+                if e.finding.asks_for_a_probe() {
+                    self.asks_for_a_probe.insert(e.finding.id.clone(), at);
+                }
                 self.findings.push(e.finding.clone());
             }
             Event::FindingRepeated(e) => {
                 if let Some(finding) = self.findings.iter_mut().find(|f| f.id == e.finding) {
                     finding.repeated(e);
+                    if finding.containment_evidence || e.folded.as_ref().is_some_and(|f| f.probes) {
+                        self.asks_for_a_probe.insert(e.finding.clone(), at);
+                    }
                 }
             }
             Event::FindingEnded(e) => {
@@ -200,6 +212,21 @@ impl Case {
         self.closed_at.is_none()
     }
 
+    /// It is only about what is not as it should be: it holds and cuts nothing.
+    pub fn is_posture(&self) -> bool {
+        !self.findings.is_empty() && self.findings.iter().all(|f| f.kind == SignalKind::Posture)
+    }
+
+    /// When it was proven last.
+    pub fn proven_at(&self) -> Option<Timestamp> {
+        self.stages.iter().rev().find(|(stage, _)| *stage == Stage::Proven).map(|(_, at)| *at)
+    }
+
+    /// Somebody is asked why what was contained came back, and has not answered.
+    pub fn has_root_cause_task(&self) -> bool {
+        self.tasks.iter().any(|t| t.ended.is_none() && t.added.what.starts_with(ROOT_CAUSE))
+    }
+
     /// The earliest moment that anything was wrong, for "changed since" and for
     /// authority gained too late.
     pub fn earliest_sign(&self) -> Timestamp {
@@ -284,7 +311,7 @@ impl Case {
     pub fn exposed(&self) -> BTreeSet<TargetId> {
         self.findings
             .iter()
-            .filter(|f| f.kind == crate::signal::SignalKind::LeakedSecret && !f.sample && f.counts())
+            .filter(|f| f.kind == SignalKind::LeakedSecret && !f.sample && f.counts())
             .filter_map(|f| f.resolved.as_ref()?.credential.as_ref().map(|c| c.id.clone()))
             .collect()
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::FindingRepeated,
+    fold::{Folds, Timing},
     id::{AlertId, FindingId, SourceId},
     personal::Personal,
     secret::{Fingerprint, FingerprintKey},
@@ -66,6 +67,9 @@ pub struct Resolved {
     pub mark: Option<String>,
     /// The alert carried the secret and it matched this credential.
     pub possession: bool,
+    /// The plane itself compared the value and found it right, when the alert was filed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_right_now: bool,
     /// How the match was made; our words.
     pub because: String,
 }
@@ -95,6 +99,9 @@ pub struct Finding {
     pub unsigned: bool,
     pub unreadable: bool,
     pub outcome: Option<Outcome>,
+    /// What its folding rests on, and why it went as it did.
+    #[serde(default, skip_serializing_if = "Folds::is_empty")]
+    pub folds: Folds,
 }
 
 impl Finding {
@@ -117,11 +124,21 @@ impl Finding {
             self.last_at = self.last_at.max(again.at);
         }
         self.sample &= !again.real;
+        self.folded(again);
     }
 
     /// Whether anything may rest on it: it reports a wrong, and its sender vouches for it.
+    /// What is merely not as it should be is no wrong yet: it has a path of its own.
     pub fn counts(&self) -> bool {
-        !self.containment_evidence && !self.unsigned
+        !self.containment_evidence && !self.unsigned && self.kind != SignalKind::Posture
+    }
+
+    /// How it ends when its case is closed and nobody gave it an outcome.
+    pub fn outcome_at_close(&self) -> Outcome {
+        match self.folds.timing {
+            Some(Timing::ReUse) => Outcome::ReUse,
+            _ => Outcome::Contained,
+        }
     }
 
     /// Its outcome, or what it is, says that nothing is to be contained for it at `now`.

@@ -126,6 +126,12 @@ impl TargetState {
         self.attempts.iter().filter(|a| a.outcome.as_deref() == Some("done")).filter_map(|a| a.ended_at).max()
     }
 
+    /// When its identity was last given another credential, by an act on it.
+    pub fn reissued_at(&self) -> Option<Timestamp> {
+        let gives = |a: &&AttemptState| matches!(a.cleared.action, Action::ReissueCredential | Action::Reinstate);
+        self.attempts.iter().filter(|a| a.outcome.as_deref() == Some("done")).filter(gives).filter_map(|a| a.ended_at).max()
+    }
+
     /// The newest act that took, unless it gave access back.
     fn acts_stand(&self) -> Option<&AttemptState> {
         self.attempts.iter().rev().find(|a| a.outcome.as_deref() == Some("done")).filter(|a| !a.cleared.action.gives_access())

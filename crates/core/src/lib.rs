@@ -23,6 +23,7 @@ pub mod draft;
 pub mod erasure;
 pub mod event;
 pub mod finding;
+pub mod fold;
 pub mod hold;
 pub mod id;
 pub mod inventory;
@@ -32,6 +33,7 @@ pub mod personal;
 pub mod plan;
 #[cfg(feature = "plant")]
 pub mod plant;
+pub mod posture;
 pub mod proof;
 pub mod reach;
 pub mod respond;

@@ -17,6 +17,8 @@ use crate::{
     course::{PlanStage, PlanState},
     decision::Role,
     event::Stage,
+    finding::Finding,
+    fold::Rule,
     hold::TargetState,
     plan::{Proves, Selector, Step},
     proof::{Life, Liveness},
@@ -62,6 +64,9 @@ fn who(case: &Case) -> String {
 
 /// `STILL USABLE, last seen used 02:58`.
 fn standing(s: &Situation<'_>, now: Timestamp) -> String {
+    if s.case.is_posture() && s.case.is_open() {
+        return "not as it should be, no sign of misuse".to_string();
+    }
     let empty = TargetState::default();
     let lives: Vec<(&Target, &TargetState)> = s
         .case
@@ -156,7 +161,7 @@ pub fn exposure(s: &Situation<'_>, now: Timestamp) -> Value {
         .filter(|(t, _)| matches!(t.kind, TargetKind::Credential | TargetKind::Session) && !is_new(s, t))
         .map(|(t, _)| s.targets.get(&t.id).map_or(&empty, |t| &**t))
         .collect();
-    if lives.is_empty() {
+    if lives.is_empty() || s.case.is_posture() {
         return Value::Null;
     }
     let clocks: Vec<_> = lives.iter().filter(|t| t.target.is_some()).map(|t| s.case.exposure(t)).collect();
@@ -241,7 +246,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
             json!({ "id": f.id, "title": f.kind, "untrusted": { "title": f.title.shown() }, "kind": f.kind, "count": f.count, "first_at": f.first_at, "last_at": f.last_at,
                 "senders": f.senders.len(), "sample": f.sample, "unreadable": f.unreadable, "containment_evidence": f.containment_evidence, "unsigned": f.unsigned,
                 "subject": f.resolved.as_ref().map(|r| r.identity.reference()), "possession": f.resolved.as_ref().is_some_and(|r| r.possession),
-                "because": f.resolved.as_ref().map(|r| r.because.clone()), "fingerprint": f.fingerprint, "outcome": f.outcome })
+                "because": f.resolved.as_ref().map(|r| r.because.clone()), "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f) })
         })
         .collect();
     let owners: Vec<Value> = case
@@ -272,6 +277,22 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
         "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
+}
+
+/// Why a finding stands where it stands, and what joined it: by which rule and key.
+pub fn folding(finding: &Finding) -> Value {
+    let folds = &finding.folds;
+    let rule = folds.apart.unwrap_or(Rule::New);
+    let joined: Vec<Value> = folds
+        .joined
+        .iter()
+        .map(|(rule, j)| {
+            json!({ "rule": rule, "key": rule.key(), "because": rule.in_words(), "times": j.times, "last_alert": j.last_alert, "last_sender": j.last_sender, "last_at": j.last_at })
+        })
+        .collect();
+    json!({ "key": finding.fold, "rule": rule, "compares": rule.key(), "because": rule.in_words(), "apart_from": folds.from, "conflict": folds.apart == Some(Rule::Conflict),
+        "timing": folds.timing, "recurs": folds.recurs, "reported_before": folds.past.as_ref().map_or(0, |p| p.findings), "contained_before": folds.past.as_ref().and_then(|p| p.contained_at),
+        "joined": joined })
 }
 
 /// Whom the case is about, by the names of the inventory.

@@ -1,14 +1,25 @@
 //! Signals fold into findings, findings into cases.
 //!
-//! A signal joins the finding of its fold key; else the open case of its
-//! subject, or of a case whose reach contains it; else it opens one. Why is
-//! part of the event. A containment evidence never opens a case.
+//! Whether a signal joins a finding is the core's answer ([`quell_core::fold`]); here
+//! is found what it rests on. A finding of its own joins the open case of its
+//! subject, or of a case whose reach contains it; else it opens one. What is merely
+//! not as it should be has cases of its own. Why is part of the event.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use quell_core::{
-    event::{By, CaseOpened, FindingAttached, FindingRepeated},
+    case::{Case, ROOT_CAUSE},
+    decision::Role,
+    event::{By, CaseOpened, FindingAttached, FindingRepeated, TaskAdded},
     finding::{FiledSignal, Finding, Resolved, fold_key},
-    id::{CaseId, FindingId, StreamId},
+    fold::{self, Folded, Folding, Folds, Heard, Past, Rule},
+    hold::TargetState,
+    id::{CaseId, FindingId, StreamId, TargetId, TaskId},
     personal::Salter,
+    posture::Posture,
     signal::{SignalKind, Unreadable},
     target::TargetKind,
     time::Timestamp,
@@ -16,8 +27,8 @@ use quell_core::{
 
 use crate::{
     Engine, Failure, lookup,
-    record::Writing,
-    streams::{AlertState, Folded},
+    record::{Seen, Writing},
+    streams::{self, AlertState},
 };
 
 /// What one alert does to findings and cases, before it is appended.
@@ -26,14 +37,55 @@ pub struct Filing {
     pub at: Timestamp,
     pub findings: Vec<FindingId>,
     pub cases: Vec<CaseId>,
-    /// Findings of this very alert, by fold key: the store does not know them yet.
-    fresh: Vec<(String, CaseId, Finding)>,
+    /// What became of each signal, in their order.
+    pub placed: Vec<Placed>,
+    /// The cases that were looked at, as they were loaded.
+    pub seen: Seen,
+    /// Findings that this very alert made or repeated, as they are after it.
+    known: Vec<(CaseId, Finding)>,
+    /// Cases in which somebody is asked for the root cause.
+    asked: BTreeSet<CaseId>,
+}
+
+/// What became of one signal, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    pub kind: SignalKind,
+    pub rule: Rule,
+    /// Opaque: equal for all that may fold together.
+    pub fold: String,
+    pub case: CaseId,
+    pub opens_case: bool,
+    pub finding: FindingId,
+    /// What it joined, or stands apart from.
+    pub beside: Option<FindingId>,
+    pub counts: bool,
+    pub asks_again: bool,
+    pub subject: Option<String>,
+    pub timing: Option<fold::Timing>,
+    pub recurs: bool,
+}
+
+/// What folding compares of one signal, keyed.
+pub struct Keys {
+    pub delivery: String,
+    pub body: String,
+    pub address: Option<String>,
 }
 
 impl Filing {
     /// Starts with nothing filed.
     pub fn new(writing: Writing, at: Timestamp) -> Self {
-        Self { writing, at, findings: Vec::new(), cases: Vec::new(), fresh: Vec::new() }
+        Self {
+            writing,
+            at,
+            findings: Vec::new(),
+            cases: Vec::new(),
+            placed: Vec::new(),
+            seen: Seen::new(),
+            known: Vec::new(),
+            asked: BTreeSet::new(),
+        }
     }
 
     fn touched(&mut self, case: &CaseId, finding: &FindingId) {
@@ -44,68 +96,247 @@ impl Filing {
             self.findings.push(finding.clone());
         }
     }
+
+    /// The findings of a fold key in a case, as they are after what was filed so far.
+    fn said<'a>(&'a self, fold: &str, case: &CaseId, stored: Option<&'a Case>) -> Vec<&'a Finding> {
+        let stored = stored.into_iter().flat_map(|c| &c.findings).filter(|f| !self.known.iter().any(|(_, k)| k.id == f.id));
+        let here = self.known.iter().filter(|(c, _)| c == case).map(|(_, f)| f);
+        stored.chain(here).filter(|f| f.fold == fold).collect()
+    }
+
+    fn know(&mut self, case: &CaseId, finding: Finding) {
+        match self.known.iter_mut().find(|(_, f)| f.id == finding.id) {
+            Some((_, known)) => *known = finding,
+            None => self.known.push((case.clone(), finding)),
+        }
+    }
 }
 
 impl Engine {
     /// The case of an id, loaded.
-    pub async fn case(&self, id: &CaseId) -> Result<Option<std::sync::Arc<quell_core::case::Case>>, Failure> {
+    pub async fn case(&self, id: &CaseId) -> Result<Option<Arc<Case>>, Failure> {
         Ok(match self.streams.load(&*self.ports.store, &StreamId::case(id)).await?.map(|k| k.folded) {
-            Some(Folded::Case(case)) => Some(case),
+            Some(streams::Folded::Case(case)) => Some(case),
+            _ => None,
+        })
+    }
+
+    /// A case as this filing saw it first: what is written rests on that.
+    async fn case_in(&self, filing: &mut Filing, id: &CaseId) -> Result<Option<Arc<Case>>, Failure> {
+        let stream = StreamId::case(id);
+        if !filing.seen.contains_key(&stream) {
+            let known = self.streams.load(&*self.ports.store, &stream).await?;
+            filing.seen.insert(stream.clone(), known);
+        }
+        Ok(match filing.seen[&stream].as_ref().map(|k| &k.folded) {
+            Some(streams::Folded::Case(case)) => Some(case.clone()),
             _ => None,
         })
     }
 
     /// Attaches one signal.
-    pub(crate) async fn correlate(&self, filing: &mut Filing, signal: &FiledSignal, resolved: Option<Resolved>) -> Result<(), Failure> {
+    pub(crate) async fn correlate(
+        &self,
+        filing: &mut Filing,
+        signal: &FiledSignal,
+        keys: Keys,
+        resolved: Option<Resolved>,
+    ) -> Result<(), Failure> {
         let fold = fold_key(&self.settings.key, signal.kind, resolved.as_ref(), signal.fingerprint.as_ref(), &signal.dedupe);
         let by = By::Source(signal.source.clone());
+        let sample = fold::is_sample(signal.sample, resolved.as_ref());
 
-        // The same finding of this very alert.
-        if let Some((_, case, finding)) = filing.fresh.iter_mut().find(|(f, ..)| *f == fold) {
-            let counts = !finding.seen.contains(&signal.dedupe);
-            let (case, id) = (case.clone(), finding.id.clone());
-            let again = repeated(finding, signal, counts);
-            finding.repeated(&again);
-            filing.writing.event(StreamId::case(&case), &by, again);
-            filing.touched(&case, &id);
-            return Ok(());
-        }
-        // The same finding, in a case that is open.
-        if let Some(row) = self.ports.store.lookup(lookup::FOLD, &fold).await?
-            && let Some((case, id)) = row["case"].as_str().zip(row["finding"].as_str())
+        // What was said of it in a case that is open, or by this very alert.
+        let mut open = filing.known.iter().find(|(_, f)| f.fold == fold).map(|(case, _)| case.clone());
+        if open.is_none()
+            && let Some(row) = self.ports.store.lookup(lookup::FOLD, &fold).await?
         {
-            let (case, id) = (CaseId::new(case), FindingId::new(id));
-            if let Some(state) = self.case(&case).await?.filter(|c| c.is_open())
-                && let Some(finding) = state.findings.iter().find(|f| f.id == id)
-            {
-                let counts = !finding.seen.contains(&signal.dedupe);
-                filing.writing.event(StreamId::case(&case), &by, repeated(finding, signal, counts));
-                filing.touched(&case, &id);
-                return Ok(());
-            }
+            open = row["case"].as_str().map(CaseId::new);
+        }
+        let stored = match &open {
+            Some(case) => self.case_in(filing, case).await?,
+            None => None,
+        };
+        if stored.as_ref().is_some_and(|c| !c.is_open()) {
+            open = None;
         }
 
-        let finding = Finding {
-            id: FindingId::from_chance(self.ports.chance.id()),
-            fold: fold.clone(),
-            kind: signal.kind,
-            title: signal.title.clone(),
-            count: 1,
-            first_at: signal.observed_at,
-            first_at_from: signal.observed_at_from,
-            last_at: signal.observed_at,
-            senders: [signal.source.clone()].into(),
-            alerts: [signal.alert.clone()].into(),
-            seen: [signal.dedupe.clone()].into(),
-            resolved: resolved.clone(),
-            fingerprint: signal.fingerprint.clone(),
-            sample: signal.sample,
+        let rests = signal.kind != SignalKind::Posture && !signal.containment_evidence && !signal.unsigned;
+        let (timing, past) = match &resolved {
+            Some(resolved) if rests => (self.timing(signal.observed_at, resolved).await?, self.past(filing, &resolved.identity.id).await?),
+            _ => (None, Past::default()),
+        };
+        let recurs = rests && fold::recurs(signal.observed_at, &past);
+        let heard = Heard {
+            sender: &signal.source,
+            event: &signal.dedupe,
+            delivery: &keys.delivery,
+            body: &keys.body,
+            severity: signal.severity,
+            address: keys.address.as_deref(),
             containment_evidence: signal.containment_evidence,
             unsigned: signal.unsigned,
-            unreadable: false,
-            outcome: None,
         };
-        self.place(filing, finding, resolved.as_ref(), &by).await
+        let folding = match &open {
+            Some(case) => fold::fold(&filing.said(&fold, case, stored.as_deref()), &heard),
+            None => Folding::Apart { rule: Rule::New, from: None },
+        };
+        let mut placed = Placed {
+            kind: signal.kind,
+            rule: Rule::New,
+            fold: fold.clone(),
+            case: CaseId::new(""),
+            opens_case: false,
+            finding: FindingId::new(""),
+            beside: None,
+            counts: true,
+            asks_again: true,
+            subject: resolved.as_ref().map(|r| r.credential.as_ref().unwrap_or(&r.identity).reference()),
+            timing,
+            recurs,
+        };
+
+        match (folding, open) {
+            (Folding::Into { finding, rule, counts, asks_again }, Some(case)) => {
+                let found = filing.said(&fold, &case, stored.as_deref()).into_iter().find(|f| f.id == finding).cloned();
+                let Some(mut joined) = found else { return Err(Failure::Damaged(format!("finding `{finding}` is not in its case"))) };
+                let again = FindingRepeated {
+                    finding: finding.clone(),
+                    alert: signal.alert.clone(),
+                    sender: signal.source.clone(),
+                    at: signal.observed_at,
+                    dedupe: signal.dedupe.clone(),
+                    counts,
+                    unsigned: signal.unsigned,
+                    real: joined.sample && !sample,
+                    folded: Some(Folded {
+                        rule,
+                        delivery: keys.delivery,
+                        body: keys.body,
+                        severity: signal.severity,
+                        address: keys.address,
+                        asks_again,
+                        probes: signal.containment_evidence || timing.is_some() || recurs,
+                    }),
+                };
+                joined.repeated(&again);
+                filing.know(&case, joined);
+                filing.writing.event(StreamId::case(&case), &by, again);
+                filing.touched(&case, &finding);
+                (placed.rule, placed.case, placed.beside) = (rule, case, Some(finding.clone()));
+                (placed.finding, placed.counts, placed.asks_again) = (finding, counts, asks_again);
+            }
+            (folding, _) => {
+                let (rule, from) = match folding {
+                    Folding::Apart { rule, from } => (rule, from),
+                    Folding::Into { rule, .. } => (rule, None),
+                };
+                let finding = Finding {
+                    id: FindingId::from_chance(self.ports.chance.id()),
+                    fold,
+                    kind: signal.kind,
+                    title: signal.title.clone(),
+                    count: 1,
+                    first_at: signal.observed_at,
+                    first_at_from: signal.observed_at_from,
+                    last_at: signal.observed_at,
+                    senders: [signal.source.clone()].into(),
+                    alerts: [signal.alert.clone()].into(),
+                    seen: [signal.dedupe.clone()].into(),
+                    resolved: resolved.clone(),
+                    fingerprint: signal.fingerprint.clone(),
+                    sample,
+                    containment_evidence: signal.containment_evidence,
+                    unsigned: signal.unsigned,
+                    unreadable: false,
+                    outcome: None,
+                    folds: Folds {
+                        severity: signal.severity,
+                        addresses: keys.address.into_iter().collect(),
+                        bodies: [(keys.delivery, keys.body)].into(),
+                        apart: from.is_some().then_some(rule),
+                        from: from.clone(),
+                        timing,
+                        past: Some(past.clone()).filter(|p| *p != Past::default()),
+                        recurs,
+                        joined: BTreeMap::new(),
+                    },
+                };
+                (placed.rule, placed.beside, placed.finding) = (rule, from, finding.id.clone());
+                (placed.case, placed.opens_case) = self.place(filing, finding, resolved.as_ref(), &by).await?;
+                if signal.kind == SignalKind::Posture {
+                    let path = Posture::of(signal.title.shown()).path();
+                    let task = TaskId::from_chance(self.ports.chance.id());
+                    let added = TaskAdded {
+                        task,
+                        plan: None,
+                        step: None,
+                        owner: path.owner,
+                        what: format!("{}; then end the finding as `{}`", path.task, path.ends_as),
+                        text: Some(signal.title.clone()),
+                    };
+                    filing.writing.event(StreamId::case(&placed.case), &By::Automation, added);
+                }
+            }
+        }
+        if let Some(resolved) = resolved.as_ref().filter(|_| recurs) {
+            self.ask_for_the_root_cause(filing, &placed.case, resolved, &past).await?;
+        }
+        filing.placed.push(placed);
+        Ok(())
+    }
+
+    /// What the signal is, given what was done to its credential and identity.
+    async fn timing(&self, observed_at: Timestamp, resolved: &Resolved) -> Result<Option<fold::Timing>, Failure> {
+        let identity = self.target_state(&resolved.identity.id).await?;
+        let credential = match &resolved.credential {
+            Some(credential) => self.target_state(&credential.id).await?,
+            None => None,
+        };
+        Ok(fold::timing(observed_at, resolved, credential.as_deref(), identity.as_deref()))
+    }
+
+    /// What has happened to a target so far.
+    pub(crate) async fn target_state(&self, id: &TargetId) -> Result<Option<Arc<TargetState>>, Failure> {
+        Ok(match self.streams.load(&*self.ports.store, &StreamId::target(id)).await?.map(|k| k.folded) {
+            Some(streams::Folded::Target(state)) => Some(state),
+            _ => None,
+        })
+    }
+
+    /// How often an identity was reported so far, in every case about it.
+    async fn past(&self, filing: &Filing, identity: &TargetId) -> Result<Past, Failure> {
+        let mut past = Past::default();
+        let rows = self.ports.store.lookup_range(lookup::SUBJECT_CASE, &format!("{identity}/"), None, PAST_MAX).await?;
+        for (key, _) in rows {
+            let Some((_, case)) = key.split_once('/') else { continue };
+            let Some(case) = self.case(&CaseId::new(case)).await? else { continue };
+            for _ in case.findings.iter().filter(|f| f.counts() && about(f, identity)) {
+                past = past.with(case.proven_at());
+            }
+        }
+        let fresh =
+            filing.known.iter().filter(|(case, f)| f.counts() && about(f, identity) && !filing.seen.contains_key(&StreamId::case(case)));
+        Ok(fresh.fold(past, |past, _| past.with(None)))
+    }
+
+    /// What was contained came back: once in a case, somebody is asked why.
+    async fn ask_for_the_root_cause(&self, filing: &mut Filing, id: &CaseId, resolved: &Resolved, past: &Past) -> Result<(), Failure> {
+        let case = self.case_in(filing, id).await?;
+        if case.as_ref().is_some_and(|c| c.has_root_cause_task()) || !filing.asked.insert(id.clone()) {
+            return Ok(());
+        }
+        let owner = if case.is_some_and(|c| c.lead.is_some()) { Role::Lead } else { Role::ResponseOwner };
+        let when = past.contained_at.map(|at| at.to_string()).unwrap_or_default();
+        let what = format!("{ROOT_CAUSE}: what was contained at {when} on `{}` is reported again", resolved.identity.plane);
+        let text = Salter::new(self.ports.chance.seed()).commit(resolved.identity.reference());
+        let task = TaskId::from_chance(self.ports.chance.id());
+        filing.writing.event(
+            StreamId::case(id),
+            &By::Automation,
+            TaskAdded { task, plan: None, step: None, owner, what, text: Some(text) },
+        );
+        Ok(())
     }
 
     /// An alert that could not be read is a finding, too: none is dropped.
@@ -122,7 +353,7 @@ impl Engine {
         let seen = self.settings.key.opaque("dedupe", &["unreadable", alert.received.alert.as_str()]);
         if let Some(row) = self.ports.store.lookup(lookup::FOLD, &fold).await?
             && let Some((case, id)) = row["case"].as_str().zip(row["finding"].as_str())
-            && self.case(&CaseId::new(case)).await?.is_some_and(|c| c.is_open())
+            && self.case_in(filing, &CaseId::new(case)).await?.is_some_and(|c| c.is_open())
         {
             let (case, id) = (CaseId::new(case), FindingId::new(id));
             let event = FindingRepeated {
@@ -134,6 +365,7 @@ impl Engine {
                 counts: true,
                 unsigned: false,
                 real: false,
+                folded: None,
             };
             filing.writing.event(StreamId::case(&case), &by, event);
             filing.touched(&case, &id);
@@ -158,14 +390,16 @@ impl Engine {
             unsigned: false,
             unreadable: true,
             outcome: None,
+            folds: Folds::default(),
         };
-        self.place(filing, finding, None, &by).await
+        self.place(filing, finding, None, &by).await.map(|_| ())
     }
 
-    async fn place(&self, filing: &mut Filing, finding: Finding, resolved: Option<&Resolved>, by: &By) -> Result<(), Failure> {
-        let (case, because) = self.case_for(filing, resolved).await?;
+    /// Answers which case it is in now, and whether that is a new one.
+    async fn place(&self, filing: &mut Filing, finding: Finding, resolved: Option<&Resolved>, by: &By) -> Result<(CaseId, bool), Failure> {
+        let (case, because) = self.case_for(filing, &finding, resolved).await?;
         let id = finding.id.clone();
-        let fold = finding.fold.clone();
+        let opens = case.is_none();
         let case = match case {
             Some(case) => {
                 filing.writing.event(StreamId::case(&case), by, FindingAttached { finding: finding.clone(), because });
@@ -178,21 +412,41 @@ impl Engine {
             }
         };
         filing.touched(&case, &id);
-        filing.fresh.push((fold, case, finding));
-        Ok(())
+        filing.know(&case, finding);
+        Ok((case, opens))
     }
 
-    async fn case_for(&self, filing: &Filing, resolved: Option<&Resolved>) -> Result<(Option<CaseId>, String), Failure> {
+    async fn case_for(
+        &self,
+        filing: &mut Filing,
+        finding: &Finding,
+        resolved: Option<&Resolved>,
+    ) -> Result<(Option<CaseId>, String), Failure> {
+        // What stands apart stands beside what it stands apart from.
+        if let Some(from) = &finding.folds.from {
+            let case = match filing.known.iter().find(|(_, f)| f.id == *from) {
+                Some((case, _)) => Some(case.clone()),
+                None => self.ports.store.lookup(lookup::FOLD, &finding.fold).await?.and_then(|row| row["case"].as_str().map(CaseId::new)),
+            };
+            if case.is_some() {
+                let rule = finding.folds.apart.unwrap_or(Rule::New);
+                return Ok((case, format!("beside what was said before: {}", rule.in_words())));
+            }
+        }
         let Some(resolved) = resolved else { return Ok((None, "nobody on our planes is named, so it stands alone".to_owned())) };
-        let fresh = filing.fresh.iter().find(|(_, _, f)| f.resolved.as_ref().is_some_and(|r| r.identity.id == resolved.identity.id));
-        if let Some((_, case, _)) = fresh {
+        let table = lookup::subject_table(finding.kind);
+        let alike = |f: &Finding| lookup::subject_table(f.kind) == table && about(f, &resolved.identity.id);
+        if let Some((case, _)) = filing.known.iter().find(|(_, f)| alike(f)) {
             return Ok((Some(case.clone()), "the same identity in the same alert".to_owned()));
         }
-        if let Some(value) = self.ports.store.lookup(lookup::SUBJECT, resolved.identity.id.as_str()).await?
+        if let Some(value) = self.ports.store.lookup(table, resolved.identity.id.as_str()).await?
             && let Some(id) = value.as_str()
-            && self.case(&CaseId::new(id)).await?.is_some_and(|c| c.is_open())
+            && self.case_in(filing, &CaseId::new(id)).await?.is_some_and(|c| c.is_open())
         {
             return Ok((Some(CaseId::new(id)), "the open case of this identity".to_owned()));
+        }
+        if finding.kind == SignalKind::Posture {
+            return Ok((None, "no open case is about what this identity is like".to_owned()));
         }
         // A case whose observed reach contains the identity; then one whose subject was
         // reached from it: the person who used the key is part of the key's case.
@@ -207,7 +461,7 @@ impl Engine {
             let subject = self.naming(&salter).target(plane, TargetKind::Identity, native, native).id;
             if let Some(value) = self.ports.store.lookup(lookup::SUBJECT, subject.as_str()).await?
                 && let Some(id) = value.as_str().map(CaseId::new)
-                && self.case(&id).await?.is_some_and(|c| c.is_open())
+                && self.case_in(filing, &id).await?.is_some_and(|c| c.is_open())
             {
                 let because = if came_from_it { "was reached from the subject of this case" } else { "reached the subject of this case" };
                 return Ok((Some(id), format!("an identity of `{}` {because}", resolved.identity.plane)));
@@ -217,15 +471,9 @@ impl Engine {
     }
 }
 
-fn repeated(finding: &Finding, signal: &FiledSignal, counts: bool) -> FindingRepeated {
-    FindingRepeated {
-        finding: finding.id.clone(),
-        alert: signal.alert.clone(),
-        sender: signal.source.clone(),
-        at: signal.observed_at,
-        dedupe: signal.dedupe.clone(),
-        counts,
-        unsigned: signal.unsigned,
-        real: finding.sample && !signal.sample,
-    }
+/// Most cases of one identity that its past is told from.
+const PAST_MAX: u32 = 100;
+
+fn about(finding: &Finding, identity: &TargetId) -> bool {
+    finding.resolved.as_ref().is_some_and(|r| r.identity.id == *identity)
 }

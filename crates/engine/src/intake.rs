@@ -14,12 +14,15 @@ use quell_core::{
     inventory,
     personal::{Personal, Salter},
     secret::Secret,
-    signal::{CredentialKind, Detected, ObservedFrom, Readout, Unreadable},
+    signal::{CredentialKind, Detected, ObservedFrom, Readout, Signal, Unreadable},
     target::TargetKind,
 };
 
+use serde_json::json;
+
 use crate::{
     Engine, Failure,
+    correlate::{Filing, Keys, Placed},
     port::{Connector, Identified},
     record::{Seen, Writing},
     streams::{AlertState, Folded},
@@ -112,17 +115,17 @@ impl Engine {
         let readout = self.read_alert(&state).await?;
         let at = self.ports.clock.now();
         let salter = Salter::new(self.ports.chance.seed());
-        let mut filing = crate::correlate::Filing::new(Writing::because(id.as_str()), at);
+        let mut filing = Filing::new(Writing::because(id.as_str()), at);
         let mut signals = Vec::new();
         for detected in readout.signals {
-            let (filed, resolved) = self.resolve(&state, detected, &salter).await?;
-            self.correlate(&mut filing, &filed, resolved).await?;
+            let (filed, keys, resolved) = self.resolve(&state, detected, &salter, true).await?;
+            self.correlate(&mut filing, &filed, keys, resolved).await?;
             signals.push(filed);
         }
         if !readout.unreadable.is_empty() {
             self.correlate_unreadable(&mut filing, &state, &readout.unreadable, &salter).await?;
         }
-        let crate::correlate::Filing { mut writing, findings, cases, .. } = filing;
+        let Filing { mut writing, findings, cases, seen, .. } = filing;
         let by = By::Source(state.received.source.clone());
         let filed =
             AlertFiled { alert: id.clone(), signals, unreadable: readout.unreadable, findings: findings.clone(), cases: cases.clone() };
@@ -130,9 +133,33 @@ impl Engine {
         for case in &cases {
             writing.job(format!("case/{case}"), at);
         }
-        self.append(writing, at).await?;
+        self.append_on(writing, at, seen).await?;
         self.wake();
         Ok(Filed { findings, cases })
+    }
+
+    /// What filing these bytes from this source would fold into what, by which rule and
+    /// key. Nothing is written and no plane is asked, so whose a leaked value is shows
+    /// only where the inventory has its fingerprint.
+    pub async fn preview(&self, source: &SourceCreated, bytes: &[u8]) -> Result<(Vec<Placed>, Vec<Unreadable>), Failure> {
+        let readout = self.ports.detectors.read(&source.detector, bytes);
+        let at = self.ports.clock.now();
+        let alert = AlertId::from_chance(self.ports.chance.id());
+        let received = AlertReceived {
+            alert,
+            source: source.source.clone(),
+            detector: source.detector.clone(),
+            bytes: bytes.len() as u64,
+            sealed: String::new(),
+        };
+        let state = AlertState { received, at, signals: Vec::new(), filed: None };
+        let salter = Salter::new(self.ports.chance.seed());
+        let mut filing = Filing::new(Writing::default(), at);
+        for detected in readout.signals {
+            let (filed, keys, resolved) = self.resolve(&state, detected, &salter, false).await?;
+            self.correlate(&mut filing, &filed, keys, resolved).await?;
+        }
+        Ok((filing.placed, readout.unreadable))
     }
 
     /// Unseals an alert's bytes and reads them with its detector.
@@ -147,14 +174,15 @@ impl Engine {
         alert: &AlertState,
         mut detected: Detected,
         salter: &Salter,
-    ) -> Result<(FiledSignal, Option<Resolved>), Failure> {
+        ask_planes: bool,
+    ) -> Result<(FiledSignal, Keys, Option<Resolved>), Failure> {
         quell_core::signal::fingerprint(&mut detected, Some(&self.settings.key));
         let mut resolved = None;
         if let Some(secret) = detected.secret.take() {
-            resolved = self.resolve_secret(&detected, &secret, salter).await;
+            resolved = self.resolve_secret(&detected, &secret, salter, ask_planes).await;
         }
         if resolved.is_none() {
-            resolved = self.resolve_name(&detected, salter);
+            resolved = self.resolve_name(&detected, salter).await?;
         }
         // A sender speaks only about the systems it is bound to (invariant 12).
         if let Some(found) = &resolved
@@ -164,7 +192,43 @@ impl Engine {
             detected.signal.reasons.push(format!("the sender is not bound to `{}`, so nobody is named", found.identity.plane));
             resolved = None;
         }
-        Ok((self.filed(alert, &detected, salter), resolved))
+        Ok((self.filed(alert, &detected, salter), self.keys(alert, &detected.signal), resolved))
+    }
+
+    /// What folding compares. Times, severity and our own reasons are no part of the
+    /// body: a vendor that brings an event up to date is not two senders of one name.
+    fn keys(&self, alert: &AlertState, signal: &Signal) -> Keys {
+        let key = &self.settings.key;
+        let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let (subject, credential) = (&signal.subject, signal.credential.as_ref());
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let delivery = [
+            alert.received.source.to_string(),
+            signal.source.clone(),
+            signal.dedupe_key.clone(),
+            word(json!(signal.kind)),
+            text(&subject.system),
+            text(&subject.native_id),
+            text(&subject.name),
+        ];
+        let body = [
+            signal.title.raw().to_owned(),
+            word(json!(subject.kind)),
+            word(json!(subject.resolvable)),
+            credential.map(|c| word(json!(c.kind))).unwrap_or_default(),
+            credential.map(|c| text(&c.id)).unwrap_or_default(),
+            credential.and_then(|c| c.fingerprint.as_ref()).map(|f| f.0.clone()).unwrap_or_default(),
+            text(&signal.actor.native_id),
+            text(&signal.actor.name),
+            text(&signal.actor.ip),
+            format!("{}{}{}", signal.sample, signal.containment_evidence, signal.unsigned),
+        ];
+        let opaque = |what: &str, parts: &[String]| key.opaque(what, &parts.iter().map(String::as_str).collect::<Vec<_>>());
+        Keys {
+            delivery: opaque("delivery", &delivery),
+            body: opaque("body", &body),
+            address: signal.actor.ip.as_ref().map(|ip| key.opaque("address", &[ip])),
+        }
     }
 
     async fn source_of(&self, id: &SourceId) -> Result<Option<SourceCreated>, Failure> {
@@ -176,14 +240,16 @@ impl Engine {
         Ok(None)
     }
 
-    async fn resolve_secret(&self, detected: &Detected, secret: &Secret, salter: &Salter) -> Option<Resolved> {
+    async fn resolve_secret(&self, detected: &Detected, secret: &Secret, salter: &Salter, ask_planes: bool) -> Option<Resolved> {
         let naming = self.naming(salter);
         let print = self.settings.key.fingerprint(secret);
         let inventory = self.inventory();
         if let Some(credential) = inventory.by_fingerprint(&print.0)
             && let Some((plane, native)) = inventory::split(&credential.identity)
         {
-            let credential_native = match self.one_of_many(plane, native, credential.kind, secret).await {
+            let one = if ask_planes { self.one_of_many(plane, native, credential.kind, secret).await } else { None };
+            let is_right_now = one.is_some();
+            let credential_native = match one {
                 Some(one) => one,
                 None => inventory::split(&credential.id).map_or(credential.id.as_str(), |(_, n)| n).to_owned(),
             };
@@ -191,14 +257,15 @@ impl Engine {
                 identity: naming.target(plane, TargetKind::Identity, native, native),
                 credential: Some(naming.target(plane, TargetKind::Credential, &credential_native, native)),
                 credential_kind: Some(credential.kind),
-                mark: self.mark_of(plane, credential.kind, secret).await,
+                mark: if ask_planes { self.mark_of(plane, credential.kind, secret).await } else { None },
                 possession: true,
+                is_right_now,
                 because: "the leaked value has the fingerprint of this credential in the inventory".to_owned(),
             });
         }
         // Compared on the planes: bounded, and only because the source is authenticated.
         let plane_named = detected.signal.subject.system.as_deref();
-        for connector in self.ports.connectors.iter() {
+        for connector in self.ports.connectors.iter().filter(|_| ask_planes) {
             if plane_named.is_some_and(|p| p != connector.name()) && inventory.system(plane_named.unwrap_or_default()).is_some() {
                 continue;
             }
@@ -209,11 +276,26 @@ impl Engine {
                     credential_kind: Some(kind),
                     mark: self.mark_of(connector.name(), kind, secret).await,
                     possession: true,
+                    is_right_now: true,
                     because: format!("the leaked value was compared with what `{}` stores and is right", connector.name()),
                 });
             }
         }
-        None
+        self.resolve_known(&print.0).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a leaked value could not be compared with those that were known before");
+            None
+        })
+    }
+
+    /// A value that a plane stores no more, and that was matched when it did.
+    async fn resolve_known(&self, print: &str) -> Result<Option<Resolved>, Failure> {
+        let Some(row) = self.ports.store.lookup(crate::lookup::PRINT, print).await? else { return Ok(None) };
+        let Some((case, finding)) = row["case"].as_str().zip(row["finding"].as_str()) else { return Ok(None) };
+        let case = self.case(&CaseId::new(case)).await?;
+        let known = case.iter().flat_map(|c| &c.findings).find(|f| f.id.as_str() == finding).and_then(|f| f.resolved.clone());
+        // Whose names were erased is nobody's any more.
+        let known = known.filter(|r| r.identity.native.value().is_some());
+        Ok(known.map(|r| Resolved { is_right_now: false, because: "the leaked value is one that was matched before".to_owned(), ..r }))
     }
 
     /// Which credential of a plane has this value: its native id, its kind and its
@@ -251,7 +333,7 @@ impl Engine {
         }
     }
 
-    fn resolve_name(&self, detected: &Detected, salter: &Salter) -> Option<Resolved> {
+    async fn resolve_name(&self, detected: &Detected, salter: &Salter) -> Result<Option<Resolved>, Failure> {
         let subject = &detected.signal.subject;
         let inventory = self.inventory();
         let names = subject.native_id.iter().chain(&subject.name);
@@ -261,37 +343,45 @@ impl Engine {
                 let Some(identity) = inventory.identity(&reference) else { continue };
                 let Some((plane, native)) = inventory::split(&identity.id) else { continue };
                 let naming = self.naming(salter);
-                let credential = detected
-                    .signal
-                    .credential
-                    .as_ref()
-                    .and_then(|c| c.id.as_deref())
-                    .and_then(|id| Some((id, inventory.credential(&format!("{plane}/{id}"))?.kind)));
-                return Some(Resolved {
+                let named = detected.signal.credential.as_ref().and_then(|c| c.id.as_deref());
+                let (mut credential, mut credential_kind) = (None, None);
+                if let Some(id) = named {
+                    // Listed, or one that a case held before.
+                    let target = naming.target(plane, TargetKind::Credential, id, native);
+                    let listed = inventory.credential(&format!("{plane}/{id}"));
+                    let held = self.target_state(&target.id).await?;
+                    if listed.is_some() || held.is_some() {
+                        credential_kind = listed.map(|c| c.kind).or(held.and_then(|h| h.credential_kind));
+                        credential = Some(target);
+                    }
+                }
+                return Ok(Some(Resolved {
                     identity: naming.target(plane, TargetKind::Identity, native, native),
-                    credential: credential.map(|(id, _)| naming.target(plane, TargetKind::Credential, id, native)),
-                    credential_kind: credential.map(|(_, kind)| kind),
+                    credential,
+                    credential_kind,
                     mark: None,
                     possession: false,
+                    is_right_now: false,
                     because: "the sender names this identity".to_owned(),
-                });
+                }));
             }
             // A plane of ours that the inventory does not list yet.
             if let Some(system) = &subject.system
                 && self.ports.connectors.get(system).is_some()
             {
                 let naming = self.naming(salter);
-                return Some(Resolved {
+                return Ok(Some(Resolved {
                     identity: naming.target(system, TargetKind::Identity, name, name),
                     credential: None,
                     credential_kind: None,
                     mark: None,
                     possession: false,
+                    is_right_now: false,
                     because: "the sender names this identity on a plane of ours".to_owned(),
-                });
+                }));
             }
         }
-        None
+        Ok(None)
     }
 
     fn filed(&self, alert: &AlertState, detected: &Detected, salter: &Salter) -> FiledSignal {

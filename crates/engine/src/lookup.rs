@@ -1,7 +1,11 @@
 //! Which rows of the projections an event makes: one pure function, so that
 //! replay can rebuild them and compare.
 
-use quell_core::event::{By, Event, Recorded};
+use quell_core::{
+    event::{By, Event, Recorded},
+    finding::Finding,
+    signal::SignalKind,
+};
 use serde_json::json;
 
 use crate::port::LookupChange;
@@ -12,6 +16,12 @@ pub const ALERT: &str = "alert";
 pub const FOLD: &str = "fold";
 /// Opaque identity -> its newest case.
 pub const SUBJECT: &str = "subject";
+/// Fingerprint of a leaked value that matched -> case and finding that know whose it is.
+pub const PRINT: &str = "print";
+/// Opaque identity -> its newest case that is about what is not as it should be.
+pub const POSTURE: &str = "posture";
+/// Opaque identity / case -> true: every case that was ever about it.
+pub const SUBJECT_CASE: &str = "subject_case";
 /// Case id -> when it was opened.
 pub const CASE: &str = "case";
 /// Cases that are not closed.
@@ -37,6 +47,25 @@ pub const ERASURE: &str = "erasure";
 /// Commitment whose value is gone -> its erasure.
 pub const ERASED: &str = "erased";
 
+/// Where the cases of an identity are found that a finding of this kind may join: what
+/// is not as it should be has cases of its own.
+pub fn subject_table(kind: SignalKind) -> &'static str {
+    if kind == SignalKind::Posture { POSTURE } else { SUBJECT }
+}
+
+fn about(finding: &Finding, case: &str) -> Vec<LookupChange> {
+    let Some(resolved) = &finding.resolved else { return Vec::new() };
+    let identity = &resolved.identity.id;
+    let set = |table: &'static str, key: String, value: serde_json::Value| LookupChange { table, key, value: Some(value) };
+    let mut rows = vec![
+        set(subject_table(finding.kind), identity.to_string(), json!(case)),
+        set(SUBJECT_CASE, format!("{identity}/{case}"), json!(true)),
+    ];
+    let matched = finding.fingerprint.iter().filter(|_| resolved.possession && resolved.credential.is_some());
+    rows.extend(matched.map(|print| set(PRINT, print.0.clone(), json!({ "case": case, "finding": finding.id }))));
+    rows
+}
+
 /// The rows that one event sets and removes.
 pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
     let set = |table: &'static str, key: String, value: serde_json::Value| LookupChange { table, key, value: Some(value) };
@@ -58,13 +87,13 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
                 set(OPEN_CASE, e.case.to_string(), json!(true)),
                 set(FOLD, e.finding.fold.clone(), json!({ "case": e.case, "finding": e.finding.id })),
             ];
-            rows.extend(e.finding.resolved.iter().map(|r| set(SUBJECT, r.identity.id.to_string(), json!(e.case))));
+            rows.extend(about(&e.finding, e.case.as_str()));
             rows
         }
         Event::FindingAttached(e) => {
             let case = recorded.stream.key();
             let mut rows = vec![set(FOLD, e.finding.fold.clone(), json!({ "case": case, "finding": e.finding.id }))];
-            rows.extend(e.finding.resolved.iter().map(|r| set(SUBJECT, r.identity.id.to_string(), json!(case))));
+            rows.extend(about(&e.finding, case));
             rows
         }
         Event::CaseClosed(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],

@@ -109,7 +109,9 @@ impl Engine {
                 .iter()
                 .any(|f| f.resolved.as_ref().is_some_and(|r| r.possession && r.credential.as_ref().is_some_and(|c| c.id == t.id)))
         };
-        for (target, kind) in &enriched.credentials {
+        // What is merely not as it should be is nobody's to hold.
+        let holds = !ground.case.is_posture();
+        for (target, kind) in enriched.credentials.iter().filter(|_| holds) {
             if !ground.target(&target.id).holds.contains(&ground.case.id) {
                 let hold = HoldPlaced {
                     case: ground.case.id.clone(),
@@ -122,7 +124,7 @@ impl Engine {
                 writing.event(StreamId::target(&target.id), &By::Automation, hold);
             }
         }
-        for target in &enriched.sessions {
+        for target in enriched.sessions.iter().filter(|_| holds) {
             if !ground.target(&target.id).holds.contains(&ground.case.id) {
                 let hold = HoldPlaced {
                     case: ground.case.id.clone(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Approvals, Criticality, IdentityFacts, Role},
     finding::{Finding, Outcome},
+    fold::Folded,
     id::{AlertId, CaseId, FindingId, PersonId, PlanId, SourceId, StreamId, TargetId, TaskId},
     inventory::{OwnerRole, Rotation},
     personal::Personal,
@@ -62,6 +63,9 @@ pub struct FindingRepeated {
     /// It is no drill and no sample, while its finding was one until now.
     #[serde(default, skip_serializing_if = "is_false")]
     pub real: bool,
+    /// By which rule and key it joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folded: Option<Folded>,
 }
 
 /// A finding got its outcome.

@@ -7,6 +7,7 @@
 
 mod again;
 mod collateral;
+mod heard;
 mod plan;
 mod prove;
 mod question;
@@ -191,6 +192,7 @@ pub fn next(s: &Situation<'_>, now: Timestamp) -> Next {
             plan::moves(s, state, now, &mut next);
         }
         again::moves(s, now, &mut next);
+        heard::moves(s, &mut next);
         stages(s, &mut next);
     }
     watch::moves(s, now, &mut next);
@@ -222,6 +224,7 @@ fn is_answered(s: &Situation<'_>, identity: &TargetId) -> bool {
     let calls = s.case.findings.iter().filter(|f| {
         f.outcome.is_none()
             && f.counts()
+            && f.folds.timing.is_none()
             && f.resolved.as_ref().is_some_and(|r| r.identity.id == *identity)
             && calls_for_containment(f.kind)
     });

@@ -152,6 +152,7 @@ fn samples() -> Vec<Event> {
             counts: true,
             unsigned: false,
             real: false,
+            folded: None,
         }
         .into(),
         FindingEnded { finding: FindingId::new("f-1"), outcome: Outcome::AcceptedRisk { until: at(99) }, evidence: Some(text("why")) }

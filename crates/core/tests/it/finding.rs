@@ -93,6 +93,7 @@ fn again(finding: &Finding, sender: &str, at: i64, unsigned: bool, sample: bool)
         counts: true,
         unsigned,
         real: finding.sample && !sample,
+        folded: None,
     }
 }
 

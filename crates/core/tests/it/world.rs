@@ -226,6 +226,7 @@ pub fn finding(id: &str, sender: &str) -> Finding {
             credential_kind: None,
             mark: None,
             possession: true,
+            is_right_now: false,
             because: "the secret matched".into(),
         }),
         fingerprint: None,
@@ -234,6 +235,7 @@ pub fn finding(id: &str, sender: &str) -> Finding {
         unsigned: false,
         unreadable: false,
         outcome: None,
+        folds: Default::default(),
     }
 }
 

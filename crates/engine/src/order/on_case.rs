@@ -6,7 +6,7 @@ use quell_core::{
     case::{self, Command},
     decision::{Role, Verb},
     event::CaseOpened,
-    finding::{Finding, Outcome, Resolved, fold_key},
+    finding::{Finding, Resolved, fold_key},
     id::{CaseId, FindingId, SourceId, StreamId},
     inventory::{self},
     personal::Salter,
@@ -53,8 +53,11 @@ impl Engine {
                     writing.event(StreamId::target(&thing.id), &caller.by(), released);
                 }
                 for finding in ground.case.findings.iter().filter(|f| f.outcome.is_none()) {
-                    let ended =
-                        quell_core::event::FindingEnded { finding: finding.id.clone(), outcome: Outcome::Contained, evidence: None };
+                    let ended = quell_core::event::FindingEnded {
+                        finding: finding.id.clone(),
+                        outcome: finding.outcome_at_close(),
+                        evidence: None,
+                    };
                     writing.event(StreamId::case(id), &caller.by(), ended);
                 }
             }
@@ -91,6 +94,7 @@ impl Engine {
             credential_kind,
             mark: None,
             possession: false,
+            is_right_now: false,
             because: "a person opened the case about it".to_owned(),
         };
         let sender = SourceId::new(format!("person:{}", caller.id));
@@ -115,6 +119,7 @@ impl Engine {
             unsigned: false,
             unreadable: false,
             outcome: None,
+            folds: Default::default(),
         };
         let case = CaseId::from_chance(self.ports.chance.id());
         let mut writing = Writing::because("by hand");

@@ -2,6 +2,7 @@
 mod crash;
 mod dying;
 mod failover;
+mod folding;
 mod guards;
 mod installation;
 mod spine;

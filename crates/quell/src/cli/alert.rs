@@ -35,6 +35,7 @@ use crate::client::part;
 pub enum Alert {
     Normalise(Normalise),
     Send(Send),
+    Fold(Fold),
 }
 
 /// Read a detector's message and print its signals, one JSON object a line, without a server
@@ -82,6 +83,21 @@ pub struct Send {
     file: Option<PathBuf>,
 }
 
+/// Show what a message would fold into, by which rule and key, and write nothing
+///
+/// The server reads it as that source's detector would and compares it with the
+/// open cases. No plane is asked, so whose a leaked value is shows only where the
+/// inventory has its fingerprint.
+#[derive(Args)]
+#[command(after_help = "Example: quell alert fold --source ci report.json")]
+pub struct Fold {
+    /// The source it would come from, as in `quell source list`
+    #[arg(long, value_name = "NAME")]
+    source: String,
+    /// The message; `-` or nothing reads stdin
+    file: Option<PathBuf>,
+}
+
 fn names() -> clap::builder::PossibleValuesParser {
     let mut names: Vec<&'static str> = REGISTRY.iter().map(|d| d.name).collect();
     names.push(AUTO);
@@ -93,6 +109,7 @@ impl Alert {
         match self {
             Self::Normalise(verb) => verb.run(context),
             Self::Send(verb) => asking(verb.run(context)),
+            Self::Fold(verb) => asking(verb.run(context)),
         }
     }
 }
@@ -177,6 +194,44 @@ impl Send {
         context.print(&answer, |answer| told(answer, status == 200))?;
         Ok(0)
     }
+}
+
+impl Fold {
+    async fn run(self, context: &Context) -> Done {
+        let bytes = read(self.file.as_deref())?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        let path = format!("alerts/{}/fold", part(&self.source));
+        let (_, answer) = context.client()?.post_bytes(&path, headers, bytes.to_vec(), Duration::ZERO).await?;
+        context.print(&answer, would_fold)?;
+        Ok(if answer["unreadable"].as_array().is_some_and(|u| !u.is_empty()) { REFUSED } else { 0 })
+    }
+}
+
+fn would_fold(answer: &Value) -> String {
+    let signals = answer["signals"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let unreadable = answer["unreadable"].as_array().map_or(0, Vec::len);
+    let rows = signals.iter().map(|s| {
+        let place = match (s["joins"].as_bool(), s["opens_case"].as_bool()) {
+            (Some(true), _) => format!("joins {}", terminal::cell(&s["finding"])),
+            (_, Some(true)) => "opens a case".to_owned(),
+            _ => format!("new in {}", terminal::cell(&s["case"])),
+        };
+        vec![
+            terminal::cell(&s["n"]),
+            terminal::cell(&s["kind"]),
+            terminal::cell(&s["subject"]),
+            place,
+            terminal::cell(&s["rule"]),
+            terminal::cell(&s["key"]),
+        ]
+    });
+    let mut out = terminal::table(["n", "kind", "subject", "would", "rule", "key"], rows);
+    if unreadable > 0 {
+        out.push_str(&format!("\n{unreadable} record(s) could not be read"));
+    }
+    out.push_str("\nnothing was written");
+    out
 }
 
 fn format_wait(seconds: u64) -> Result<HeaderValue, Fault> {

@@ -25,7 +25,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     State, cases,
-    input::{self, Caller},
+    input::{self, Account, Caller},
     problem::{Answer, Problem},
     shown,
 };
@@ -41,7 +41,7 @@ pub fn routes() -> OpenApiRouter<State> {
 
 /// May read more and wait longer than other requests.
 pub fn patient() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(send))
+    OpenApiRouter::new().routes(routes!(send)).routes(routes!(fold))
 }
 
 /// The longest that `Prefer: wait` waits (RFC 7240).
@@ -98,6 +98,34 @@ async fn send(Shared(app): Shared<State>, Path(name): Path<String>, request: Req
         }
     }
     Ok((StatusCode::ACCEPTED, Json(json!({ "alert_id": alert }))).into_response())
+}
+
+/// What a message of this source would fold into, by which rule and key. Nothing is
+/// written, and no plane is asked.
+#[utoipa::path(post, path = "/alerts/{name}/fold", tag = "alerts", params(("name" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "the message as the detector made it"),
+    responses((status = 200, description = "`{signals: [{n, kind, subject, rule, key, because, fold, case, opens_case, finding, joins, counts, asks_again, timing, recurs}], unreadable}`; `finding` is what it joins, or what it would stand apart from", body = Object),
+        (status = 403), (status = 404, description = "no such source"), (status = 413)))]
+async fn fold(Shared(app): Shared<State>, Account(person): Account, Path(name): Path<String>, body: Body) -> Answer<Json<Value>> {
+    app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
+    let Some(source) = app.engine.source(&name).await? else {
+        return Err(Problem::unknown(format!("source `{}`", name.escape_default())));
+    };
+    let bytes = whole(body, app.max_body).await?;
+    let previewed = app.engine.preview(&source, &bytes).await;
+    input::wipe(bytes);
+    let (placed, unreadable) = previewed?;
+    let signals: Vec<Value> = placed
+        .iter()
+        .enumerate()
+        .map(|(n, p)| {
+            let joins = p.beside.as_ref() == Some(&p.finding);
+            json!({ "n": n, "kind": p.kind, "subject": p.subject, "rule": p.rule, "key": p.rule.key(), "because": p.rule.in_words(), "fold": p.fold,
+                "case": Some(&p.case).filter(|_| !p.opens_case), "opens_case": p.opens_case, "finding": p.beside, "joins": joins, "counts": p.counts,
+                "asks_again": p.asks_again, "timing": p.timing, "recurs": p.recurs })
+        })
+        .collect();
+    Ok(Json(json!({ "signals": signals, "unreadable": unreadable })))
 }
 
 /// The source and, where the message is signed, its signature; a token speaks for itself.

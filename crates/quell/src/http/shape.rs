@@ -60,7 +60,28 @@ shapes! {
         id: String, title: String, untrusted: Titled, kind: String, count: u32, first_at: String, last_at: String, senders: u32, sample: bool, unreadable: bool,
         containment_evidence: bool, unsigned: bool, #[schema(required)] subject: Option<String>, possession: bool, #[schema(required)] because: Option<String>, #[schema(required)] fingerprint: Option<String>,
         #[schema(required, value_type = Option<Object>)] outcome: Option<Value>,
+        /// OCSF severity_id, the highest that was said; 0 where nobody said.
+        severity: u8,
+        folding: Folding,
     }
+    /// Why a finding stands where it stands, and what joined it.
+    Folding {
+        /// Opaque: equal for all that may fold together.
+        key: String,
+        /// new, conflict, higher_severity, new_address.
+        rule: String,
+        /// What the rule compares.
+        compares: String, because: String, #[schema(required)] apart_from: Option<String>,
+        /// Its sender used the name of one event for two.
+        conflict: bool,
+        /// `re_use`: observed after its credential was proved dead; `before_reissue`: before its identity got another one.
+        #[schema(required)] timing: Option<String>,
+        /// It was observed after its identity had been contained.
+        recurs: bool,
+        /// Findings about its identity before it, in every case.
+        reported_before: u32, #[schema(required)] contained_before: Option<String>, joined: Vec<Joined>,
+    }
+    Joined { rule: String, key: String, because: String, times: u32, last_alert: String, last_sender: String, last_at: String }
     Titled { title: String }
     Owner {
         of: String, role: String, #[schema(required)] person: Option<String>, #[schema(required)] account: Option<String>, #[schema(required)] deputy: Option<String>, #[schema(required)] confirmed_at: Option<String>,
@@ -105,7 +126,8 @@ shapes! {
     Span { #[schema(required)] first: Option<u64>, #[schema(required)] last: Option<u64> }
     DryRun { would_run: bool, #[schema(required)] because: Option<String>, #[schema(required)] plan: Option<Plan> }
     /// `GET /cases/ID/why`.
-    Why { headline: String, done: Vec<String>, not_done: Vec<NotDone>, awaited: Vec<Awaited>, next: String }
+    Why { headline: String, done: Vec<String>, not_done: Vec<NotDone>, awaited: Vec<Awaited>, next: String, findings: Vec<WhyFolded> }
+    WhyFolded { id: String, kind: String, folding: Folding }
     NotDone { what: String, state: StepState, plan: String, step: u16, because: String, policies: Vec<String> }
     Awaited { who: String, people: Vec<String>, what: String, #[schema(required)] until: Option<String>, then: String }
     /// `GET /cases/ID/events`.

@@ -30,7 +30,8 @@ pub fn why(s: &Situation<'_>, now: Timestamp) -> Value {
         .iter()
         .map(|w| json!({ "who": w["role"], "people": w["people"], "what": w["what"], "until": w["deadline"], "then": w["at_timeout"] }))
         .collect();
-    json!({ "headline": view::headline(s, now), "done": done, "not_done": not_done, "awaited": awaited, "next": next(s, &waiting) })
+    let findings: Vec<Value> = s.case.findings.iter().map(|f| json!({ "id": f.id, "kind": f.kind, "folding": view::folding(f) })).collect();
+    json!({ "findings": findings, "headline": view::headline(s, now), "done": done, "not_done": not_done, "awaited": awaited, "next": next(s, &waiting) })
 }
 
 fn because(s: &Situation<'_>, state: &PlanState, step: u16, how: &str, now: Timestamp) -> String {

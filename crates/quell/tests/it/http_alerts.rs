@@ -41,6 +41,45 @@ async fn every_body_of_an_authenticated_source_is_taken_and_nothing_else_is() {
 }
 
 #[tokio::test]
+async fn what_a_message_would_fold_into_is_shown_to_a_person_and_nothing_is_written() {
+    let server = Server::start();
+    let admin = server.set_up().await;
+    let token = server.source(&admin, "ci", "gitleaks").await;
+    let cases = async || server.get("/cases?state=all", &admin).await["cases"].as_array().map(Vec::len);
+    let (status, answer) = server.send("/alerts/ci/fold", Some(&admin), &[], REPORT.into()).await;
+    assert_eq!(
+        (status, &answer["signals"][0]["rule"], &answer["signals"][0]["opens_case"]),
+        (StatusCode::OK, &json!("new"), &json!(true)),
+        "{answer}"
+    );
+    assert_eq!(cases().await, Some(0), "it was only asked");
+
+    let (_, sent) = server.send("/alerts/ci", Some(&token), &[], REPORT.into()).await;
+    let path = format!("/alerts/{}", sent["alert_id"].as_str().expect("an id"));
+    let filed = server.until(&path, &admin, |a| a["state"] == "filed").await;
+    let (_, answer) = server.send("/alerts/ci/fold", Some(&admin), &[], REPORT.into()).await;
+    let first = &answer["signals"][0];
+    assert_eq!(
+        (&first["rule"], &first["finding"], &first["counts"]),
+        (&json!("redelivered"), &filed["findings"][0], &json!(false)),
+        "{answer}"
+    );
+    assert_eq!(first["key"], "sender, detector, event, kind, subject");
+    assert_eq!(cases().await, Some(1));
+
+    for (name, path, token, wanted) in [
+        ("a sender", "/alerts/ci/fold", Some(&token), 403),
+        ("nobody", "/alerts/ci/fold", None, 401),
+        ("no such source", "/alerts/nobody/fold", Some(&admin), 404),
+    ] {
+        let (status, answer) = server.send(path, token.map(String::as_str), &[], REPORT.into()).await;
+        assert_eq!(status.as_u16(), wanted, "{name}: {answer}");
+    }
+    let (_, answer) = server.send("/alerts/ci/fold", Some(&admin), &[], "{\"half\":".into()).await;
+    assert_eq!((answer["signals"].as_array().map(Vec::len), answer["unreadable"].as_array().map(Vec::len)), (Some(0), Some(1)), "{answer}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_a_finding_and_an_empty_report_is_none() {
     let server = Server::start();
     let admin = server.set_up().await;

@@ -18,6 +18,7 @@ POST /tokens
 GET /sources
 POST /sources
 POST /alerts/{name}
+POST /alerts/{name}/fold
 GET /alerts/{name}
 GET /cases
 POST /cases

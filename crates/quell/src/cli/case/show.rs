@@ -165,7 +165,27 @@ fn finding(finding: &Value) -> String {
     let title = finding.pointer("/untrusted/title").unwrap_or(&Value::Null);
     let outcome = if finding["outcome"].is_null() { String::new() } else { format!(", ended as {}", cell(&finding["outcome"])) };
     let kind = cell(&finding["kind"]);
-    format!("{} {kind} x{}{outcome}: \"{}\"", cell(&finding["id"]), cell(&finding["count"]), cell(title))
+    let line = format!("{} {kind} x{}{outcome}: \"{}\"", cell(&finding["id"]), cell(&finding["count"]), cell(title));
+    folding(&finding["folding"]).map_or(line.clone(), |told| format!("{line}\n   {told}"))
+}
+
+/// Why it is no part of another finding, and what is part of it.
+fn folding(folding: &Value) -> Option<String> {
+    let mut told = Vec::new();
+    if !folding["apart_from"].is_null() {
+        told.push(format!("apart from {}: {} ({})", cell(&folding["apart_from"]), cell(&folding["because"]), cell(&folding["compares"])));
+    }
+    if !folding["timing"].is_null() {
+        told.push(cell(&folding["timing"]).replace('_', " "));
+    }
+    if folding["recurs"] == true {
+        told.push(format!("back after the containment at {}", cell(&folding["contained_before"])));
+    }
+    told.extend(
+        items(&folding["joined"])
+            .map(|j| format!("x{} {}: {} ({})", cell(&j["times"]), cell(&j["rule"]), cell(&j["because"]), cell(&j["key"]))),
+    );
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// What was done, what was not and why, who is awaited, what then, what next.
@@ -188,6 +208,9 @@ pub fn why(why: &Value) -> String {
             format!("{}{until}; then {}", cell(&a["who"]), cell(&a["then"]))
         }),
     );
+    let told =
+        items(&why["findings"]).filter_map(|f| Some(format!("{} {}: {}", cell(&f["id"]), cell(&f["kind"]), folding(&f["folding"])?)));
+    lines(&mut out, "FOLDED", told);
     if !why["next"].is_null() {
         out.push(format!("\nnext: `{}`", cell(&why["next"])));
     }
@@ -216,7 +239,9 @@ mod tests {
         json!({
             "id": "C-1", "state": "acted", "headline": "pg-main/app: STILL USABLE. Next: the lead decides.", "opened_at": "2026-11-23T09:00:00Z",
             "closed_at": "2026-11-24T09:00:00Z", "confidence": 95, "why_routed": "owner of pg-main/app",
-            "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected"}],
+            "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected",
+                "folding": {"key": "k", "rule": "new_address", "compares": "address", "because": "an address that was not named", "apart_from": "f-0", "conflict": false, "timing": "re_use",
+                    "recurs": true, "contained_before": "2026-11-22T09:00:00Z", "joined": [{"rule": "cross_source", "key": "kind", "because": "said by another", "times": 3}]}}],
             "owners": [{"of": "pg-main/app", "role": "iam", "person": "mara", "confirmed_at": "2026-10-01"}],
             "credentials": [{"id": "pg-main/app#password", "state": "DYING", "since": "2026-11-23T09:00:00Z", "residual_until": "2026-11-23T10:00:00Z",
                 "never_seen_live": true, "issued_by_quell": true, "exposure": {"from": "2026-11-23T08:00:00Z", "at_most_until": null, "running": true},
@@ -261,6 +286,8 @@ mod tests {
             "then the plan ends undone",
             "delegations",
             "\"key in repo\"",
+            "apart from f-0",
+            "x3 cross_source",
         ] {
             // The table may wrap inside a cell; words are what counts.
             let flat = out.split_whitespace().collect::<Vec<_>>().join(" ");
