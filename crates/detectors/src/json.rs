@@ -75,11 +75,8 @@ fn carried(bytes: &[u8], take: &mut dyn FnMut(Found) -> ControlFlow<()>) {
         return;
     }
     let mut stopped = false;
-    let outcome = match copied(bytes) {
-        Some(copied) => documents(serde_json::Deserializer::from_str(&copied), Some(&copied), take, &mut stopped),
-        None => documents(serde_json::Deserializer::from_slice(bytes), None, take, &mut stopped),
-    };
-    if let Err(error) = outcome
+    let copied = copied(bytes);
+    if let Err(error) = documents(bytes, copied.as_ref(), take, &mut stopped)
         && !stopped
     {
         let _ = take(Found::Broken(format!("not JSON, and nothing after it is read: {error}")));
@@ -87,17 +84,45 @@ fn carried(bytes: &[u8], take: &mut dyn FnMut(Found) -> ControlFlow<()>) {
 }
 
 /// Documents one after the other.
-fn documents<'de, R: serde_json::de::Read<'de>>(
-    mut input: serde_json::Deserializer<R>,
+fn documents(
+    bytes: &[u8],
     of: Option<&Copied>,
     take: &mut dyn FnMut(Found) -> ControlFlow<()>,
     stopped: &mut bool,
 ) -> Result<(), serde_json::Error> {
+    let is_all = match of {
+        Some(copied) => {
+            let mut input = serde_json::Deserializer::from_str(copied);
+            (Top { take, stopped, of }).deserialize(&mut input)?;
+            input.end().is_ok()
+        }
+        None => {
+            let mut input = serde_json::Deserializer::from_slice(bytes);
+            (Top { take, stopped, of }).deserialize(&mut input)?;
+            input.end().is_ok()
+        }
+    };
+    if *stopped || is_all {
+        return Ok(());
+    }
+    // Where each of the others ends is asked of a stream. A deserializer that is asked
+    // whether it is at its end counts lines from the start, which made a message of many
+    // documents cost the square of its length.
+    let mut ends = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
+    ends.next().transpose()?;
     loop {
-        (Top { take, stopped, of }).deserialize(&mut input)?;
-        if *stopped || input.end().is_ok() {
+        let from = ends.byte_offset();
+        let Some(whole) = ends.next() else { return Ok(()) };
+        let to = if whole.is_ok() { ends.byte_offset() } else { bytes.len() };
+        let top = Top { take, stopped, of };
+        match of {
+            Some(copied) => top.deserialize(&mut serde_json::Deserializer::from_str(&copied[from..to]))?,
+            None => top.deserialize(&mut serde_json::Deserializer::from_slice(&bytes[from..to]))?,
+        };
+        if *stopped {
             return Ok(());
         }
+        whole?;
     }
 }
 
