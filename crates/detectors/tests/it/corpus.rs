@@ -13,7 +13,7 @@ use quell_detectors::{Builtin, REGISTRY, claimants};
 use quell_engine::port::Detectors;
 use serde_json::Value;
 
-use crate::{every_message::SILENT, shown};
+use crate::{fixtures::SILENT, shown};
 
 /// The folder, or one line that says that it is absent.
 pub fn corpus() -> Option<PathBuf> {

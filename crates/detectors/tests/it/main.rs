@@ -1,13 +1,11 @@
 //! Detectors through their one door: bytes in, signals out.
 
 mod acceptance;
-mod changed_fixtures;
 mod corpus;
 mod corpus_cloud;
 mod credential;
 mod demands;
 mod envelope;
-mod every_message;
 mod fixtures;
 mod generic;
 mod golden;

@@ -5,7 +5,10 @@ use std::{fs, path::Path};
 use quell_detectors::{Builtin, REGISTRY, claimants, recognise};
 use quell_engine::port::Detectors;
 
-use crate::{every_message::SILENT, fixtures, shown};
+use crate::{
+    fixtures::{self, SILENT},
+    shown,
+};
 
 #[test]
 fn auto_knows_each_detector_by_its_first_record() {
