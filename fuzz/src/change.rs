@@ -146,7 +146,7 @@ fn forget(value: &mut Value, says: &dyn Fn(&str) -> bool) {
 fn grown(input: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut values = Vec::new();
     documents(input, &mut |value| values.push(value.clone()));
-    let length = 16 * 1024 << chance.below(4);
+    let length = (16 * 1024) << chance.below(4);
     let list = |items: &[Value]| {
         let one = items.iter().map(Value::to_string).collect::<Vec<_>>().join(",");
         let times = (length / (one.len() + 1)).max(1);

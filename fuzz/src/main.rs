@@ -124,7 +124,7 @@ fn alone(target: &Target, wanted: &Wanted) -> bool {
     let mut run = || -> Result<(), Found> {
         let mut round = Round::begin(target, wanted.seed.unwrap_or(1), &wanted.out)?;
         loop {
-            round.next()?;
+            round.another()?;
             let now = cost::passed_seconds();
             let over = now - began >= wanted.seconds;
             if over || now - told >= TELL_EVERY {

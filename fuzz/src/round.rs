@@ -80,7 +80,7 @@ impl<'t> Round<'t> {
     /// # Errors
     ///
     /// The input for which something does not hold.
-    pub fn next(&mut self) -> Result<(), Found> {
+    pub fn another(&mut self) -> Result<(), Found> {
         let (one, other) = (self.chance.below(self.pool.len()), self.chance.below(self.pool.len()));
         let input = change::changed(&self.pool[one], &self.pool[other], &self.parts, &mut self.chance);
         if self.once(input.clone())? && input.len() <= KEPT_LENGTH_MAX && self.pool.len() < self.target.corpus.len() + KEPT_MAX {

@@ -19,7 +19,7 @@ fn play(targets: impl Iterator<Item = Target>) {
         let run = || {
             let mut round = Round::begin(&target, 1, &folder)?;
             for _ in 0..INPUTS {
-                round.next()?;
+                round.another()?;
             }
             Ok(round.so_far())
         };
