@@ -79,7 +79,7 @@ fn what_is_over_a_bound_is_said() {
 }
 
 #[test]
-fn whoever_the_input_does_not_name_is_invented() {
+fn whom_the_input_does_not_name_is_missed() {
     let inner = "eyJ3aG8iOiJpZGEubXVzdGVyIn0=";
     let input = format!("{{\"a\":\"HARBOR\",\"b\":\"{inner}\",\"c\":\"{{\\\"id\\\":\\\"\\\\u0061-7\\\"}}\"}}");
     let ground = Ground::of(input.as_bytes());
@@ -91,7 +91,9 @@ fn whoever_the_input_does_not_name_is_invented() {
         b"{\"who\":{\"name\":\"Ida.Muster\",\"of\":\"harbor\",\"is\":\"here\"}}",
         &["harbor\\ida.muster".to_owned()],
     );
-    assert_eq!(String::from_utf8(nobody).unwrap().trim(), "{\"who\":{\"is\":\"here\",\"name\":null,\"of\":null}}");
+    // In what order the library writes the members depends on who else is in the build.
+    let left: serde_json::Value = serde_json::from_slice(&nobody).unwrap();
+    assert_eq!(left, serde_json::json!({"who": {"is": "here", "name": null, "of": null}}));
 }
 
 #[test]

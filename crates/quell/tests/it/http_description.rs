@@ -61,6 +61,8 @@ GET /ledger/erasures
 POST /ledger/erasures
 GET /ledger/erasures/{id}
 POST /ledger/erasures/{id}/approve
+POST /ledger/erasures/{id}/deny
+POST /ledger/erasures/{id}/withdraw
 GET /stream
 GET /openapi.json";
 
