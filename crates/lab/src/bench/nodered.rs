@@ -63,6 +63,7 @@ impl NodeRed {
         let flow = json!([
             { "id": "flow", "type": "tab", "label": "contain" },
             { "id": "in", "type": "http in", "z": "flow", "url": "/contain", "method": "post", "upload": false, "wires": [["act"]] },
+            { "id": "asked", "type": "http in", "z": "flow", "url": "/ready", "method": "get", "upload": false, "wires": [["out"]] },
             { "id": "act", "type": "function", "z": "flow", "func": CONTAIN, "outputs": 1, "wires": [["out"]] },
             { "id": "out", "type": "http response", "z": "flow", "wires": [] },
         ]);
@@ -84,13 +85,12 @@ impl NodeRed {
             .stderr(File::create(home.join("err"))?)
             .spawn()
             .with_context(|| format!("start Node-RED with `{}`", installed.node.display()))?;
-        let url = format!("http://127.0.0.1:{port}/contain");
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let at = |path: &str| format!("http://127.0.0.1:{port}/{path}");
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
         let watch = Stopwatch::start();
         loop {
-            // A role that is none: it answers with a failure, and it answers.
-            if http.post(&url).json(&json!({ "role": "nobody_at_all" })).send().await.is_ok_and(|a| a.status() != 404) {
-                return Ok(Self { child, url });
+            if http.get(at("ready")).send().await.is_ok_and(|a| a.status() == 200) {
+                return Ok(Self { child, url: at("contain") });
             }
             if let Some(status) = child.try_wait()? {
                 bail!("Node-RED ended with {status}: {}", fs::read_to_string(home.join("log")).unwrap_or_default());
