@@ -168,7 +168,8 @@ fn an_alert_about_what_is_dead_is_re_use_and_one_from_before_the_re_issue_touche
     let reissued = cut(&[(Action::ReissueCredential, 200, "done")], None, None);
     let back = cut(&[(Action::ReissueCredential, 200, "done"), (Action::Reinstate, 300, "done")], None, None);
     let failed = cut(&[(Action::ReissueCredential, 200, "refused"), (Action::SuspendIdentity, 250, "done")], None, None);
-    let table: &[(&str, i64, Option<&TargetState>, Option<&TargetState>, Option<Timing>)] = &[
+    type Row<'a> = (&'a str, i64, Option<&'a TargetState>, Option<&'a TargetState>, Option<Timing>);
+    let table: &[Row<'_>] = &[
         ("observed after the death", 101, Some(&dead), None, Some(Timing::ReUse)),
         ("observed before the death: late, not new", 99, Some(&dead), None, None),
         ("nobody proved a death", 101, Some(&unknown), None, None),

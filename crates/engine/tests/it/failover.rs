@@ -62,8 +62,11 @@ struct Servers {
     bao: OpenBaoConfig,
 }
 
+/// Both planes, and where new credentials go.
+type Planes = (Vec<Arc<dyn Connector>>, Vec<Arc<dyn Sink>>);
+
 /// What an engine needs to know of them, and what a child is told.
-fn planes(pg: PostgresConfig, bao: OpenBaoConfig, place: &str) -> (Vec<Arc<dyn Connector>>, Vec<Arc<dyn Sink>>) {
+fn planes(pg: PostgresConfig, bao: OpenBaoConfig, place: &str) -> Planes {
     let database = PostgreSql::new(pg, Arc::new(SystemClock::new())).expect("a connector");
     let vault = Arc::new(OpenBao::new(bao, Arc::new(SystemClock::new())).expect("a connector"));
     let sink = KvSink::new(SINK, vault.clone(), place).expect("a path");
