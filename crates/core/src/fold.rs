@@ -19,7 +19,7 @@ use crate::{
     hold::TargetState,
     id::{AlertId, FindingId, SourceId},
     proof::Life,
-    signal::is_false,
+    signal::{SignalKind, is_false},
     time::Timestamp,
 };
 
@@ -153,6 +153,17 @@ pub fn is_sample(called_a_sample: bool, resolved: Option<&Resolved>) -> bool {
     called_a_sample && resolved.is_none()
 }
 
+/// Whether what was done to its subject before says anything of a signal: not of one that
+/// nobody vouches for, nor of one that reports a containment or how things merely stand.
+pub fn has_a_past(kind: SignalKind, containment_evidence: bool, unsigned: bool) -> bool {
+    kind != SignalKind::Posture && !containment_evidence && !unsigned
+}
+
+/// What it reports changes no state by itself and is tried on the plane.
+pub fn is_tried(containment_evidence: bool, timing: Option<Timing>, recurs: bool) -> bool {
+    containment_evidence || timing.is_some() || recurs
+}
+
 /// What a finding is, given what was done to its subject before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -281,7 +292,7 @@ impl Finding {
 
     /// It changes no state by itself: what it reports is tried on the plane.
     pub fn asks_for_a_probe(&self) -> bool {
-        self.containment_evidence || self.folds.timing.is_some() || self.folds.recurs
+        is_tried(self.containment_evidence, self.folds.timing, self.folds.recurs)
     }
 
     pub(crate) fn folded(&mut self, again: &crate::event::FindingRepeated) {

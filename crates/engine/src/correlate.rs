@@ -161,12 +161,14 @@ impl Engine {
             open = None;
         }
 
-        let rests = signal.kind != SignalKind::Posture && !signal.containment_evidence && !signal.unsigned;
+        let has_a_past = fold::has_a_past(signal.kind, signal.containment_evidence, signal.unsigned);
         let (timing, past) = match &resolved {
-            Some(resolved) if rests => (self.timing(signal.observed_at, resolved).await?, self.past(filing, &resolved.identity.id).await?),
+            Some(resolved) if has_a_past => {
+                (self.timing(signal.observed_at, resolved).await?, self.past(filing, &resolved.identity.id).await?)
+            }
             _ => (None, Past::default()),
         };
-        let recurs = rests && fold::recurs(signal.observed_at, &past);
+        let recurs = has_a_past && fold::recurs(signal.observed_at, &past);
         let heard = Heard {
             sender: &signal.source,
             event: &signal.dedupe,
@@ -216,7 +218,7 @@ impl Engine {
                         severity: signal.severity,
                         address: keys.address,
                         asks_again,
-                        probes: signal.containment_evidence || timing.is_some() || recurs,
+                        probes: fold::is_tried(signal.containment_evidence, timing, recurs),
                     }),
                 };
                 joined.repeated(&again);

@@ -76,8 +76,8 @@ pub(super) async fn dial(
         .application_name(application)
         .connect_timeout(config.call_timeout)
         // Not of the server's or the role's choosing: how times are printed, and how
-        // long a statement may take. Where a server has a few hundred roles, compiling
-        // a statement that reads a handful of rows takes 10 to 30 ms; running it, 1.
+        // long a statement may take. Where a server has many roles it would compile
+        // statements that read a handful of rows, which takes longer than to run them.
         .options(format!(
             "-c statement_timeout={} -c timezone=UTC -c datestyle=ISO -c search_path=pg_catalog -c jit=off",
             config.statement_timeout.as_millis()

@@ -286,3 +286,27 @@ fn a_re_use_ends_as_one_and_posture_is_no_second_sender() {
     posture.kind = SignalKind::Posture;
     assert!(!Corroboration::of([&named, &posture]).is_corroborated(), "a dormant account proves no attack");
 }
+
+#[test]
+fn the_past_of_a_subject_says_nothing_of_what_is_no_report_of_a_wrong() {
+    use quell_core::{
+        fold::{has_a_past, is_tried},
+        signal::SignalKind as K,
+    };
+    for (what, kind, evidence, unsigned, wanted) in [
+        ("a leak", K::LeakedSecret, false, false, true),
+        ("how things merely stand", K::Posture, false, false, false),
+        ("a report of a containment", K::AnomalousUse, true, false, false),
+        ("a claim that nobody vouches for", K::AnomalousUse, false, true, false),
+    ] {
+        assert_eq!(has_a_past(kind, evidence, unsigned), wanted, "{what}");
+    }
+    for (what, evidence, timing, recurs, wanted) in [
+        ("news", false, None, false, false),
+        ("a report of a containment", true, None, false, true),
+        ("re-use", false, Some(Timing::ReUse), false, true),
+        ("what came back", false, None, true, true),
+    ] {
+        assert_eq!(is_tried(evidence, timing, recurs), wanted, "{what}");
+    }
+}
