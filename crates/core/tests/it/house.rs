@@ -18,7 +18,7 @@ struct Package {
     dev: BTreeSet<String>,
 }
 
-fn packages() -> BTreeMap<String, Package> {
+fn metadata() -> Vec<Value> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
@@ -27,12 +27,18 @@ fn packages() -> BTreeMap<String, Package> {
         .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
-    let named = |d: &Value| d["name"].as_str().unwrap_or_default().to_owned();
+    metadata["packages"].as_array().expect("packages").clone()
+}
+
+fn named(value: &Value) -> String {
+    value["name"].as_str().unwrap_or_default().to_owned()
+}
+
+fn packages() -> BTreeMap<String, Package> {
     let of = |p: &Value, dev: bool| {
         p["dependencies"].as_array().into_iter().flatten().filter(|d| (d["kind"] == "dev") == dev).map(named).collect::<BTreeSet<_>>()
     };
-    let list = metadata["packages"].as_array().expect("packages");
-    list.iter().map(|p| (named(p), Package { normal: of(p, false), dev: of(p, true) })).collect()
+    metadata().iter().map(|p| (named(p), Package { normal: of(p, false), dev: of(p, true) })).collect()
 }
 
 /// What each crate may know of the others in what ships.
@@ -111,6 +117,25 @@ fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
             out.push(path);
         }
     }
+}
+
+/// A target that is not built for tests saves a build of it, and would hide a test.
+#[test]
+fn what_is_not_built_for_tests_holds_none() {
+    let mut silent = 0;
+    for target in metadata().iter().filter_map(|p| p["targets"].as_array()).flatten().filter(|t| t["test"] == false) {
+        silent += 1;
+        let path = PathBuf::from(target["src_path"].as_str().expect("a path"));
+        let mut files = vec![path.clone()];
+        if target["kind"][0] == "lib" {
+            sources(path.parent().expect("src"), &mut files);
+        }
+        for file in files {
+            let text = fs::read_to_string(&file).expect("a source");
+            assert!(!text.contains("#[test]") && !text.contains("::test]"), "{} is not built for tests, and holds one", file.display());
+        }
+    }
+    assert!(silent > 0, "no target is left out of the tests");
 }
 
 #[test]
