@@ -238,6 +238,17 @@ impl Plan {
     }
 }
 
+/// The parameter of a reinstatement that names the credentials it leaves alone.
+pub const KEEPS: &str = "keeps";
+
+impl Step {
+    /// The credentials that people took out of the containment: the way back leaves them
+    /// alone, and does not ask that they be dead.
+    pub fn kept(&self) -> impl Iterator<Item = TargetId> {
+        self.parameters.get(KEEPS).into_iter().flat_map(|ids| ids.split(' ')).map(TargetId::new)
+    }
+}
+
 impl Selector {
     /// The identity whose things it names.
     pub fn identity(&self) -> &TargetId {

@@ -48,6 +48,7 @@ pub(crate) struct Intended {
     of: Step,
     before: Option<Reading>,
     new_secret: Option<Secret>,
+    kept: Vec<Target>,
     wait: Duration,
 }
 
@@ -55,7 +56,7 @@ impl Intended {
     /// Acts, and tells what became of it. Only once everything on the desk is durable:
     /// what was sealed for it is read from the store.
     pub(crate) async fn act(self, engine: &Engine) -> Result<Outcome, Failure> {
-        let asked = engine.attempt_for(&self.attempt, &self.of, &self.target, self.before, self.new_secret).await?;
+        let asked = engine.attempt_for(&self.attempt, &self.of, &self.target, self.before, self.new_secret, self.kept).await?;
         Ok(engine.act(&*self.connector, self.clearance, &asked, self.wait).await)
     }
 }
@@ -138,8 +139,8 @@ impl Engine {
         let new = held.tries(id, n) == 0;
         let before = sealed_before.or(held.before.clone());
         let attempt = clearance.attempt().clone();
-        let (target, of) = (target.clone(), step.clone());
-        Ok(Ok(Intended { target, attempt, due, step: (id.clone(), n), new, connector, clearance, of, before, new_secret, wait }))
+        let (target, of, kept) = (target.clone(), step.clone(), kept(ground, step));
+        Ok(Ok(Intended { target, attempt, due, step: (id.clone(), n), new, connector, clearance, of, before, new_secret, kept, wait }))
     }
 
     /// Asks policy for this very attempt and lets the core clear it.
@@ -250,6 +251,7 @@ impl Engine {
         target: &Target,
         before: Option<Reading>,
         new_secret: Option<Secret>,
+        kept: Vec<Target>,
     ) -> Result<Attempt, Failure> {
         let mut before_secrets = BTreeMap::new();
         for (name, blob) in before.iter().flat_map(|b| &b.sealed) {
@@ -263,6 +265,7 @@ impl Engine {
             before_secrets,
             new_secret,
             parameters: step.parameters.clone(),
+            kept,
         })
     }
 
@@ -336,7 +339,7 @@ impl Engine {
         let Some(connector) = self.ports.connectors.get(&step.plane.connector).cloned() else {
             return self.hand_over(ground, desk, &open.cleared.plan, step.n, "its plane has no connector any more").await;
         };
-        let attempt = self.attempt_again(&open, step, &target, &held).await?;
+        let attempt = self.attempt_again(ground, &open, step, &target, &held).await?;
         let outcome = match tokio::time::timeout(seconds(step.attempt_seconds), connector.read_outcome(&attempt)).await {
             Ok(Outcome::Done { changed }) => self.deliver(&attempt, changed).await,
             Ok(outcome) => outcome,
@@ -368,12 +371,19 @@ impl Engine {
         }
     }
 
-    async fn attempt_again(&self, open: &AttemptState, step: &Step, target: &Target, held: &TargetState) -> Result<Attempt, Failure> {
+    async fn attempt_again(
+        &self,
+        ground: &Ground,
+        open: &AttemptState,
+        step: &Step,
+        target: &Target,
+        held: &TargetState,
+    ) -> Result<Attempt, Failure> {
         let secret = match &open.new_secret {
             Some(blob) => Some(self.unseal_secret(&secret_label(&open.cleared.attempt), blob).await?),
             None => None,
         };
-        self.attempt_for(&open.cleared.attempt, step, target, held.before.clone(), secret).await
+        self.attempt_for(&open.cleared.attempt, step, target, held.before.clone(), secret, kept(ground, step)).await
     }
 
     /// A secret of 192 bits in base 64, for a credential that Quell makes.
@@ -394,4 +404,9 @@ pub(crate) fn before_label(target: &TargetId, name: &str) -> String {
 
 pub(crate) fn seconds(seconds: i64) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1))
+}
+
+/// What the step leaves alone.
+fn kept(ground: &Ground, step: &Step) -> Vec<Target> {
+    step.kept().filter_map(|id| ground.targets.get(&id)?.target.clone()).collect()
 }

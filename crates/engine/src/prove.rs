@@ -176,9 +176,9 @@ impl Engine {
             _ => tokio::time::timeout(wait, connector.probe(&request)).await.unwrap_or_default(),
         };
         let (proved, decisive) = proof::judge_round(&observations, acted_at, connector.manifest().settle_ms);
-        let used = match (&mark, acted_at) {
-            (Some(mark), Some(since)) => uses(&*connector, mark, since, wait).await,
-            _ => None,
+        let used = match acted_at {
+            Some(since) => uses(&*connector, &target, mark.as_deref(), since, wait).await,
+            None => None,
         };
         let probed_at = decisive.and_then(|d| observations.get(d)).map_or_else(|| self.ports.clock.now(), |o| o.started_at);
         let proved = proof::beside_uses(proved, probed_at, used.as_ref());
@@ -299,8 +299,8 @@ impl Engine {
 }
 
 /// Uses by others since `since`; none where the plane cannot tell, and that is logged.
-async fn uses(connector: &dyn Connector, mark: &str, since: Timestamp, wait: Duration) -> Option<Used> {
-    match tokio::time::timeout(wait, connector.used_since(mark, since)).await {
+async fn uses(connector: &dyn Connector, target: &Target, mark: Option<&str>, since: Timestamp, wait: Duration) -> Option<Used> {
+    match tokio::time::timeout(wait, connector.used_since(target, mark, since)).await {
         Ok(Ok(used)) => used,
         Ok(Err(error)) => {
             tracing::warn!(%error, "nobody can tell whether a leaked value is used again");

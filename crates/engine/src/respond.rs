@@ -358,8 +358,12 @@ impl Engine {
         let (accepted, refused) = (used.accepted, used.refused);
         let seen = ReuseSeen { target: target.clone(), accepted, refused, last_at };
         let progress = self.note(desk, ground.case.id.as_str(), StreamId::case(&ground.case.id), seen).await?;
-        let how = if accepted > 0 { "accepted" } else { "refused" };
-        self.page_lead(ground, desk, format!("reuse/{}/{target}/{how}", ground.case.id));
+        // Who tries a dead session tries what it came from, too: one page is enough.
+        let of_session = held.target.as_ref().is_some_and(|t| t.kind == TargetKind::Session);
+        if accepted > 0 || !of_session {
+            let how = if accepted > 0 { "accepted" } else { "refused" };
+            self.page_lead(ground, desk, format!("reuse/{}/{target}/{how}", ground.case.id));
+        }
         Ok(progress)
     }
 

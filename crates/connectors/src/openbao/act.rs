@@ -35,7 +35,7 @@ impl OpenBao {
             (Action::RevokeCredential, Native::SecretId { mount, role, accessor }) => {
                 self.destroy_secret_id(&mount, &role, &accessor).await
             }
-            (Action::RevokeCredential, Native::SecretIds { mount, role }) => self.destroy_secret_ids(&mount, &role, None).await,
+            (Action::RevokeCredential, Native::SecretIds { mount, role }) => self.destroy_secret_ids(&mount, &role, &[]).await,
             (Action::RevokeCredential, Native::Lease { id }) => self.revoke_lease(&id).await,
             (Action::RevokeCredential, Native::Leases { prefix }) => self.revoke_leases(&prefix).await,
             (Action::RevokeCredential, Native::Version { path, version }) => self.destroy_version(&path, version).await,
@@ -136,10 +136,10 @@ impl OpenBao {
     }
 
     /// Destroys every secret-id of a role but `kept`, until two listings are empty.
-    pub(super) async fn destroy_secret_ids(&self, mount: &str, role: &str, kept: Option<&str>) -> Result<Changed, Stop> {
+    pub(super) async fn destroy_secret_ids(&self, mount: &str, role: &str, kept: &[String]) -> Result<Changed, Stop> {
         let (mut ended, mut empty) = (0, 0);
         for _ in 0..ROUNDS_MAX {
-            let listed: Vec<String> = self.secret_ids(mount, role).await?.into_iter().filter(|a| Some(a.as_str()) != kept).collect();
+            let listed: Vec<String> = self.secret_ids(mount, role).await?.into_iter().filter(|a| !kept.contains(a)).collect();
             let mut there = 0;
             for accessor in &listed {
                 there += self.destroy_secret_id(mount, role, accessor).await?.len();

@@ -81,6 +81,8 @@ struct Auth {
     #[serde(default)]
     accessor: Option<String>,
     #[serde(default)]
+    client_token: Option<String>,
+    #[serde(default)]
     entity_id: Option<String>,
     #[serde(default)]
     metadata: Option<BTreeMap<String, Value>>,
@@ -229,21 +231,28 @@ impl OpenBao {
     /// How often since then, and when last: all of them, however many.
     pub(super) async fn count_uses(&self, mark: &str, since: Timestamp) -> Result<Used, PlaneError> {
         let mark = mark.to_owned();
-        let none = Used { since, accepted: 0, refused: 0, last_accepted_at: None, last_refused_at: None };
-        let (used, _) = self
-            .fold(none, move |used: &mut Used, line: Line| {
-                if !is_use(&line, &mark, since) {
-                    return;
+        let (used, _) = self.fold(none_since(since), move |used: &mut Used, line: Line| count(used, &line, &mark)).await?;
+        Ok(used)
+    }
+
+    /// The same of a token whose value nobody here ever had: the log wrote what it
+    /// writes in place of the value beside its accessor, when the token was made and at
+    /// every use. None where it wrote neither in the part that is read.
+    pub(super) async fn count_uses_of_token(&self, accessor: &str, since: Timestamp) -> Result<Option<Used>, PlaneError> {
+        let device = self.audit_device()?;
+        let accessor = self.audit_hash(&device, accessor).await.map_err(|f| f.plane_error(&self.config.name))?;
+        let begun = (None::<String>, none_since(since));
+        let ((mark, used), _) = self
+            .fold(begun, move |(mark, used), line: Line| {
+                if mark.is_none() {
+                    *mark = line.mark_of(&accessor);
                 }
-                let (count, last) = match line.is_accepted() {
-                    true => (&mut used.accepted, &mut used.last_accepted_at),
-                    false => (&mut used.refused, &mut used.last_refused_at),
-                };
-                *count = count.saturating_add(1);
-                *last = (*last).max(Some(line.time));
+                if let Some(mark) = mark {
+                    count(used, &line, mark);
+                }
             })
             .await?;
-        Ok(used)
+        Ok(mark.map(|_| used))
     }
 
     /// Reads the whole trail; none where no log is configured.
@@ -284,11 +293,34 @@ impl OpenBao {
 }
 
 impl Line {
+    /// What stands for the value of the token whose accessor is hashed to `accessor`.
+    fn mark_of(&self, accessor: &str) -> Option<String> {
+        let made = self.response.as_ref().and_then(|r| r.auth.as_ref());
+        let of = [self.auth.as_ref(), made].into_iter().flatten().find(|a| a.accessor.as_deref() == Some(accessor))?;
+        of.client_token.clone()
+    }
+
     /// Of a login the answer must hold a token; any other call must not have failed.
     fn is_accepted(&self) -> bool {
         let login = self.request.client_token.is_none();
         self.error.is_none() && (!login || self.response.as_ref().is_some_and(|r| r.auth.is_some()))
     }
+}
+
+fn none_since(since: Timestamp) -> Used {
+    Used { since, accepted: 0, refused: 0, last_accepted_at: None, last_refused_at: None }
+}
+
+fn count(used: &mut Used, line: &Line, mark: &str) {
+    if !is_use(line, mark, used.since) {
+        return;
+    }
+    let (count, last) = match line.is_accepted() {
+        true => (&mut used.accepted, &mut used.last_accepted_at),
+        false => (&mut used.refused, &mut used.last_refused_at),
+    };
+    *count = count.saturating_add(1);
+    *last = (*last).max(Some(line.time));
 }
 
 fn is_use(line: &Line, mark: &str, since: Timestamp) -> bool {

@@ -56,7 +56,7 @@ use self::{
     config::OWN_MOUNT,
     control::Keeping,
     memory::{Cuts, Failures, Known},
-    native::Who,
+    native::{Native, Who},
     seen::TokenSeen,
     wire::Wire,
 };
@@ -201,10 +201,12 @@ impl Connector for OpenBao {
         }
     }
 
-    async fn used_since(&self, mark: &str, since: Timestamp) -> Result<Option<Used>, PlaneError> {
-        match self.config.audit {
-            Some(_) => self.count_uses(mark, since).await.map(Some),
-            None => Ok(None),
+    async fn used_since(&self, target: &Target, mark: Option<&str>, since: Timestamp) -> Result<Option<Used>, PlaneError> {
+        match (&self.config.audit, mark, native::of(target)) {
+            (None, ..) => Ok(None),
+            (Some(_), Some(mark), _) => self.count_uses(mark, since).await.map(Some),
+            (Some(_), None, Ok(Native::Token { accessor })) => self.count_uses_of_token(&accessor, since).await,
+            (Some(_), None, _) => Ok(None),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Giving access back, and telling what became of an attempt.
 //!
 //! Enabling an entity revives every token of it. So reinstate first ends them all
-//! and destroys every old secret-id while nobody can log in; then the new secret is
+//! and destroys every old secret-id while nobody can log in, but for those that people
+//! took out of the containment; then the new secret is
 //! stored; only then may anybody in. Batch tokens cannot be ended: while one may
 //! live, reinstating is refused. A crash between any two leaves the identity
 //! suspended, or open with the new secret alone.
@@ -23,7 +24,7 @@ impl OpenBao {
         self.guard(who).await?;
         let secret = new_secret(attempt)?;
         // A second try after it is open must not throw its consumer out.
-        if self.is_reinstated(who, secret).await? {
+        if self.is_reinstated(who, secret, attempt).await? {
             return Ok(Changed::new());
         }
         match who {
@@ -48,7 +49,8 @@ impl OpenBao {
         let mut changed = match who {
             Who::AppRole { mount, role } => {
                 let new = self.keep_secret_id(mount, role, secret, &attempt.marker).await?;
-                let mut changed = self.destroy_secret_ids(mount, role, Some(&new)).await?;
+                let kept = [kept_secret_ids(attempt), vec![new]].concat();
+                let mut changed = self.destroy_secret_ids(mount, role, &kept).await?;
                 changed.insert("secret-id".to_owned(), (None, Some("a new one".to_owned())));
                 changed
             }
@@ -125,7 +127,7 @@ impl OpenBao {
                 self.policy(policy).await?.is_some_and(|p| super::policy::tighten(&p.policy, path) == p.policy)
             }
             (Action::Reinstate, Native::Who(who)) => match secret {
-                Some(secret) => self.is_reinstated(who, secret).await?,
+                Some(secret) => self.is_reinstated(who, secret, attempt).await?,
                 None => false,
             },
             (Action::Restore, Native::Who(who)) => {
@@ -141,13 +143,20 @@ impl OpenBao {
         })
     }
 
-    /// It is open, and the new secret is the only one.
-    async fn is_reinstated(&self, who: &Who, secret: &Secret) -> Result<bool, Stop> {
+    /// It is open, and the new secret is the only one beside what people keep.
+    async fn is_reinstated(&self, who: &Who, secret: &Secret, attempt: &Attempt) -> Result<bool, Stop> {
         let Who::AppRole { mount, role } = who else { return Ok(false) };
         if self.entity_behind(who).await?.is_some_and(|e| e.disabled) {
             return Ok(false);
         }
         let Some(new) = self.secret_id_of(mount, role, secret).await? else { return Ok(false) };
-        Ok(self.secret_ids(mount, role).await?.iter().all(|accessor| *accessor == new.secret_id_accessor))
+        let kept = kept_secret_ids(attempt);
+        Ok(self.secret_ids(mount, role).await?.iter().all(|a| *a == new.secret_id_accessor || kept.contains(a)))
     }
+}
+
+/// By accessor.
+fn kept_secret_ids(attempt: &Attempt) -> Vec<String> {
+    let natives = attempt.kept.iter().filter_map(|target| native::of(target).ok());
+    natives.filter_map(|native| if let Native::SecretId { accessor, .. } = native { Some(accessor) } else { None }).collect()
 }

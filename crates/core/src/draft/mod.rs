@@ -322,7 +322,10 @@ pub fn sentence(step: &Step) -> String {
         Action::ReissueCredential => {
             format!("{what}: {} gets the login `{}` through `{}`", step.selector.in_words(), value(step, "twin"), value(step, "sink"))
         }
-        _ => format!("{what}: {}", step.selector.in_words()),
+        _ => match step.kept().count() {
+            0 => format!("{what}: {}", step.selector.in_words()),
+            n => format!("{what}: {}; what was taken out of the containment stays usable ({n})", step.selector.in_words()),
+        },
     }
 }
 

@@ -5,16 +5,16 @@ use alloc::{borrow::ToOwned, collections::BTreeMap, vec, vec::Vec};
 use super::{Ground, SESSIONS_MAX, edge, finish, steps::Steps};
 use crate::{
     action::Action,
-    plan::{Edge, Plan, Proves, Selector, UndoMode, Until},
+    plan::{Edge, KEEPS, Plan, Proves, Selector, UndoMode, Until},
     target::{Target, TargetKind},
 };
 
 /// Drafts the way back: sessions and tokens are purged first, each identity works
 /// with a new credential, the old ones stay dead and are proved so after it; or,
 /// restoring, the exact before-state comes back. `removed` are the permissions
-/// that the containment took away. What came with a lease is not given back:
-/// whoever needs one takes a new lease.
-pub fn undo(ground: &Ground<'_>, mode: UndoMode, contained: &Plan, removed: &[Target]) -> Plan {
+/// that the containment took away, `kept` the credentials that people took out of it.
+/// What came with a lease is not given back: whoever needs one takes a new lease.
+pub fn undo(ground: &Ground<'_>, mode: UndoMode, contained: &Plan, removed: &[Target], kept: &[Target]) -> Plan {
     let mut steps = Steps::new(ground);
     for subject in ground.subjects.iter().filter(|s| !s.is_leased() && !s.is_store()) {
         let identity = &subject.found.identity;
@@ -29,7 +29,11 @@ pub fn undo(ground: &Ground<'_>, mode: UndoMode, contained: &Plan, removed: &[Ta
         let purge = steps.push(subject, Action::TerminateSessions, sessions, proves, vec![], BTreeMap::new(), SESSIONS_MAX);
         let after_purge: Vec<Edge> = purge.map(|n| edge(n, Until::AfterProof, true)).into_iter().collect();
         let sink = subject.found.rotation.as_ref().and_then(|r| r.sink.clone());
-        let parameters: BTreeMap<_, _> = sink.iter().map(|sink| ("sink".to_owned(), sink.clone())).collect();
+        let mut parameters: BTreeMap<_, _> = sink.iter().map(|sink| ("sink".to_owned(), sink.clone())).collect();
+        let kept: Vec<&str> = kept.iter().filter(|t| t.identity == identity.id).map(|t| t.id.as_str()).collect();
+        if !kept.is_empty() {
+            parameters.insert(KEEPS.to_owned(), kept.join(" "));
+        }
         let credential = subject.next_credential(&ground.naming, &ground.id);
         let proves = Proves::Reinstated { credential, consumer_declared: sink.is_some() && !subject.found.consumers.is_empty() };
         let back = steps.push(subject, Action::Reinstate, exactly(identity), proves, after_purge, parameters, 1);

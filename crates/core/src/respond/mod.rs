@@ -6,6 +6,7 @@
 //! and every wait has an end at which a named person gets it (invariant 18).
 
 mod again;
+mod attested;
 mod collateral;
 mod heard;
 mod plan;
@@ -26,7 +27,7 @@ pub use collateral::{CONSUMER_FAILS, is_told, pauses_by_itself};
 pub use prove::proof_targets;
 pub use question::{principal_of, question};
 pub use step::act_targets;
-pub use undo::{NotUndone, permissions_back, subjects_back, to_undo};
+pub use undo::{NotUndone, credentials_kept, permissions_back, subjects_back, to_undo};
 
 use crate::{
     approval::Approval,
@@ -193,6 +194,7 @@ pub fn next(s: &Situation<'_>, now: Timestamp) -> Next {
         }
         again::moves(s, now, &mut next);
         heard::moves(s, &mut next);
+        attested::moves(s, &mut next);
         stages(s, &mut next);
     }
     watch::moves(s, now, &mut next);

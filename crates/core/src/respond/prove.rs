@@ -90,7 +90,7 @@ fn shows(step: &Step, target: &Target, liveness: Liveness, in_use: Option<bool>)
 
 impl Step {
     /// It takes access away, so its proof is a death.
-    fn is_cut(&self) -> bool {
+    pub(super) fn is_cut(&self) -> bool {
         matches!(self.proves, Proves::Dead { .. })
     }
 }
@@ -132,6 +132,7 @@ pub fn proof_targets(s: &Situation<'_>, state: &PlanState, step: &Step) -> Vec<T
                     .iter()
                     .map(|(t, _)| t)
                     .filter(|t| t.kind == TargetKind::Credential && t.identity == credential.identity && t.id != credential.id)
+                    .filter(|t| step.kept().all(|kept| kept != t.id))
                     .cloned(),
             );
             all

@@ -8,6 +8,7 @@ use crate::{
     course::{PlanStage, PlanState},
     id::{CaseId, PlanId, TargetId},
     plan::PlanKind,
+    proof::Life,
     target::{Target, TargetKind},
     time::Timestamp,
 };
@@ -105,6 +106,19 @@ pub fn permissions_back(contained: &PlanState) -> Vec<Target> {
             act_targets(contained, step).into_iter().filter(move |t| before.iter().any(|b| b.id == t.id))
         })
         .collect()
+}
+
+/// The credentials that people took out of the containment and that nobody cut since:
+/// their consumers go on with them. Not one that a finding names: who is let in again
+/// must not be the intruder.
+pub fn credentials_kept(s: &Situation<'_>, contained: &PlanState) -> Vec<Target> {
+    let named = |id: &TargetId| {
+        let resolved = s.case.findings.iter().filter_map(|f| f.resolved.as_ref());
+        resolved.filter_map(|r| r.credential.as_ref()).any(|c| c.id == *id)
+    };
+    let held = contained.excluded.iter().filter(|id| !named(id)).filter_map(|id| s.targets.get(id));
+    let untouched = held.filter(|t| t.acted_at().is_none() && t.life != Some(Life::Dead));
+    untouched.filter_map(|t| t.target.clone()).filter(|t| t.kind == TargetKind::Credential).collect()
 }
 
 /// The subjects of the way back, each with how it belongs to another one.

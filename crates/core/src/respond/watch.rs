@@ -3,12 +3,12 @@
 
 use alloc::string::ToString;
 
-use super::{Move, Next, Situation, prove::is_successor};
+use super::{Move, Next, Situation, attested, prove::is_successor};
 use crate::{
-    course::PlanStage,
-    hold::TargetState,
+    course::{PlanStage, PlanState},
+    hold::{Round, TargetState},
     plan::{PlanKind, UndoMode},
-    proof::Life,
+    proof::{Life, Liveness},
     target::{Target, TargetKind},
     time::{Timestamp, after},
 };
@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
     for (id, held) in s.targets.iter().filter(|(_, t)| t.holds.contains(&s.case.id)) {
         let (Some(target), Some(last)) = (&held.target, held.rounds.last()) else { continue };
-        if !matches!(target.kind, TargetKind::Credential) || held.acted_at_by(s).is_none() {
+        if !is_watched(target, last) || (held.acted_at_by(s).is_none() && !attested::is_said(s, target)) {
             continue;
         }
         if is_news(s, held) {
@@ -27,10 +27,13 @@ pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
         if in_a_plan {
             continue;
         }
-        // It came back: page, and contain it again. What a plan could not cut, or
-        // people did not want cut, is theirs; another plan would only repeat it.
-        if held.life == Some(Life::Live) && !is_ours(s, target) && came_back(s, target, held) {
-            next.moves.push(Move::Page { target: id.clone() });
+        // It came back, or was let in while nobody looked: page, and contain it again.
+        // What a plan could not cut, or people did not want cut, is theirs; another plan
+        // would only repeat it.
+        if usable_since(held).is_some_and(|since| came_back(s, target, held, since)) && !is_ours(s, target) {
+            if held.life == Some(Life::Live) {
+                next.moves.push(Move::Page { target: id.clone() });
+            }
             if s.case.is_open() {
                 next.moves.push(Move::Draft { roots: alloc::vec![target.identity.clone()], kind: PlanKind::Sweep, parent: None });
             } else {
@@ -60,12 +63,44 @@ fn is_news(s: &Situation<'_>, held: &TargetState) -> bool {
     }
 }
 
-/// It lives since the last plan about its identity ended, and none is open.
-fn came_back(s: &Situation<'_>, target: &Target, held: &TargetState) -> bool {
-    s.plans.values().filter(|p| p.plan.identities().contains(&target.identity)).all(|p| match &p.ended {
-        None => false,
-        Some((ended, _)) => held.since.is_some_and(|since| since > *ended),
-    })
+/// A credential can be made usable again. A session cannot: what ended stays ended, and
+/// is asked about only where the plane's own log tells who still tries it.
+fn is_watched(target: &Target, last: &Round) -> bool {
+    match target.kind {
+        TargetKind::Credential => true,
+        TargetKind::Session => last.used.is_some(),
+        _ => false,
+    }
+}
+
+/// Since when it is seen usable, or seen that a use of it was let in after its death:
+/// that use may have made something that nobody has looked for. The plane's clock may
+/// be ahead of ours, so it counts when it was first seen.
+fn usable_since(held: &TargetState) -> Option<Timestamp> {
+    if held.life == Some(Life::Live) {
+        return held.since;
+    }
+    let let_in = |round: &Round| round.used.as_ref().and_then(|u| u.last_accepted_at);
+    let used = held.rounds.last().and_then(let_in)?;
+    held.dead_since.filter(|dead| used > *dead)?;
+    held.rounds.iter().find(|r| let_in(r) == Some(used)).map(|r| r.at)
+}
+
+/// That was after the last plan about its identity ended, none is open, and it is not
+/// just what that plan left alive.
+fn came_back(s: &Situation<'_>, target: &Target, held: &TargetState, since: Timestamp) -> bool {
+    let about = || s.plans.values().filter(|p| p.plan.identities().contains(&target.identity));
+    let ended = |p: &PlanState| p.ended.as_ref().map(|(at, _)| *at);
+    let last = about().filter(|p| p.started.is_some()).max_by_key(|p| ended(p));
+    about().all(|p| ended(p).is_some_and(|ended| since > ended)) && !last.is_some_and(|plan| is_left_alive(plan, held))
+}
+
+/// It was probed while or before the plan ran, and was not once seen dead since it began.
+fn is_left_alive(plan: &PlanState, held: &TargetState) -> bool {
+    let (Some(started), Some((ended, _))) = (&plan.started, &plan.ended) else { return false };
+    let is_new = held.rounds.first().is_none_or(|r| r.at > *ended);
+    let seen_dead = held.rounds.iter().any(|r| r.at >= started.at && r.proved.liveness == Liveness::Dead);
+    !is_new && !seen_dead
 }
 
 /// Issued or restored by a plan of this case, so its life is wanted.

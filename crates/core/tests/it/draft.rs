@@ -149,14 +149,14 @@ fn what_a_plan_leaves_out_is_said() {
 fn the_way_back_purges_first_and_proves_the_old_dead() {
     let contained = Drafting { subject: subject(|s| s.rotation = failover()), ..Drafting::default() };
     let undo = Drafting { kind: PlanKind::Undo, ..Drafting { subject: contained.subject.clone(), ..Drafting::default() } };
-    let back = undo.with(|g| draft::undo(g, UndoMode::Reinstate, &contained.contain(), &[member()]));
+    let back = undo.with(|g| draft::undo(g, UndoMode::Reinstate, &contained.contain(), &[member()], &[]));
     assert_eq!(
         back.steps.iter().map(written).collect::<Vec<_>>(),
         ["1 terminate_sessions", "2 reinstate <1p!", "3 retire_identity <2p!", "4 restore <3p!"]
     );
     assert!(matches!(&back.steps[1].proves, Proves::Reinstated { credential, .. } if credential.id != crate::world::password().id));
     assert!(back.is_well_formed());
-    let exact = undo.with(|g| draft::undo(g, UndoMode::Restore, &contained.contain(), &[]));
+    let exact = undo.with(|g| draft::undo(g, UndoMode::Restore, &contained.contain(), &[], &[]));
     assert_eq!(exact.steps.iter().map(written).collect::<Vec<_>>(), ["1 restore"]);
     assert_ne!(back.digest(), exact.digest());
 }
@@ -227,7 +227,7 @@ proptest! {
             let lock = plan.steps.iter().find(|s| s.action == Action::SuspendIdentity).unwrap();
             prop_assert!(lock.after.iter().any(|e| e.step == 1 && e.until == Until::AfterProof && e.hard));
         }
-        let undo = drafting.with(|g| draft::undo(g, UndoMode::Reinstate, &plan, &[]));
+        let undo = drafting.with(|g| draft::undo(g, UndoMode::Reinstate, &plan, &[], &[]));
         prop_assert!(undo.is_well_formed());
         prop_assert!(undo.steps.iter().position(|s| s.action == Action::Reinstate).is_none_or(|n| n > 0 || !actions.contains(&Action::TerminateSessions)));
     }

@@ -253,7 +253,7 @@ fn the_way_back_over_planes_leaves_leases_and_stores_as_they_are() {
     ];
     let (salter, key) = (salter(), key());
     let contained = contain(&entries);
-    let back = draft::undo(&ground(&entries, &salter, &key), UndoMode::Reinstate, &contained, &[]);
+    let back = draft::undo(&ground(&entries, &salter, &key), UndoMode::Reinstate, &contained, &[], &[]);
     assert_eq!(
         back.steps.iter().map(|s| format!("{} {}", s.action.name(), s.plane.connector)).collect::<Vec<_>>(),
         ["terminate_sessions bao-main", "reinstate bao-main", "terminate_sessions pg-main", "reinstate pg-main", "retire_identity pg-main"]

@@ -18,16 +18,16 @@ use quell_core::{
     decision::{Approvals, Decision, Principal, Role},
     draft,
     event::{
-        ApprovalGiven, AttemptEnded, AttemptIntended, By, CaseAdvanced, ConnectorArmed, Event, HoldPlaced, PeopleAsked, PlanDecided,
-        PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanLinked, PlanPaused, PlanStarted, Preview, ReuseSeen, StepEnded, TargetsFound,
-        TaskAdded,
+        ApprovalGiven, AttemptEnded, AttemptIntended, By, CaseAdvanced, CaseClosed, CaseReopened, ConnectorArmed, Event, HoldPlaced,
+        PeopleAsked, PlanDecided, PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanLinked, PlanPaused, PlanStarted, Preview,
+        ReuseSeen, StepEnded, TargetsFound, TaskAdded, TaskEnded,
     },
     hold::{Round, TargetState, Used},
     id::{AttemptId, PlanId, StreamId, TargetId, TaskId},
     people::{Installation, Limits},
     plan::{Parent, Plan, PlanKind, Selector, UndoMode},
     proof::{Answer, Channel, Control, Observation, ProbeClass, beside_uses, judge_round},
-    respond::{Move, Next, Situation, next, pauses_by_itself, principal_of, question},
+    respond::{Move, Next, Situation, credentials_kept, next, pauses_by_itself, principal_of, question},
     target::{Target, TargetKind},
     time::{Timestamp, after, after_millis},
 };
@@ -333,7 +333,8 @@ impl World {
                 let used = self.plane.used.clone().expect("it was used");
                 self.on_case(ReuseSeen { target, accepted: used.accepted, refused: used.refused, last_at: now });
             }
-            other => panic!("nobody drives {other:?}"),
+            Move::Reopen { because } => self.on_case(CaseReopened { because }),
+            Move::Page { .. } => unreachable!("pages are told before anything is carried out"),
         }
     }
 
@@ -349,7 +350,8 @@ impl World {
         self.drafting.kind = PlanKind::Undo;
         self.drafting.id = PlanId::new(format!("p-{:010}", self.plans.len() + 1));
         self.drafting.parent = Some(Parent { plan: contained.plan.id.clone(), digest: contained.digest.clone() });
-        let plan = self.drafting.with(|g| draft::undo(g, mode, &contained.plan, &[]));
+        let kept = credentials_kept(&self.situation(), &contained);
+        let plan = self.drafting.with(|g| draft::undo(g, mode, &contained.plan, &[], &kept));
         self.link(plan);
     }
 
@@ -377,6 +379,23 @@ impl World {
         let id = self.plans.iter().find(|(_, p)| p.is_open()).map(|(i, _)| i.clone()).expect("a plan is open");
         let reason = crate::world::salter().commit("no");
         self.on_plan(&id, PlanDenied { reason });
+    }
+
+    /// Somebody says that they did what a step was handed over for.
+    pub fn end_task(&mut self, step: u16) {
+        let task = self.case.tasks.iter().find(|t| t.added.step == Some(step) && t.ended.is_none()).expect("a task is open");
+        self.on_case(TaskEnded { task: task.added.task.clone(), attested: None });
+    }
+
+    /// The identity has this credential, too.
+    pub fn also(&mut self, credential: &Target) {
+        self.hold(credential, None);
+        let because = "found".into();
+        self.on_case(quell_core::event::TargetLinked { target: credential.clone(), credential_kind: None, because });
+    }
+
+    pub fn close(&mut self) {
+        self.on_case(CaseClosed { note: None });
     }
 
     pub fn exclude(&mut self, target: &Target) {

@@ -1,13 +1,14 @@
 //! What is next: whole incidents in memory, from detected to proven, without a hot loop.
 
 use quell_core::{
+    action::Action,
     course::PlanStage,
     decision::{Approvals, Role},
     event::{AutomationPaused, By, Consumer, Event, FindingAttached, Stage, TargetsFound},
     id::{FindingId, TargetId},
-    plan::UndoMode,
+    plan::{PlanKind, UndoMode},
     proof::Life,
-    target::TargetKind,
+    target::{Target, TargetKind},
 };
 
 use crate::{
@@ -376,4 +377,35 @@ fn a_sample_and_evidence_of_containment_are_shown_and_not_acted_on() {
     world.run(600);
     assert_eq!(world.says("draft"), 0, "a plane without a connector");
     assert_ne!(member().id, TargetId::new(""));
+}
+
+#[test]
+fn the_way_back_leaves_alone_what_people_took_out_and_nobody_suspects() {
+    let second = target(TargetKind::Credential, "billing_app#second", "billing_app");
+    let taken_out = |what: &[&Target]| {
+        let mut world = World::new();
+        world.also(&second);
+        for one in what {
+            world.run(0);
+            world.exclude(one);
+        }
+        world.plane.reissued = true;
+        world.run(600);
+        world.undo(UndoMode::Reinstate);
+        world.run(600);
+        let undo = world.plans.values().find(|p| p.plan.kind == PlanKind::Undo).expect("a way back").clone();
+        let reinstate = undo.plan.steps.iter().find(|s| s.action == Action::Reinstate).expect("a step").clone();
+        (reinstate, undo.stage, world)
+    };
+    let (step, stage, world) = taken_out(&[&second]);
+    assert_eq!(step.kept().collect::<Vec<_>>(), [second.id.clone()]);
+    assert!(quell_core::draft::sentence(&step).contains("stays usable (1)"), "{}", quell_core::draft::sentence(&step));
+    assert_eq!(stage, PlanStage::Proved, "that it lives does not keep the way back from being proved: {:?}", world.told);
+
+    let (step, stage, world) = taken_out(&[]);
+    assert_eq!((step.kept().count(), stage), (0, PlanStage::HandedOver), "it is not dead: {:?}", world.told);
+
+    // The alert names this one.
+    let (step, ..) = taken_out(&[&password()]);
+    assert_eq!(step.kept().count(), 0, "who is let in again must not be the intruder");
 }

@@ -135,4 +135,81 @@ fn a_dead_credential_that_is_tried_again_is_told_of_once_and_once_more_if_it_is_
         world.told
     );
     assert_eq!(world.case.reused.get(&password().id), Some(&true));
+    assert_eq!(world.says("draft Sweep"), 1, "what it may have made is looked for, once: {:?}", world.told);
+}
+
+#[test]
+fn a_use_that_was_let_in_between_two_probes_is_swept_after_though_both_say_dead() {
+    let mut world = World::new();
+    world.run(120);
+    assert_eq!((world.life(&password()), world.says("draft Sweep")), (Life::Dead, 0), "{:?}", world.told);
+    let let_in = after(world.now, 1);
+    world.plane.used = used((0, None), (1, Some(let_in)));
+    world.plane.sessions = vec![9];
+    world.run(7200);
+    assert_eq!((world.life(&password()), world.life(&session(9))), (Life::Dead, Life::Dead), "{:?}", world.told);
+    assert_eq!(world.says("draft Sweep"), 1, "once: {:?}", world.told);
+
+    // After the case was closed it is opened again.
+    let mut world = World::new();
+    world.run(120);
+    world.close();
+    world.plane.used = used((0, None), (1, Some(after(world.now, 1))));
+    while world.says("reopen") == 0 {
+        assert!(world.step(at(20_000)), "{:?}", world.told);
+    }
+}
+
+/// A plane that lies, so that its steps end with people.
+fn with_people() -> World {
+    let mut world = World::new();
+    world.plane.lies = true;
+    world.run(600);
+    assert!(world.says("hand over 1") > 0 && world.life(&password()) == Life::Live, "{:?}", world.told);
+    world
+}
+
+#[test]
+fn what_people_say_they_cut_is_probed_at_once_and_goes_on_being_probed() {
+    let mut world = with_people();
+    // The watch has just looked.
+    let looks = world.says("probe billing_app#password");
+    while world.says("probe billing_app#password") == looks {
+        assert!(world.step(at(7200)), "{:?}", world.told);
+    }
+    let before = world.says("probe billing_app#password");
+    world.run(20);
+    assert_eq!(world.says("probe billing_app#password"), before, "nobody said anything");
+
+    // They say so, and it is not so.
+    world.end_task(1);
+    world.run(20);
+    assert_eq!((world.says("probe billing_app#password"), world.life(&password())), (before + 1, Life::Live), "{:?}", world.told);
+
+    // It is done after all: the watch finds it.
+    world.plane.locked = true;
+    world.run(3600);
+    assert_eq!(world.life(&password()), Life::Dead, "{:?}", world.told);
+
+    let mut world = with_people();
+    world.plane.locked = true;
+    world.end_task(1);
+    world.run(5);
+    assert_eq!(world.life(&password()), Life::Dead, "as soon as they say so: {:?}", world.told);
+
+    // Where Quell was never let do anything, too: it comes back, and that is seen.
+    let mut world = World::new();
+    world.plane.outcomes = vec!["refused"; 40];
+    world.run(600);
+    assert!(world.says("hand over 1") > 0 && world.targets.values().all(|t| t.acted_at().is_none()), "{:?}", world.told);
+    world.plane.locked = true;
+    world.end_task(1);
+    world.run(5);
+    assert_eq!(world.life(&password()), Life::Dead, "{:?}", world.told);
+    let sweeps = world.says("draft Sweep");
+    world.plane.locked = false;
+    world.run(3600);
+    assert_eq!(world.life(&password()), Life::Live, "{:?}", world.told);
+    // It came back: one more is tried, which the plane refuses, too. Then it is theirs.
+    assert_eq!((world.says("draft Sweep"), world.says("page")), (sweeps + 1, 1), "{:?}", world.told);
 }

@@ -268,7 +268,8 @@ impl Engine {
         let salter = Salter::new(self.ports.chance.seed());
         let drafting = self.drafting(ground, &subjects, PlanKind::Undo, Some(&contained.plan.id), &salter)?;
         let removed = respond::permissions_back(contained);
-        let plan = draft::undo(&drafting, mode, &contained.plan, &removed);
+        let kept = respond::credentials_kept(&ground.situation(), contained);
+        let plan = draft::undo(&drafting, mode, &contained.plan, &removed, &kept);
         if plan.steps.is_empty() {
             let who = contained.plan.roots.first().map(quell_core::target::Target::reference).unwrap_or_default();
             return Err(Failure::Refused(format!(

@@ -34,6 +34,8 @@ pub struct Attempt {
     pub new_secret: Option<Secret>,
     /// Names in the action's parameters, from the approved plan: `twin` -> `billing_app_q7f3k`.
     pub parameters: BTreeMap<String, String>,
+    /// What a reinstatement leaves alone: people took it out of the containment.
+    pub kept: Vec<Target>,
 }
 
 impl Attempt {
@@ -204,9 +206,10 @@ pub trait Connector: Send + Sync {
         Ok(None)
     }
 
-    /// Uses by others of what `mark` stands for after `since`, as the plane's own log
-    /// tells them; none where it keeps no such log.
-    async fn used_since(&self, _mark: &str, _since: Timestamp) -> Result<Option<Used>, PlaneError> {
+    /// Uses by others of `target` after `since`, as the plane's own log tells them. `mark`
+    /// is what the log writes in place of its value, where that was at hand. None where
+    /// the plane keeps no such log, or does not name this target in it.
+    async fn used_since(&self, _target: &Target, _mark: Option<&str>, _since: Timestamp) -> Result<Option<Used>, PlaneError> {
         Ok(None)
     }
 

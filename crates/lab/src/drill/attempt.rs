@@ -71,6 +71,7 @@ pub fn attempt(action: Action, target: &Target) -> Attempt {
         before_secrets: BTreeMap::new(),
         new_secret: None,
         parameters: BTreeMap::new(),
+        kept: Vec::new(),
     }
 }
 

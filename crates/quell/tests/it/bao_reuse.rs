@@ -39,7 +39,7 @@ async fn a_dead_secret_id_that_is_tried_again_is_seen_in_the_case_and_stays_dead
     server.post("/connectors/bao-main/arm", &admin, json!({ "actions": actions, "until": "1h" })).await;
 
     let leaked = estate.secret_id.reveal();
-    estate.login(&vault, &estate.secret_id).await.expect("the leaked secret-id works");
+    let token = estate.login(&vault, &estate.secret_id).await.expect("the leaked secret-id works");
     let report = json!([{ "RuleID": "vault-secret-id", "Description": "secret-id", "File": "deploy.env", "StartLine": 3, "Commit": "c1",
         "Secret": leaked, "Match": format!("SECRET_ID={leaked}"), "Author": "Dev", "Email": "dev@corp.example", "Date": "2026-11-20T10:00:00Z" }]);
     let (status, answer) =
@@ -66,6 +66,26 @@ async fn a_dead_secret_id_that_is_tried_again_is_seen_in_the_case_and_stays_dead
     );
     assert!(row["used_since_cut"]["last_refused_at"].is_string() && row["used_since_cut"]["last_accepted_at"].is_null(), "{row}");
 
+    // The token that came from it, whose value nobody here ever had, is seen by its accessor.
+    for _ in 0..2 {
+        assert!(!token.works(&vault).await.expect("asked"));
+    }
+    let of_token = |case: &Value| {
+        let rows = case["sessions"].as_array().expect("rows").iter();
+        rows.clone()
+            .find(|r| r["id"].as_str().is_some_and(|id| id.ends_with(&token.accessor)))
+            .cloned()
+            .unwrap_or_else(|| panic!("{case:#}"))
+    };
+    let case = server.until(&format!("/cases/{id}"), &admin, |case| of_token(case)["used_since_cut"]["refused"].as_u64() >= Some(2)).await;
+    let row = of_token(&case);
+    assert_eq!(
+        (&row["used_since_cut"]["refused"], &row["used_since_cut"]["accepted"], &row["state"]),
+        (&json!(2), &json!(0), &json!("DEAD"))
+    );
+    let told_of = |events: &Value| events["events"].as_array().expect("events").iter().filter(|e| e["type"] == "reuse_seen").count();
+    server.until(&format!("/cases/{id}/events"), &admin, |events| told_of(events) >= 2).await;
+
     // The response owner is told, once however often it is tried.
     let rosa = server.person(&admin, "rosa", &["response_owner"]).await;
     let told = |events: &Value| {
@@ -78,9 +98,9 @@ async fn a_dead_secret_id_that_is_tried_again_is_seen_in_the_case_and_stays_dead
     }
     server.until(&format!("/cases/{id}"), &admin, |case| of_secret_id(case)["used_since_cut"]["refused"].as_u64() >= Some(6)).await;
     let events = server.get(&format!("/cases/{id}/events"), &admin).await;
-    assert_eq!(told(&events).len(), 1, "{events}");
+    assert_eq!(told(&events).len(), 2, "one of the secret-id, one of the token: {events}");
     let inbox = server.get("/inbox", &rosa).await;
-    assert!(inbox.to_string().contains("reuse/"), "{inbox}");
+    assert_eq!(inbox.to_string().matches("reuse/").count(), 1, "and nobody is paged for a session that ended: {inbox}");
 
     let shown = Desk::at(&server.url, &admin).run(&["case", "show", &id]).ended(0).out.clone();
     assert!(shown.contains("tried again 6 times since the cut") && shown.contains("never accepted"), "{shown}");

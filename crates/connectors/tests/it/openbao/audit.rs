@@ -35,7 +35,8 @@ async fn a_dead_token_and_a_dead_secret_id_that_are_used_again_are_seen() {
     let uses = plane.connector.uses(&of_secret_id, contained).await.expect("read");
     assert_eq!(uses.iter().map(|u| (u.path.as_str(), u.accepted)).collect::<Vec<_>>(), [("auth/approle/login", false)]);
 
-    let counted = plane.connector.used_since(&of_secret_id, contained).await.expect("read").expect("it keeps a log");
+    let of = credential(&plane.leaked_native());
+    let counted = plane.connector.used_since(&of, Some(&of_secret_id), contained).await.expect("read").expect("it keeps a log");
     assert_eq!((counted.accepted, counted.refused, counted.last_accepted_at), (0, 1, None));
     assert_eq!(counted.last_refused_at, Some(uses[0].at));
 
@@ -45,13 +46,41 @@ async fn a_dead_token_and_a_dead_secret_id_that_are_used_again_are_seen() {
 }
 
 #[tokio::test]
+async fn a_dead_token_whose_value_nobody_here_ever_had_is_seen_by_its_accessor() {
+    let plane = Plane::start().await;
+    let token = plane.intruder().await;
+    // Minted by the first, and an orphan: nothing but the log joins them.
+    let orphan = token.make(&plane.server, "create-orphan", "service").await.expect("made");
+    for dead in [&token, &orphan] {
+        assert!(dead.works(&plane.server).await.expect("asked"));
+        plane.do_it(Action::TerminateSessions, &session(&dead.accessor)).await;
+    }
+    let contained = now();
+    let counted = async |accessor: &str| plane.connector.used_since(&session(accessor), None, contained).await.expect("read");
+    for dead in [&token, &orphan] {
+        let used = counted(&dead.accessor).await.expect("the log names it");
+        assert_eq!((used.accepted, used.refused), (0, 0), "what came before the cut is no re-use");
+    }
+    for _ in 0..2 {
+        assert!(!orphan.works(&plane.server).await.expect("asked"));
+    }
+    let used = counted(&orphan.accessor).await.expect("the log names it");
+    assert_eq!((used.accepted, used.refused, used.last_accepted_at), (0, 2, None));
+    assert!(used.last_refused_at > Some(contained));
+    assert_eq!(counted(&token.accessor).await.expect("the log names it").refused, 0, "the other one was not tried");
+    assert_eq!(counted("of-nobody-at-all").await, None, "nobody can tell is not `never`");
+}
+
+#[tokio::test]
 async fn without_a_log_it_is_said_that_nobody_looks() {
     let plane = Plane::start().await;
     let blind = plane.connector(|c| c.audit = None);
     for why in [blind.mark(&plane.leaked()).await.expect_err("none"), blind.uses("x", now()).await.expect_err("none")] {
         assert!(why.to_string().contains("[connector.audit]"), "{why}");
     }
-    assert_eq!(blind.used_since("x", now()).await.expect("no log is no error"), None);
+    for mark in [None, Some("x")] {
+        assert_eq!(blind.used_since(&session("4711"), mark, now()).await.expect("no log is no error"), None);
+    }
     assert_eq!(blind.mark_of(&plane.leaked()).await.expect("no log is no error"), None);
     assert!(blind.check().await.warnings.iter().any(|w| w.contains("re-use")));
     // The server refuses to be given an audit device over its API.

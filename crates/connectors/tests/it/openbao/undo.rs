@@ -2,7 +2,7 @@
 
 use quell_connectors::openbao::KvSink;
 use quell_core::{action::Action, proof::Liveness};
-use quell_engine::port::{Connector, Outcome, ProbeRequest, Sink};
+use quell_engine::port::{Attempt, Connector, Outcome, ProbeRequest, Sink};
 use serde_json::json;
 
 use super::plane::*;
@@ -48,6 +48,28 @@ async fn reinstating_opens_the_approle_to_the_new_secret_id_alone() {
     let sink = KvSink::new("s", plane.connector.clone(), "secret/billing").expect("a path");
     sink.put(CI, &secret).await.expect("put");
     assert_eq!(sink.current().await, Ok(Some(CI.to_owned())));
+}
+
+#[tokio::test]
+async fn a_secret_id_that_people_took_out_of_the_containment_works_on_and_no_other() {
+    let plane = Plane::start().await;
+    let (kept, accessor) = plane.estate.secret_id(&plane.server, json!({})).await.expect("issued");
+    let (minted, _) = plane.estate.secret_id(&plane.server, json!({})).await.expect("issued");
+    plane.do_it(Action::SuspendIdentity, &identity(CI)).await;
+    let secret = new_secret();
+    let kept_target = credential(&format!("{CI}#secret_id:{accessor}"));
+    let reinstate = Attempt { kept: vec![kept_target], ..with_secret(Action::Reinstate, &identity(CI), &secret) };
+    done(act(&plane.connector, reinstate.clone()).await);
+    done(plane.connector.read_outcome(&reinstate).await);
+    plane.estate.login(&plane.server, &kept).await.expect("its consumer goes on");
+    for old in [&plane.estate.secret_id, &minted] {
+        plane.estate.login(&plane.server, old).await.expect_err("nobody took this one out");
+    }
+    let (late, _) = plane.estate.secret_id(&plane.server, json!({})).await.expect("issued");
+    assert_eq!(plane.connector.read_outcome(&reinstate).await, Outcome::Throttled { retry_after_ms: 0 }, "another one: not done");
+    done(act(&plane.connector, reinstate).await);
+    plane.estate.login(&plane.server, &late).await.expect_err("dead");
+    plane.estate.login(&plane.server, &kept).await.expect("still kept");
 }
 
 #[tokio::test]
