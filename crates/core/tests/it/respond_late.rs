@@ -143,6 +143,11 @@ fn a_use_that_was_let_in_between_two_probes_is_swept_after_though_both_say_dead(
     let mut world = World::new();
     world.run(120);
     assert_eq!((world.life(&password()), world.says("draft Sweep")), (Life::Dead, 0), "{:?}", world.told);
+    // The log was late: that was before the death.
+    world.plane.used = used((0, None), (1, Some(at(0))));
+    world.run(600);
+    assert_eq!(world.says("draft Sweep"), 0, "{:?}", world.told);
+
     let let_in = after(world.now, 1);
     world.plane.used = used((0, None), (1, Some(let_in)));
     world.plane.sessions = vec![9];
