@@ -8,8 +8,7 @@ use crate::{target::Target, time::Timestamp};
 pub(super) fn moves(s: &Situation<'_>, next: &mut Next) {
     for (target, said) in said(s) {
         let is_asked = s.targets.get(&target.id).and_then(|t| t.rounds.last()).is_some_and(|r| r.at >= said);
-        let is_due = next.moves.iter().any(|m| matches!(m, Move::Probe { target: due, .. } if due.id == target.id));
-        if !is_asked && !is_due {
+        if !is_asked {
             next.moves.push(Move::Probe { plan: None, step: None, target, before_act: false });
         }
     }

@@ -91,16 +91,14 @@ fn usable_since(held: &TargetState) -> Option<Timestamp> {
 fn came_back(s: &Situation<'_>, target: &Target, held: &TargetState, since: Timestamp) -> bool {
     let about = || s.plans.values().filter(|p| p.plan.identities().contains(&target.identity));
     let ended = |p: &PlanState| p.ended.as_ref().map(|(at, _)| *at);
-    let last = about().filter(|p| p.started.is_some()).max_by_key(|p| ended(p));
+    let last = about().max_by_key(|p| ended(p));
     about().all(|p| ended(p).is_some_and(|ended| since > ended)) && !last.is_some_and(|plan| is_left_alive(plan, held))
 }
 
-/// It was probed while or before the plan ran, and was not once seen dead since it began.
+/// No probe saw it dead since the plan began.
 fn is_left_alive(plan: &PlanState, held: &TargetState) -> bool {
-    let (Some(started), Some((ended, _))) = (&plan.started, &plan.ended) else { return false };
-    let is_new = held.rounds.first().is_none_or(|r| r.at > *ended);
-    let seen_dead = held.rounds.iter().any(|r| r.at >= started.at && r.proved.liveness == Liveness::Dead);
-    !is_new && !seen_dead
+    let dead_since = |from: Timestamp| held.rounds.iter().any(|r| r.at >= from && r.proved.liveness == Liveness::Dead);
+    plan.started.as_ref().is_some_and(|started| !dead_since(started.at))
 }
 
 /// Issued or restored by a plan of this case, so its life is wanted.

@@ -8,6 +8,7 @@ use quell_core::{
     id::{FindingId, TargetId},
     plan::{PlanKind, UndoMode},
     proof::Life,
+    respond::credentials_kept,
     target::{Target, TargetKind},
 };
 
@@ -405,7 +406,17 @@ fn the_way_back_leaves_alone_what_people_took_out_and_nobody_suspects() {
     let (step, stage, world) = taken_out(&[]);
     assert_eq!((step.kept().count(), stage), (0, PlanStage::HandedOver), "it is not dead: {:?}", world.told);
 
-    // The alert names this one.
+    // It was cut with its identity all the same.
     let (step, ..) = taken_out(&[&password()]);
-    assert_eq!(step.kept().count(), 0, "who is let in again must not be the intruder");
+    assert_eq!(step.kept().count(), 0);
+
+    // The alert names it.
+    let mut world = World::new();
+    world.also(&second);
+    world.run(600);
+    world.exclude(&second);
+    let contained = world.only_plan().clone();
+    assert_eq!(credentials_kept(&world.situation(), &contained).len(), 1);
+    world.case.findings[0].resolved.as_mut().expect("it was resolved").credential = Some(second);
+    assert_eq!(credentials_kept(&world.situation(), &contained), [], "who is let in again must not be the intruder");
 }

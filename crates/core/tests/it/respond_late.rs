@@ -4,7 +4,7 @@ use quell_core::{
     course::PlanStage,
     decision::{Approvals, Role},
     hold::Used,
-    plan::PlanKind,
+    plan::{PlanKind, UndoMode},
     proof::Life,
     time::{Timestamp, after, seconds_between},
 };
@@ -201,6 +201,16 @@ fn what_people_say_they_cut_is_probed_at_once_and_goes_on_being_probed() {
     world.end_task(1);
     world.run(5);
     assert_eq!(world.life(&password()), Life::Dead, "as soon as they say so: {:?}", world.told);
+
+    // What was to be given back has no death to look for.
+    let mut world = World::new();
+    world.run(600);
+    world.plane.outcomes = vec!["refused"; 40];
+    world.undo(UndoMode::Restore);
+    world.run(600);
+    world.end_task(1);
+    world.run(600);
+    assert!(world.told.iter().all(|t| t != "probe billing_app"), "{:?}", world.told);
 
     // Where Quell was never let do anything, too: it comes back, and that is seen.
     let mut world = World::new();

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::server::Server;
+use crate::{cli_run::Desk, server::Server};
 
 const REPORT: &str = r#"[{"RuleID":"generic-api-key","Description":"a key","File":"a.env","StartLine":1,"Commit":"c1","Secret":"0123456789abcdef0123456789abcdef","Match":"KEY=0123456789abcdef0123456789abcdef","Author":"Dev","Email":"dev@corp.example","Date":"2026-11-20T10:00:00Z"}]"#;
 
@@ -66,6 +66,15 @@ async fn what_a_message_would_fold_into_is_shown_to_a_person_and_nothing_is_writ
     );
     assert_eq!(first["key"], "sender, detector, event, kind, subject");
     assert_eq!(cases().await, Some(1));
+
+    let desk = Desk::at(&server.url, &admin);
+    let fold = |body: &str| desk.run(&["alert", "fold", "--source", "ci", &desk.file("report", body)]);
+    let out = fold(REPORT).ended(0).out.clone();
+    let finding = filed["findings"][0].as_str().expect("an id");
+    assert!(out.contains(&format!("joins {finding}")) && out.contains("redelivered") && out.contains("nothing was written"), "{out}");
+    let half = fold("{\"half\":");
+    assert!(half.exit == 1 && half.out.contains("1 record(s) could not be read"), "{} {}", half.exit, half.out);
+    assert_eq!(desk.run(&["alert", "fold", "--source", "nobody", &desk.file("report", REPORT)]).exit, 1);
 
     for (name, path, token, wanted) in [
         ("a sender", "/alerts/ci/fold", Some(&token), 403),
