@@ -53,6 +53,8 @@ async fn reinstating_opens_the_approle_to_the_new_secret_id_alone() {
 #[tokio::test]
 async fn a_secret_id_that_people_took_out_of_the_containment_works_on_and_no_other() {
     let plane = Plane::start().await;
+    // An entity stands behind it from its first login on.
+    plane.intruder().await;
     let (kept, accessor) = plane.estate.secret_id(&plane.server, json!({})).await.expect("issued");
     let (minted, _) = plane.estate.secret_id(&plane.server, json!({})).await.expect("issued");
     plane.do_it(Action::SuspendIdentity, &identity(CI)).await;
