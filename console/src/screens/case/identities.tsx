@@ -23,7 +23,7 @@ export function Identities({ c, stale, reach }: Shown & { reach: (start: string)
             {s.consumers.length > 0 && `; used by ${s.consumers.map((x) => x.name).join(", ")}`}
             {s.protected && <strong>; protected: {s.protected}</strong>}
           </p>
-          <button className="quiet" onClick={() => reach(s.identity)}>
+          <button className="quiet" data-command={`quell inventory reach ${s.identity}`} onClick={() => reach(s.identity)}>
             reach: {s.reach ?? "unknown"} (g)
           </button>
         </div>
