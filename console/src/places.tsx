@@ -87,6 +87,7 @@ export const PLACES: readonly Place[] = [
   { path: "/", name: "Queue", key: "q", says: "open identity incidents, the most exposed first", command: "quell case list", Screen: null },
   { path: "/inbox", name: "Inbox", key: "i", says: "what waits for me", command: "quell inbox", Screen: null },
   { path: "/planes", name: "Planes", key: "p", says: "planes, sources, privileges, arming, coverage", command: "quell connector check", Screen: later(() => import("./screens/planes")) },
+  { path: "/identities", name: "Identities", key: "o", says: "owners, credentials by state, consumers, rotation, incidents", command: "quell inventory show", Screen: later(() => import("./screens/identities")) },
 ];
 
 /** The place of a path; a case is of none. */
