@@ -88,6 +88,7 @@ export const PLACES: readonly Place[] = [
   { path: "/inbox", name: "Inbox", key: "i", says: "what waits for me", command: "quell inbox", Screen: null },
   { path: "/planes", name: "Planes", key: "p", says: "planes, sources, privileges, arming, coverage", command: "quell connector check", Screen: later(() => import("./screens/planes")) },
   { path: "/identities", name: "Identities", key: "o", says: "owners, credentials by state, consumers, rotation, incidents", command: "quell inventory show", Screen: later(() => import("./screens/identities")) },
+  { path: "/policy", name: "Policy", key: "y", says: "the rules in English, their tests, explain", command: "quell policy show", Screen: later(() => import("./screens/policy")) },
 ];
 
 /** The place of a path; a case is of none. */
