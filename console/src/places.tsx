@@ -90,6 +90,7 @@ export const PLACES: readonly Place[] = [
   { path: "/identities", name: "Identities", key: "o", says: "owners, credentials by state, consumers, rotation, incidents", command: "quell inventory show", Screen: later(() => import("./screens/identities")) },
   { path: "/policy", name: "Policy", key: "y", says: "the rules in English, their tests, explain", command: "quell policy show", Screen: later(() => import("./screens/policy")) },
   { path: "/ledger", name: "Ledger", key: "x", says: "search the record, checkpoints, proofs, verify a bundle", command: "quell ledger verify", Screen: later(() => import("./screens/ledger")) },
+  { path: "/audit", name: "Audit", key: "v", says: "acceptances, pauses, closures without a proof, who could decide", command: "quell evidence who", Screen: later(() => import("./screens/audit")) },
 ];
 
 /** The place of a path; a case is of none. */
