@@ -91,6 +91,7 @@ export const PLACES: readonly Place[] = [
   { path: "/policy", name: "Policy", key: "y", says: "the rules in English, their tests, explain", command: "quell policy show", Screen: later(() => import("./screens/policy")) },
   { path: "/ledger", name: "Ledger", key: "x", says: "search the record, checkpoints, proofs, verify a bundle", command: "quell ledger verify", Screen: later(() => import("./screens/ledger")) },
   { path: "/audit", name: "Audit", key: "v", says: "acceptances, pauses, closures without a proof, who could decide", command: "quell evidence who", Screen: later(() => import("./screens/audit")) },
+  { path: "/measures", name: "Metrics", key: "m", says: "exposure, time to contain and to prove, owners, fallback", command: "quell case list --state all --json", Screen: later(() => import("./screens/measures")) },
 ];
 
 /** The place of a path; a case is of none. */
