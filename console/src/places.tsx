@@ -92,6 +92,7 @@ export const PLACES: readonly Place[] = [
   { path: "/ledger", name: "Ledger", key: "x", says: "search the record, checkpoints, proofs, verify a bundle", command: "quell ledger verify", Screen: later(() => import("./screens/ledger")) },
   { path: "/audit", name: "Audit", key: "v", says: "acceptances, pauses, closures without a proof, who could decide", command: "quell evidence who", Screen: later(() => import("./screens/audit")) },
   { path: "/measures", name: "Metrics", key: "m", says: "exposure, time to contain and to prove, owners, fallback", command: "quell case list --state all --json", Screen: later(() => import("./screens/measures")) },
+  { path: "/start", name: "Start", key: "s", says: "the first run in three steps, and a self-test", command: "quell doctor", Screen: later(() => import("./screens/start")) },
 ];
 
 /** The place of a path; a case is of none. */
