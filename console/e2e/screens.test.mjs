@@ -259,6 +259,37 @@ test("the page's own check agrees with the program about a real bundle and every
   }
 });
 
+test("so does its check of every case of a range", async () => {
+  const { size } = await world.get("lea", "/ledger");
+  const answer = await fetch(`${world.url}/api/v1/evidence/population`, { method: "POST", headers: { authorization: `Bearer ${world.tokens.aud}`, "content-type": "application/json" }, body: JSON.stringify({ from: "3", to: String(size - 1) }) });
+  assert.equal(answer.status, 200, await answer.clone().text());
+  const [bytes, key] = [new Uint8Array(await answer.arrayBuffer()), answer.headers.get("quell-key")];
+  const { verify } = await source.ssrLoadModule("/src/evidence/verify.ts");
+  const { pack, unpack } = await source.ssrLoadModule("/src/evidence/zip.ts");
+  const [mine, theirs] = [await verify(bytes, key), byProgram(bytes, key)];
+  assert.deepEqual([mine.ok, mine.errors, theirs.ok], [true, [], true]);
+  assert.deepEqual([mine.population.from, mine.population.to, mine.population.cases.length], [theirs.population.from, theirs.population.to, theirs.population.cases]);
+  assert.deepEqual(mine.population.cases.map((c) => c.case), [`case/${id}`]);
+  assert.equal((await verify(bytes, null)).ok, false);
+  const entries = unpack(bytes);
+  const changed = (name, change) => pack(entries.map((e) => (e.name === name ? { ...e, data: new TextEncoder().encode(change(new TextDecoder().decode(e.data))) } : e)));
+  const listed = (change) => changed("population.json", (text) => `${JSON.stringify(change(JSON.parse(text)), null, 2)}\n`);
+  const lines = (change) => changed("leaves.jsonl", (text) => change(text.trimEnd().split("\n")).map((l) => `${l}\n`).join(""));
+  const forged = {
+    "a case off the list": listed((p) => ({ ...p, cases: [] })),
+    "a case off the events": lines((all) => all.filter((l) => !l.includes(`case/${id}`))),
+    "a cut tail": lines((all) => all.slice(0, -1)),
+    "another end": listed((p) => ({ ...p, to: p.from })),
+    "another stage": listed((p) => ({ ...p, cases: p.cases.map((c) => ({ ...c, state: "closed" })) })),
+  };
+  for (const [what, file] of Object.entries(forged)) {
+    const codes = (errors) => [...new Set(errors.map((e) => e.code))].sort();
+    const [here, there] = [await verify(file, key), byProgram(file, key)];
+    assert.deepEqual([what, here.ok, there.ok], [what, false, false]);
+    assert.deepEqual([what, codes(here.errors)], [what, codes(there.errors)]);
+  }
+});
+
 test("a bundle that is dropped is checked in the browser, also while the server is away", async () => {
   const real = await bundle();
   const forged = await forgeries(real);
@@ -536,6 +567,13 @@ test("light is as accessible as dark, on every screen", async () => {
     await page.waitForFunction(() => !document.querySelector(".loading"));
     await desk.isAccessible(`${path} in light`);
     assert.ok((await sideways(page)) <= 1440, path);
+    // On paper: what was read, the mode, and no control.
+    await page.emulateMedia({ media: "print", colorScheme: "light" });
+    assert.equal(await page.locator("main button:visible, main input:visible, main select:visible").count(), 0, `${path} on paper`);
+    assert.ok(await page.locator("main h1").first().innerText());
+    assert.ok(await page.locator(".bar .mode .state").isVisible(), `${path}: the mode is on paper, too`);
+    assert.equal(await page.evaluate(() => [...document.querySelectorAll(".wide")].filter((e) => getComputedStyle(e).overflowX !== "visible").length), 0, path);
+    await page.emulateMedia({ media: "screen", colorScheme: "light" });
   }
   await desk.close();
 });

@@ -32,7 +32,7 @@ export async function newLog(name = "log.example/quell"): Promise<Log> {
 const node = (left: Bytes, right: Bytes): Promise<Bytes> => sha256(new Uint8Array([1]), left, right);
 const split = (n: number): number => 2 ** Math.floor(Math.log2(n - 1));
 
-async function rootOf(leaves: Bytes[]): Promise<Bytes> {
+export async function rootOf(leaves: Bytes[]): Promise<Bytes> {
   if (leaves.length === 1) return leaves[0]!;
   const k = split(leaves.length);
   return node(await rootOf(leaves.slice(0, k)), await rootOf(leaves.slice(k)));
@@ -61,6 +61,53 @@ export async function leavesOf(events: readonly Event[]): Promise<{ event: Event
     out.push({ event, bytes, hash, version });
   }
   return out;
+}
+
+/** The consistency proof from `old` to all of `leaves` (RFC 6962, section 2.1.2). */
+export async function consistencyOf(old: number, leaves: Bytes[], whole = true): Promise<Bytes[]> {
+  if (old === leaves.length) return whole ? [] : [await rootOf(leaves)];
+  const k = split(leaves.length);
+  return old <= k ? [...(await consistencyOf(old, leaves.slice(0, k), whole)), await rootOf(leaves.slice(k))] : [...(await consistencyOf(old - k, leaves.slice(k), false)), await rootOf(leaves.slice(0, k))];
+}
+
+/** The right edge of the tree of `leaves`, as it is encoded. */
+export async function edgeOf(leaves: Bytes[]): Promise<Bytes> {
+  const size = new DataView(new ArrayBuffer(8));
+  size.setBigUint64(0, BigInt(leaves.length));
+  const parts: Bytes[] = [new Uint8Array(size.buffer)];
+  for (let rest = leaves; rest.length > 0; ) {
+    const wide = 2 ** Math.floor(Math.log2(rest.length));
+    parts.push(await rootOf(rest.slice(0, wide)));
+    rest = rest.slice(wide);
+  }
+  return join(...parts);
+}
+
+/** A bundle of the range `from..to` of a log, under a checkpoint over all of it. What it lists is the forger's choice. */
+export async function range(log: Log, readme: Bytes, events: readonly Event[], from: number, to: number, over: { rows?: (rows: Json[]) => Json[]; leaves?: (leaves: Bytes[]) => Bytes[] } = {}): Promise<Made> {
+  const all = await leavesOf(events);
+  const hashes = all.map((l) => l.hash);
+  const checkpoint = await log.sign(`${log.vkey.split("+")[0]}\n${all.length}\n${base64(await rootOf(hashes))}\n`);
+  const rows: { [key: string]: Json }[] = [];
+  for (const [n, leaf] of all.entries()) {
+    if (n < from || n >= to) continue;
+    const { type, stream, body } = leaf.event;
+    const at = "2026-11-30T10:00:00Z";
+    if (type === "case_opened") rows.push({ case: stream, index: n, opened_at: at, state: "detected", since: at, events: 0, head: "" });
+    const row = rows.find((r) => r["case"] === stream);
+    if (!row) continue;
+    row["events"] = (row["events"] as number) + 1;
+    row["head"] = hex(leaf.hash);
+    if (type === "case_advanced") row["state"] = body["stage"] as string;
+  }
+  const end = async (n: number): Promise<{ size: number; root: string }> => ({ size: n, root: base64(n === 0 ? await sha256() : await rootOf(hashes.slice(0, n))) });
+  const listing = { format: "quell-population/1", from: await end(from), to: await end(to), edge: hex(await edgeOf(hashes.slice(0, from))), consistency: (await consistencyOf(to, hashes)).map(base64), cases: over.rows ? over.rows(rows) : rows };
+  const kept = all.slice(from, to).map((l) => l.bytes);
+  const entries: Entry[] = [
+    { name: "population.json", data: utf8(`${JSON.stringify(listing, null, 2)}\n`) }, { name: "checkpoint", data: checkpoint }, { name: "key.vkey", data: utf8(`${log.vkey}\n`) },
+    { name: "leaves.jsonl", data: join(...(over.leaves ? over.leaves(kept) : kept).flatMap((l) => [l, utf8("\n")])) }, { name: "README.txt", data: readme },
+  ];
+  return { entries, zip: pack(entries) };
 }
 
 export interface Made {

@@ -24,6 +24,8 @@ export interface Link {
   heads: Head[] | null;
   /** Hex SHA-256 of `case.json`; only of an export. */
   case: string | null;
+  /** The stage that the case of its stream enters with it. */
+  stage: string | null;
 }
 
 type Members = { [key: string]: Json };
@@ -41,11 +43,17 @@ export function readLink(event: Json): Link | string {
   if (!isCount(version)) return "an event has the number `stream_version`";
   if (prev !== null && prev !== undefined && !isHash(prev)) return "`prev` is no hash";
   const inside = isMembers(body) ? body : {};
-  const link: Link = { type, at, by, stream, version, prev: prev ?? null, commitments: commitments(event), blobs: texts(inside["blobs"]), erased: type === "values_erased" ? texts(inside["commitments"]) : [], heads: null, case: null };
+  const link: Link = { type, at, by, stream, version, prev: prev ?? null, commitments: commitments(event), blobs: texts(inside["blobs"]), erased: type === "values_erased" ? texts(inside["commitments"]) : [], heads: null, case: null, stage: stageOf(type, inside["stage"]) };
   if (type !== "case_exported") return link;
   const heads = readHeads(inside["heads"]);
   if (!heads || !isHash(inside["case_json"])) return "an export names the head of every stream, and `case.json` by its hash";
   return { ...link, heads, case: inside["case_json"] };
+}
+
+function stageOf(type: string, stage: Json | undefined): string | null {
+  const fixed: Record<string, string> = { case_opened: "detected", case_reopened: "triaged", case_closed: "closed" };
+  if (Object.hasOwn(fixed, type)) return fixed[type] ?? null;
+  return type === "case_advanced" && typeof stage === "string" ? stage : null;
 }
 
 function readHeads(value: Json | undefined): Head[] | null {

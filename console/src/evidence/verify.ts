@@ -7,76 +7,14 @@
 // without the log's key from elsewhere: whoever forged a bundle could have put a key of
 // their own inside.
 import { decimal, hex, same, sha256, textOf, unhex, utf8, type Bytes } from "./bytes";
-import { NotCanonical, read, type Json } from "./canonical";
-import { readLink, type Head, type Link } from "./link";
-import { BadNote, canVerify, openCheckpoint, readKey, type Checkpoint, type Key } from "./note";
+import { type Head } from "./link";
+import { canVerify, readKey, type Checkpoint, type Key } from "./note";
+import { openPopulation } from "./population";
 import { isIncluded, leafHash, readProof } from "./tree";
+import { readEvent, said, signed, Work, type Linked, type Report } from "./work";
 import { BadContainer, unpack, type Entry } from "./zip";
 
-export interface Fault {
-  /** The codes are those of `quell evidence verify`. */
-  code: string;
-  message: string;
-}
-
-export interface Report {
-  /** No fault at all, and the signer is the key that was given. */
-  ok: boolean;
-  /** The bytes alone are whole and agree; it says nothing about who signed. */
-  integrity: boolean;
-  events: number;
-  size: number | null;
-  /** As base64, by the checkpoint. */
-  root: string | null;
-  /** The key in the file. */
-  key: string | null;
-  keyPinned: boolean;
-  /** Whole, and every commitment is disclosed or said to be erased. */
-  complete: boolean;
-  /** Commitments without a disclosure. */
-  erased: number;
-  case: string | null;
-  /** The events by their index, as far as they could be read. */
-  lines: { index: number; link: Link }[];
-  errors: Fault[];
-}
-
-const ABOUT_THE_SIGNER = new Set(["wrong_key", "unpinned_key"]);
-const FAULTS_MAX = 100;
-const EVENT_BYTES_MAX = 64 * 1024;
-
-class Work {
-  faults: Fault[] = [];
-  broken = false;
-  key: Key | null = null;
-  checkpoint: Checkpoint | null = null;
-  pinned = false;
-  case: string | null = null;
-  lines: Linked[] = [];
-  events = 0;
-  open = 0;
-  unexplained = 0;
-
-  fault(code: string, message: string): void {
-    if (!ABOUT_THE_SIGNER.has(code)) this.broken = true;
-    if (this.faults.length < FAULTS_MAX) this.faults.push({ code, message: message.slice(0, 300) });
-  }
-
-  report(): Report {
-    return {
-      ok: this.faults.length === 0 && this.pinned, integrity: !this.broken, events: this.events, size: this.checkpoint?.size ?? null, root: this.checkpoint ? btoa(String.fromCharCode(...this.checkpoint.root)) : null,
-      key: this.key?.text ?? null, keyPinned: this.pinned, complete: !this.broken && this.unexplained === 0, erased: this.open, case: this.case,
-      lines: this.lines.map(({ index, link }) => ({ index, link })), errors: this.faults,
-    };
-  }
-}
-
-/** An event as far as the chain goes. */
-interface Linked {
-  index: number;
-  leaf: string;
-  link: Link;
-}
+export type { Report } from "./work";
 
 /**
  * Verifies the bytes of a bundle. `pinned` is the log's vkey as the reader knows it from
@@ -99,7 +37,7 @@ export async function verify(bytes: Bytes, pinned: string | null): Promise<Repor
   }
   try {
     const entries = unpack(bytes);
-    if (entries[0]?.name === "population.json") work.fault("bad_container", "this is a bundle of every case of a range, which this page does not check; use `quell evidence verify`");
+    if (entries[0]?.name === "population.json") await openPopulation(entries, known, pinned !== null, work);
     else await open(sort(entries, work), known, pinned !== null, work);
   } catch (error) {
     if (!(error instanceof BadContainer)) throw error;
@@ -107,8 +45,6 @@ export async function verify(bytes: Bytes, pinned: string | null): Promise<Repor
   }
   return work.report();
 }
-
-const said = (error: unknown): string => (error instanceof BadNote ? error.message : "it cannot be read");
 
 interface Files {
   single: Map<string, Bytes>;
@@ -168,25 +104,6 @@ async function open(files: Files, known: Key | null, isPinned: boolean, work: Wo
   await blobs(files.blobs, work);
 }
 
-/** The checkpoint, if the key in the file signed it; and whether that key is the one that was given. */
-async function signed(note: Bytes, keyFile: Bytes, known: Key | null, isPinned: boolean, work: Work): Promise<void> {
-  const text = textOf(keyFile) ?? "";
-  try {
-    if (!text.endsWith("\n")) throw new BadNote("a key ends with a newline");
-    work.key = await readKey(text.slice(0, -1));
-  } catch (error) {
-    work.fault("bad_key", `\`key.vkey\`: ${said(error)}`);
-    return;
-  }
-  work.pinned = known !== null && known.text === work.key.text;
-  if (isPinned && known && !work.pinned) work.fault("wrong_key", `signed by \`${work.key.text}\`, wanted \`${known.text}\`; this is another log, or a forged one`);
-  try {
-    work.checkpoint = await openCheckpoint(note, work.key);
-  } catch (error) {
-    work.fault("bad_signature", `\`checkpoint\`: ${said(error)}`);
-  }
-}
-
 /** One event: proved to be in the log, and read. */
 async function one(index: number, leaf: Bytes, proofFile: Bytes | undefined, note: Bytes, work: Work): Promise<void> {
   const hash = await leafHash(leaf);
@@ -196,22 +113,8 @@ async function one(index: number, leaf: Bytes, proofFile: Bytes | undefined, not
     const why = await unproved(index, hash, proofFile, note, work.checkpoint);
     if (why) work.fault("bad_inclusion", `event ${index}: ${why}`);
   }
-  if (leaf.length > EVENT_BYTES_MAX) {
-    work.fault("bad_event", `event ${index} has ${leaf.length} bytes, at most ${EVENT_BYTES_MAX} are allowed`);
-    return;
-  }
-  let event: Json;
-  try {
-    const text = textOf(leaf);
-    if (text === null) throw new NotCanonical("it is not UTF-8");
-    event = read(text);
-  } catch (error) {
-    if (!(error instanceof NotCanonical)) throw error;
-    work.fault("bad_event", `event ${index}: ${error.message}`);
-    return;
-  }
-  const link = readLink(event);
-  if (typeof link === "string") work.fault("bad_event", `event ${index} cannot be read: ${link}`);
+  const link = readEvent(leaf);
+  if (typeof link === "string") work.fault("bad_event", `event ${index} ${link}`);
   else work.lines.push({ index, leaf: hex(hash), link });
 }
 

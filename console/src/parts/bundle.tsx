@@ -90,7 +90,7 @@ export function BundleCheck({ serverKey }: { serverKey: string | null }) {
           if (dropped) void check(dropped, key);
         }}
       >
-        <p>Drop an evidence bundle here, or</p>
+        <p>Drop an evidence bundle here, of a case or of a range, or</p>
         <input
           ref={picker}
           type="file"
@@ -115,6 +115,48 @@ export function BundleCheck({ serverKey }: { serverKey: string | null }) {
       </div>
       <Command line="quell evidence verify FILE --key VKEY" />
     </section>
+  );
+}
+
+function Range({ population }: { population: NonNullable<Report["population"]> }) {
+  return (
+    <>
+      <dl>
+        {[population.from, population.to].map((end, n) => (
+          <div key={n} className="contents">
+            <dt>{n === 0 ? "From" : "To"}</dt>
+            <dd className="mono">
+              size {end.size}, root {end.root}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <Wide label="Cases of the range">
+        <table className="rows">
+          <thead>
+            <tr>
+              <th scope="col">Case</th>
+              <th scope="col">Opened</th>
+              <th scope="col">Stage at the end</th>
+              <th scope="col">Since</th>
+              <th scope="col">Events</th>
+            </tr>
+          </thead>
+          <tbody>
+            {population.cases.slice(0, 2000).map((c) => (
+              <tr key={c.case}>
+                <th scope="row">{visible(c.case, 60)}</th>
+                <td>{visible(c.opened_at, 40)}</td>
+                <td>{visible(words(c.state), 40)}</td>
+                <td>{visible(c.since, 40)}</td>
+                <td>{c.events}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Wide>
+      {population.cases.length > 2000 && <p className="notice">The first 2,000 are shown; all were checked.</p>}
+    </>
   );
 }
 
@@ -166,6 +208,7 @@ function Verdict({ report, name }: { report: Report; name: string }) {
         <dt>Root</dt>
         <dd className="mono">{report.root ?? "none that is signed"}</dd>
       </dl>
+      {report.ok && report.population && <Range population={report.population} />}
       {report.ok && report.lines.length > 0 && (
         <details>
           <summary>The {report.lines.length} events</summary>

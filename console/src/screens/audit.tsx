@@ -41,7 +41,7 @@ export default function AuditScreen({ session }: { session: Session }) {
       <BundleCheck serverKey={head.data?.key ?? null} />
       <section aria-labelledby="h-range">
         <h2 id="h-range">Every case of a range</h2>
-        <p className="faint">Every case that was opened between two checkpoints and how each ended, none left out. The command line makes this bundle and checks it.</p>
+        <p className="faint">Every case that was opened between two checkpoints and how each ended, none left out. The command line makes this bundle; drop it above, or check it there.</p>
         <Command line="quell evidence export --from OLD.checkpoint --to NEW.checkpoint -o cases.zip" />
         <Command line="quell evidence verify cases.zip --key log.vkey" />
       </section>

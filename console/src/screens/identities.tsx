@@ -28,7 +28,7 @@ export const identityAddress = (id: string): string => `/identities?ref=${encode
 function List({ search }: { search: URLSearchParams }) {
   const text = search.get("q") ?? "";
   const [limit, setLimit] = useState(100);
-  const read = useRead("/api/v1/identities", { text: text || undefined, limit }, INVENTORY, true);
+  const read = useRead("/api/v1/identities", { text: text || undefined, limit }, INVENTORY, { keep: true });
   const now = useNow();
   const box = useRef<HTMLInputElement>(null);
   useKeys([{ key: "/", says: "search", act: () => box.current?.focus() }]);
@@ -124,7 +124,7 @@ type Known = { [key: string]: unknown; type: string; id: string };
 function One({ reference, session }: { reference: string; session: Session }) {
   const stale = useConnection() === "reconnecting";
   const read = useRead("/api/v1/inventory", { ref: reference }, INVENTORY);
-  const past = useRead("/api/v1/identities/cases", { ref: reference }, CASES);
+  const past = useRead("/api/v1/identities/cases", { ref: reference }, CASES, { pace: 2_000 });
   const planes = useRead("/api/v1/connectors", {}, (told) => told.stream.startsWith("policy"));
   const reach = useRead("/api/v1/inventory/reach", { ref: reference, depth: 6 });
   const now = useNow();

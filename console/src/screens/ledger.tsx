@@ -157,7 +157,7 @@ function Search({ search, session, size }: { search: URLSearchParams; session: S
   const asked = askedOf(search);
   const [pages, setPages] = useState<{ key: string; older: LedgerLine[]; next: number | null; lookedAt: number }>({ key: "", older: [], next: null, lookedAt: 0 });
   const key = searchOf(asked);
-  const first = useRead("/api/v1/ledger/events", { text: asked.text || undefined, type: asked.types || undefined, stream: asked.stream || undefined, by: asked.by || undefined, limit: 50 }, (told) => isLive(asked, told.type), true);
+  const first = useRead("/api/v1/ledger/events", { text: asked.text || undefined, type: asked.types || undefined, stream: asked.stream || undefined, by: asked.by || undefined, limit: 50 }, (told) => isLive(asked, told.type), { keep: true, pace: 1_000 });
   const [problem, setProblem] = useState<string | null>(null);
   const [leaf, setLeaf] = useState<LedgerLine | null>(null);
   const [at, setAt] = useState<number | null>(null);

@@ -16,7 +16,7 @@ import type { Measures } from "../api/client";
 const SPANS = [7, 30, 90] as const;
 
 export default function MeasuresScreen() {
-  const read = useRead("/api/v1/measures", {}, (told) => /^(case|plan|target)\//.test(told.stream));
+  const read = useRead("/api/v1/measures", {}, (told) => /^(case|plan|target)\//.test(told.stream), { pace: 5_000 });
   const [days, setDays] = useState<number>(30);
   return (
     <Screen

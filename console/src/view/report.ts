@@ -14,10 +14,19 @@ const ALWAYS_NOT = ["that the events are true", "that everything that happened w
 
 export function said(report: Report): Said {
   const many = `${report.events} ${report.events === 1 ? "event" : "events"}`;
-  if (report.ok && !report.complete) {
+  // A range commits to names and discloses none.
+  if (report.ok && !report.complete && !report.population) {
     return {
       tone: "amber", mark: "!", headline: "WHOLE, AND VALUES ARE MISSING WITHOUT A RECORD OF AN ERASURE", proves: [`the log of your key holds exactly these ${many}, and nothing was changed since`],
       not: [`what stands behind ${report.erased} commitments: ask why they are not disclosed`, ...ALWAYS_NOT],
+    };
+  }
+  if (report.ok && report.population) {
+    const { from, to, cases } = report.population;
+    return {
+      tone: "good", mark: "✓", headline: "VERIFIED under the key that you gave: every case of the range",
+      proves: [`between these sizes the log of that key holds exactly these ${many}`, `${cases.length} ${cases.length === 1 ? "case was" : "cases were"} opened between size ${from.size} and size ${to.size}, none left out, and how each stood at the later one`],
+      not: ["that these are the ends that you asked for: hold both against checkpoints that you kept", "about whom the cases are: names are commitments here", ...ALWAYS_NOT],
     };
   }
   if (report.ok) {

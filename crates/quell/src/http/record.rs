@@ -97,6 +97,10 @@ async fn search(Shared(app): Shared<State>, Account(person): Account, Query(sear
         let from = at.saturating_sub(BATCH);
         let mut stored = streams::batch(&**store, from, at).await?;
         stored.retain(|leaf| search.may_match(leaf));
+        if search.text.is_none() {
+            // All of these match; what is beyond the page need not be decoded.
+            stored.drain(..stored.len().saturating_sub(limit - lines.len()));
+        }
         let decoded = streams::decode_all(&**store, &stored).await?;
         let mut next = from;
         for (leaf, recorded) in stored.iter().zip(&decoded).rev() {
