@@ -1,17 +1,21 @@
 // The frame around every screen: where one is, what this installation may do,
 // whether what is shown is live, and who one is.
 import * as Ariakit from "@ariakit/react";
-import { useCallback, useEffect, useState } from "react";
+import { Component, lazy, Suspense, useCallback, useEffect, useState, type ReactNode } from "react";
 import { get, post, Refused, useCsrf, type Me, type Mode } from "./api/client";
-import { keysNow, useKeys } from "./keys";
+import { keysNow, useKeys, usePaletteKey, type Key } from "./keys";
 import { follow, setServerTime, useConnection, useTold } from "./live";
 import { Moment } from "./parts/small";
 import { OrderDialog, type Order } from "./parts/order";
+import { CommandsSheet } from "./parts/commands";
+import { fetchScreens, placeOf, PLACES } from "./places";
 import { go, Link, useRoute } from "./route";
 import { CaseScreen } from "./screens/case";
 import { InboxScreen } from "./screens/inbox";
 import { QueueScreen } from "./screens/queue";
-import { role } from "./view/words";
+import { GLOSS, role, STATES } from "./view/words";
+
+const Palette = lazy(() => import("./parts/palette").then((m) => ({ default: m.Palette })));
 
 export interface Session {
   me: Me;
@@ -72,14 +76,25 @@ function Frame({ session }: { session: Session }) {
     );
   }, []);
   useEffect(() => follow(), []);
+  useEffect(() => {
+    const timer = window.setTimeout(() => void fetchScreens(), 2_000);
+    return () => window.clearTimeout(timer);
+  }, []);
   useEffect(readInbox, [readInbox]);
   useTold((told) => /^(case|plan|approval)\//.test(told.stream), readInbox);
+  const [commands, setCommands] = useState(false);
+  const [palette, setPalette] = useState<readonly Key[] | null>(null);
+  usePaletteKey(() => setPalette(keysNow()));
   useKeys([
-    { key: "?", says: "show the keys", act: () => setHelp(true) },
-    { key: "q", says: "queue", act: () => go("/") },
-    { key: "i", says: "inbox", act: () => go("/inbox") },
+    { key: "?", says: "help: keys, screens, words", act: () => setHelp(true) },
+    { key: ".", says: "the commands behind the buttons of this page", act: () => setCommands(true) },
+    ...PLACES.map((place) => ({ key: place.key, says: `${place.name}: ${place.says}`, act: () => go(place.path) })),
   ]);
   const id = /^\/cases\/([^/]+)$/.exec(path)?.[1];
+  const place = placeOf(path);
+  useEffect(() => {
+    if (!id) document.title = place && place.path !== "/" ? `${place.name} · Quell` : "Quell";
+  }, [id, place]);
   return (
     <>
       <a className="skip" href="#main">
@@ -90,23 +105,59 @@ function Frame({ session }: { session: Session }) {
           Quell
         </Link>
         <nav aria-label="Screens">
-          <Link href="/" aria-current={path === "/" ? "page" : undefined}>
-            Queue
-          </Link>
-          <Link href="/inbox" aria-current={path === "/inbox" ? "page" : undefined}>
-            Inbox{waiting === null ? "" : ` (${waiting})`}
-          </Link>
+          {PLACES.map((p) => (
+            <Link key={p.path} href={p.path} aria-current={path === p.path ? "page" : undefined} title={`${p.says} (${p.key})`}>
+              {p.name}
+              {p.path === "/inbox" && waiting !== null ? ` (${waiting})` : ""}
+            </Link>
+          ))}
         </nav>
         <ModeBadge session={session} />
         <Connected />
+        <button className="quiet" onClick={() => setPalette(keysNow())} aria-keyshortcuts="Control+K">
+          Find <kbd aria-hidden="true">Ctrl K</kbd>
+        </button>
         <Account me={session.me} help={() => setHelp(true)} />
       </header>
       <main id="main" tabIndex={-1}>
-        {id ? <CaseScreen key={id} id={decodeURIComponent(id)} session={session} /> : path === "/inbox" ? <InboxScreen session={session} /> : <QueueScreen search={search} session={session} />}
+        {id ? (
+          <CaseScreen key={id} id={decodeURIComponent(id)} session={session} />
+        ) : path === "/inbox" ? (
+          <InboxScreen session={session} />
+        ) : place?.Screen ? (
+          <Broken key={path}>
+            <place.Screen session={session} search={search} />
+          </Broken>
+        ) : (
+          <QueueScreen search={search} session={session} />
+        )}
       </main>
       {help && <Help onClose={() => setHelp(false)} />}
+      {palette && (
+        <Suspense fallback={null}>
+          <Palette keys={palette} onClose={() => setPalette(null)} />
+        </Suspense>
+      )}
+      {commands && <CommandsSheet place={place ?? null} onClose={() => setCommands(false)} />}
     </>
   );
+}
+
+/** A screen that could not be fetched, or that failed, says so; the frame stays. */
+class Broken extends Component<{ children: ReactNode }, { failed: boolean }> {
+  override state = { failed: false };
+  static getDerivedStateFromError(): { failed: boolean } {
+    return { failed: true };
+  }
+  override render(): ReactNode {
+    if (!this.state.failed) return this.props.children;
+    return (
+      <div className="notice bad" role="alert">
+        <p>This screen could not be shown. Nothing was changed by that.</p>
+        <button onClick={() => window.location.reload()}>Load it again</button>
+      </div>
+    );
+  }
 }
 
 /** Observe, armed or paused: it stands on every page. */
@@ -148,7 +199,7 @@ function ModeBadge({ session }: { session: Session }) {
           <span aria-hidden="true">○</span> OBSERVES: nothing is changed
         </span>
       )}
-      <button className="quiet" onClick={() => setOrder(mode.mode === "paused" ? resume : pause)}>
+      <button className="quiet" data-command={(mode.mode === "paused" ? resume : pause).command} onClick={() => setOrder(mode.mode === "paused" ? resume : pause)}>
         {mode.mode === "paused" ? "Resume" : "Pause"}
       </button>
       {order && <OrderDialog order={order} onClose={() => setOrder(null)} />}
@@ -199,21 +250,66 @@ function Account({ me, help }: { me: Me; help: () => void }) {
 
 function Help({ onClose }: { onClose: () => void }) {
   const [keys] = useState(keysNow);
+  const places = new Set(PLACES.map((p) => p.key));
   return (
-    <Ariakit.Dialog open onClose={onClose} className="dialog" backdrop={<div className="backdrop" />} preventBodyScroll={false}>
-      <Ariakit.DialogHeading render={<h2 />}>Keys</Ariakit.DialogHeading>
+    <Ariakit.Dialog open onClose={onClose} className="dialog sheet wide" backdrop={<div className="backdrop" />} preventBodyScroll={false}>
+      <div className="row between">
+        <Ariakit.DialogHeading render={<h2 />}>Help</Ariakit.DialogHeading>
+        <Ariakit.DialogDismiss className="quiet">Close</Ariakit.DialogDismiss>
+      </div>
+      <h3>Keys of this page</h3>
       <dl>
-        {keys.map((k) => (
-          <div key={k.key} className="contents">
+        <div className="contents">
+          <dt>
+            <kbd>Ctrl K</kbd>
+          </dt>
+          <dd>find a screen, a case, an identity, or what this page can do</dd>
+        </div>
+        {keys
+          .filter((k) => !places.has(k.key))
+          .map((k) => (
+            <div key={k.key} className="contents">
+              <dt>
+                <kbd>{k.key}</kbd>
+              </dt>
+              <dd>{k.says}</dd>
+            </div>
+          ))}
+      </dl>
+      <p className="faint">Every order opens a dialog that names its target; no key alone changes anything, and a held key does nothing.</p>
+      <h3>Screens</h3>
+      <dl>
+        {PLACES.map((p) => (
+          <div key={p.path} className="contents">
             <dt>
-              <kbd>{k.key}</kbd>
+              <kbd>{p.key}</kbd> {p.name}
             </dt>
-            <dd>{k.says}</dd>
+            <dd>
+              {p.says} <code>{p.command}</code>
+            </dd>
           </div>
         ))}
       </dl>
-      <p className="faint">Every order opens a dialog that names its target; no key alone changes anything.</p>
-      <Ariakit.DialogDismiss>Close</Ariakit.DialogDismiss>
+      <p className="faint">
+        Without script: <a href="/waiting">what waits for you</a>, approvals, evidence.
+      </p>
+      <h3>Words</h3>
+      <dl>
+        {Object.entries(GLOSS).map(([word, says]) => (
+          <div key={word} className="contents">
+            <dt>{word}</dt>
+            <dd>{says}</dd>
+          </div>
+        ))}
+        {Object.entries(STATES).map(([state, { mark, says }]) => (
+          <div key={state} className="contents">
+            <dt>
+              <span aria-hidden="true">{mark}</span> {state}
+            </dt>
+            <dd>{says}</dd>
+          </div>
+        ))}
+      </dl>
     </Ariakit.Dialog>
   );
 }

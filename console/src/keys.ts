@@ -24,6 +24,21 @@ window.addEventListener("keydown", (event) => {
   }
 });
 
+/** Control-K, or its like, from everywhere but a dialog. */
+export function usePaletteKey(act: () => void): void {
+  const latest = useRef(act);
+  latest.current = act;
+  useEffect(() => {
+    const press = (event: KeyboardEvent): void => {
+      if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
+      event.preventDefault();
+      if (!event.repeat && !document.querySelector("[role=dialog],dialog[open]")) latest.current();
+    };
+    window.addEventListener("keydown", press);
+    return () => window.removeEventListener("keydown", press);
+  }, []);
+}
+
 /** These keys act while the screen is there. */
 export function useKeys(keys: readonly Key[]): void {
   const layer = useRef<readonly Key[]>(keys);

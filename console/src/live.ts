@@ -104,14 +104,18 @@ export function setServerTime(now: string): void {
   skew = Date.parse(now) - Date.now();
 }
 
-/** The server's time, each second. */
-export function useNow(): number {
-  const local = useSyncExternalStore(
+/** The reader's own time, each second: for what happened here, such as an answer that came. */
+export function useNowLocal(): number {
+  return useSyncExternalStore(
     (hear) => {
       hearers.add(hear);
       return () => hearers.delete(hear);
     },
     () => beat,
   );
-  return local + skew;
+}
+
+/** The server's time, each second. */
+export function useNow(): number {
+  return useNowLocal() + skew;
 }

@@ -21,9 +21,21 @@ export type Step = Schemas["Step"];
 export type StepState = Schemas["StepState"];
 export type Waiting = Schemas["Waiting"];
 export type Why = Schemas["Why"];
+export type Explained = Schemas["Explained"];
+export type HeldIn = Schemas["HeldIn"];
+export type IdentityRow = Schemas["IdentityRow"];
+export type Ledger = Schemas["Ledger"];
+export type LedgerLine = Schemas["LedgerLine"];
+export type Measures = Schemas["Measures"];
+export type MeasuredCase = Schemas["MeasuredCase"];
+export type Offered = Schemas["Offered"];
+export type OwnerLine = Schemas["OwnerLine"];
+export type Plane = Schemas["Plane"];
+export type PolicyRow = Schemas["PolicyRow"];
 
 type Json<T> = T extends { responses: { 200: { content: { "application/json": infer Body } } } } ? Body : never;
-type Getable = { [P in keyof paths]: paths[P] extends { get: object } ? P : never }[keyof paths];
+export type Getable = { [P in keyof paths]: paths[P] extends { get: object } ? P : never }[keyof paths];
+export type Answer<P extends Getable> = Json<paths[P]["get"]>;
 type Postable = { [P in keyof paths]: paths[P] extends { post: object } ? P : never }[keyof paths];
 type BodyOf<T> = T extends { requestBody: { content: { "application/json": infer Body } } } ? Body : Record<string, never>;
 

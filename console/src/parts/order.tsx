@@ -13,12 +13,12 @@ export interface Order {
   says: ReactNode;
   command: string;
   /** Asks for a sentence. */
-  ask?: { label: string; required: boolean };
+  ask?: { label: string; required: boolean; initial?: string };
   run: (text: string) => Promise<ReactNode | void>;
 }
 
 export function OrderDialog({ order, onClose }: { order: Order; onClose: () => void }) {
-  const [text, setText] = useState("");
+  const [text, setText] = useState(order.ask?.initial ?? "");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const [answer, setAnswer] = useState<ReactNode>(null);

@@ -2,13 +2,15 @@
 import * as Ariakit from "@ariakit/react";
 import { useState, type ReactNode } from "react";
 import type { Life } from "../api/client";
-import { useNow } from "../live";
+import { useConnection, useNow } from "../live";
 import { duration, localTime, utcTime } from "../view/time";
 import { GLOSS, STATES, visible, type Tone } from "../view/words";
 
-export function Badge({ tone, mark, children, title }: { tone: Tone; mark: string; children: ReactNode; title?: string }) {
+/** Nothing that the server said stays green while it is not heard; only what was checked here does (`lasting`). */
+export function Badge({ tone, mark, children, title, lasting = false }: { tone: Tone; mark: string; children: ReactNode; title?: string; lasting?: boolean }) {
+  const stale = useConnection() === "reconnecting";
   return (
-    <span className={`state ${tone}`} title={title}>
+    <span className={`state ${tone === "good" && stale && !lasting ? "amber" : tone}`} title={title}>
       <span aria-hidden="true">{mark}</span> {children}
     </span>
   );

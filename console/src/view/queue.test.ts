@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { CaseRow, Waiting } from "../api/client";
 import { filterOf, inOrder, inView, matches, searchOf } from "./queue";
+import { outcome, stillShown } from "./queue";
 
 const waiting = (role: string, deadline: string | null, missing?: number): Waiting => ({ role, people: [], deadline, at_timeout: "", plan: "p-1", what: "", ...(missing === undefined ? {} : { missing }) });
 const row = (id: string, over: Partial<CaseRow> = {}): CaseRow => ({
@@ -43,4 +44,16 @@ test("every word of a search must be there", () => {
 test("the address says what is shown, and a strange address shows all", () => {
   for (const filter of [{ view: "mine", text: "a b&c" }, { view: "all", text: "" }] as const) expect(filterOf(new URLSearchParams(searchOf(filter)))).toEqual(filter);
   expect(filterOf(new URLSearchParams("?view=evil"))).toEqual({ view: "all", text: "" });
+});
+
+test("a bulk order is for what is selected and in view, and for nothing else", () => {
+  const rows = [{ id: "C-1" }, { id: "C-2" }] as never;
+  expect(stillShown(new Set(["C-2", "C-3"]), rows).map((r) => r.id)).toEqual(["C-2"]);
+  expect(stillShown(new Set(), rows)).toEqual([]);
+});
+
+test("what was refused in a bulk order is told one by one, and never as done", () => {
+  const tried = [{ id: "C-1", refused: null }, { id: "C-2", refused: "a plan is open" }];
+  expect(outcome(tried)).toEqual({ headline: "1 of 2 done", refused: [tried[1]] });
+  expect(outcome([]).headline).toBe("0 of 0 done");
 });

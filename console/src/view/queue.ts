@@ -58,3 +58,18 @@ export function inOrder(rows: readonly CaseRow[]): CaseRow[] {
   const order = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1);
   return [...rows].sort((a, b) => order(running(a), running(b)) || order(deadline(a), deadline(b)) || b.opened_at.localeCompare(a.opened_at));
 }
+
+/** What of a selection still is in view: nothing is ordered for a row that nobody sees. */
+export const stillShown = (selected: ReadonlySet<string>, rows: readonly CaseRow[]): CaseRow[] => rows.filter((row) => selected.has(row.id));
+
+export interface Tried {
+  id: string;
+  /** The refusal; null where it was done. */
+  refused: string | null;
+}
+
+/** `3 of 4 done`, and what was refused, each with its reason. */
+export function outcome(tried: readonly Tried[]): { headline: string; refused: Tried[] } {
+  const refused = tried.filter((t) => t.refused !== null);
+  return { headline: `${tried.length - refused.length} of ${tried.length} done`, refused };
+}

@@ -35,6 +35,9 @@ const ROLES: Record<string, string> = {
 
 export const role = (id: string): string => ROLES[id] ?? words(id);
 
+/** `1 case`, `2 cases`. */
+export const many = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+
 /** `leaked_secret` -> `leaked secret`. */
 export const words = (id: string): string => id.replaceAll("_", " ");
 

@@ -1,5 +1,6 @@
 // Whose it is, and every credential and session with what was proved of it.
 import type { Holding } from "../../api/client";
+import { Link } from "../../route";
 import { LifeBadge, Moment, Until, Term } from "../../parts/small";
 import { byUrgency } from "../../view/case";
 import { role, words } from "../../view/words";
@@ -15,7 +16,10 @@ export function Identities({ c, stale, reach }: Shown & { reach: (start: string)
       {c.subjects.length === 0 && <p className="notice">No identity on our planes was found for this alert.</p>}
       {c.subjects.map((s) => (
         <div key={s.identity} className="subject">
-          <strong>{s.name ?? s.identity}</strong> <span className="faint">{s.name && s.identity}</span>
+          <Link href={`/identities?ref=${encodeURIComponent(s.identity)}`}>
+            <strong>{s.name ?? s.identity}</strong>
+          </Link>{" "}
+          <span className="faint">{s.name && s.identity}</span>
           <p className="faint">
             {words(s.kind)}, {s.environment ?? "environment unknown"}, {s.criticality ? `${s.criticality} criticality` : "criticality unknown"}
             {s.shared === true && ", shared"}
@@ -23,7 +27,7 @@ export function Identities({ c, stale, reach }: Shown & { reach: (start: string)
             {s.consumers.length > 0 && `; used by ${s.consumers.map((x) => x.name).join(", ")}`}
             {s.protected && <strong>; protected: {s.protected}</strong>}
           </p>
-          <button className="quiet" onClick={() => reach(s.identity)}>
+          <button className="quiet" data-command={`quell inventory reach ${s.identity}`} onClick={() => reach(s.identity)}>
             reach: {s.reach ?? "unknown"} (g)
           </button>
         </div>

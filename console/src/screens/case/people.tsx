@@ -82,7 +82,7 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
               {session.me.roles.includes(j.role) && c.state !== "closed" && (
                 <span className="row wrap">
                   {j.answers.map((a) => (
-                    <button key={a} className="quiet" onClick={() => ask(judge(j.role, a))}>
+                    <button key={a} className="quiet" data-command={judge(j.role, a).command} onClick={() => ask(judge(j.role, a))}>
                       {words(a)}
                     </button>
                   ))}
@@ -93,7 +93,7 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
         })}
       </ul>
       <p>
-        <button data-order="lead" className="quiet" onClick={() => ask(lead)}>
+        <button data-order="lead" className="quiet" data-command={lead.command} onClick={() => ask(lead)}>
           Take the lead (l)
         </button>
       </p>
@@ -120,6 +120,7 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
                   {role(t.owner)}: {t.what} {t.untrusted && <Outside text={t.untrusted} />}{" "}
                   <button
                     className="quiet"
+                    data-command={`quell case task ${c.id} ${t.id} --done`}
                     onClick={() =>
                       ask({
                         title: "Is the task done?",

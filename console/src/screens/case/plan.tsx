@@ -192,32 +192,32 @@ function Orders({ c, plan, session, ask }: Shown & { plan: Plan | null }) {
   return (
     <div className="orders row wrap">
       {mine && (
-        <a data-approval className="button primary" href={`/cases/${encodeURIComponent(id)}/approval/${encodeURIComponent(mine.plan ?? "")}`}>
+        <a data-approval className="button primary" data-command={`quell case approve ${id} --digest ${c.plans.find((p) => p.id === mine.plan)?.digest ?? "DIGEST"}`} href={`/cases/${encodeURIComponent(id)}/approval/${encodeURIComponent(mine.plan ?? "")}`}>
           Answer the approval (a)
         </a>
       )}
       {waits && (
         <>
-          <button data-order="run" onClick={() => ask(run)}>
+          <button data-order="run" data-command={run.command} onClick={() => ask(run)}>
             Run (r)
           </button>
-          <button data-order="dry-run" onClick={() => ask(dry)}>
+          <button data-order="dry-run" data-command={dry.command} onClick={() => ask(dry)}>
             Dry-run (d)
           </button>
         </>
       )}
       {plan && isOpen(plan) && (
-        <button data-order="deny" className="danger" onClick={() => ask(deny)}>
+        <button data-order="deny" className="danger" data-command={deny.command} onClick={() => ask(deny)}>
           {waits ? "Refuse" : "Stop"}
         </button>
       )}
       {acted && (
-        <button data-order="undo" onClick={() => ask(undo("reinstate"))}>
+        <button data-order="undo" data-command={undo("reinstate").command} onClick={() => ask(undo("reinstate"))}>
           Undo: reinstate (u)
         </button>
       )}
-      {acted && <button onClick={() => ask(undo("restore"))}>Restore</button>}
-      {c.state !== "closed" && !c.plans.some(isOpen) && <button onClick={() => ask(draft)}>Draft a plan</button>}
+      {acted && <button data-command={undo("restore").command} onClick={() => ask(undo("restore"))}>Restore</button>}
+      {c.state !== "closed" && !c.plans.some(isOpen) && <button data-command={draft.command} onClick={() => ask(draft)}>Draft a plan</button>}
       {plan?.started_at && (
         <span className="faint">
           started <Moment at={plan.started_at} />

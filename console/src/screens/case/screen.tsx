@@ -165,15 +165,17 @@ function Head({ c, session, stale, ask, why }: Shown & { why: () => void }) {
         </p>
       </div>
       <div className="actions">
-        <a className="button" href={`/cases/${encodeURIComponent(c.id)}/evidence`}>
+        <a className="button" data-command={`quell evidence export ${c.id} -o ${c.id}.zip`} href={`/cases/${encodeURIComponent(c.id)}/evidence`}>
           Evidence ⤓
         </a>
-        <button onClick={why}>Why</button>
-        <button data-order="note" onClick={() => ask(note)}>
+        <button data-command={`quell case why ${c.id}`} onClick={why}>
+          Why
+        </button>
+        <button data-order="note" data-command={note.command} onClick={() => ask(note)}>
           Note
         </button>
         {c.state !== "closed" && (
-          <button onClick={() => ask(close)} disabled={open} title={open ? "a plan is still open" : undefined}>
+          <button data-command={close.command} onClick={() => ask(close)} disabled={open} title={open ? "a plan is still open" : undefined}>
             Close
           </button>
         )}

@@ -1,10 +1,10 @@
 // What happened, newest first: the story, everything, what touched a plane, or
 // the record itself. Every line leads to its leaf and its proof.
 import { useState } from "react";
-import { get, Refused, type Case, type EventLine, type Leaf } from "../../api/client";
+import { get, type Case, type EventLine } from "../../api/client";
 import type { Session } from "../../app";
-import { Moment, Outside, Problem } from "../../parts/small";
-import { SheetDialog } from "../../parts/sheet";
+import { LeafSheet } from "../../parts/leaf";
+import { Moment, Outside } from "../../parts/small";
 import { folded, inView, type TimelineView } from "../../view/case";
 import { author, visible } from "../../view/words";
 
@@ -59,7 +59,7 @@ export function Timeline({ c, events, session, stale }: { c: Case; events: reado
         ))}
       </ol>
       {lines.length > drawn && <button onClick={() => setDrawn(drawn + 200)}>Show older lines ({lines.length - drawn})</button>}
-      {leaf && <LeafSheet id={c.id} line={leaf} onClose={() => setLeaf(null)} />}
+      {leaf && <LeafSheet index={leaf.index} load={() => get("/api/v1/cases/{id}/events/{index}", { id: c.id, index: leaf.index })} onClose={() => setLeaf(null)} />}
     </section>
   );
 }
@@ -76,47 +76,5 @@ function Changed({ changed }: { changed: EventLine["changed"] }) {
         </code>
       ))}
     </span>
-  );
-}
-
-function LeafSheet({ id, line, onClose }: { id: string; line: EventLine; onClose: () => void }) {
-  const [leaf, setLeaf] = useState<Leaf | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
-  const [asked, setAsked] = useState(false);
-  if (!asked) {
-    setAsked(true);
-    get("/api/v1/cases/{id}/events/{index}", { id, index: line.index }).then(setLeaf, (error: unknown) => setProblem(error instanceof Refused ? error.message : String(error)));
-  }
-  return (
-    <SheetDialog title={`Leaf ${line.index}`} onClose={onClose} wide>
-      <Problem text={problem} />
-      {leaf && (
-        <>
-          <p>
-            As the ledger holds it, byte for byte. Personal data is not in it, only commitments to it.
-          </p>
-          <pre className="leaf" tabIndex={0}>{visible(leaf.leaf, 70_000)}</pre>
-          <dl>
-            <dt>Leaf hash</dt>
-            <dd>
-              <code>{leaf.hash}</code>
-            </dd>
-            <dt>Log size</dt>
-            <dd>{leaf.size}</dd>
-            <dt>Root</dt>
-            <dd>
-              <code>{leaf.root}</code>
-            </dd>
-          </dl>
-          <h3>Inclusion proof (RFC 6962), {leaf.proof.length} hashes</h3>
-          <ol className="mono">
-            {leaf.proof.map((h) => (
-              <li key={h}>{h}</li>
-            ))}
-          </ol>
-          <p className="faint">The server says so; this page did not check it. The evidence bundle is what to verify, offline: it holds the same leaf, its proof and a signed checkpoint.</p>
-        </>
-      )}
-    </SheetDialog>
   );
 }

@@ -18,6 +18,7 @@ use super::{
     State,
     input::{Account, Input},
     problem::{Answer, Problem},
+    shape_screens,
     shown::{self, Which},
 };
 use crate::duration;
@@ -28,7 +29,7 @@ pub fn routes() -> OpenApiRouter<State> {
 
 /// Every plane, without asking it anything.
 #[utoipa::path(get, path = "/connectors", tag = "connectors",
-    responses((status = 200, description = "`[{name, kind, armed_until, armed_actions, reachable, privileges, actions}]`; `reachable` and `privileges` are null; each action has `last_proven_at`, by a case here, and `lab_drill: {proven_at, server, strength, undone}`, by a drill on a server of the lab and never on this one", body = Object)))]
+    responses((status = 200, description = "`[{name, kind, armed_until, armed_actions, reachable, privileges, actions}]`; `reachable` and `privileges` are null; each action has `last_proven_at`, by a case here, and `lab_drill: {proven_at, server, strength, undone}`, by a drill on a server of the lab and never on this one", body = Vec<shape_screens::Plane>)))]
 async fn list(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     every(&app, false).await
@@ -36,7 +37,7 @@ async fn list(Shared(app): Shared<State>, Account(person): Account) -> Answer<Js
 
 /// Every plane, asked now: reachable, with which privileges, its control alive.
 #[utoipa::path(get, path = "/connectors/check", tag = "connectors",
-    responses((status = 200, description = "`[{name, kind, armed_until, armed_actions, reachable, privileges: {needed, missing, excess}, control_alive, warnings, actions}]`; actions as in `/connectors`", body = Object)))]
+    responses((status = 200, description = "`[{name, kind, armed_until, armed_actions, reachable, privileges: {needed, missing, excess}, control_alive, warnings, actions}]`; actions as in `/connectors`", body = Vec<shape_screens::Plane>)))]
 async fn check(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     every(&app, true).await
@@ -118,7 +119,7 @@ struct Arm {
 }
 
 /// Lets actions of a plane run until a date.
-#[utoipa::path(post, path = "/connectors/{name}/arm", tag = "connectors", params(("name" = String, Path)), request_body = Arm, responses((status = 200, description = "the plane", body = Object), (status = 403), (status = 404), (status = 409)))]
+#[utoipa::path(post, path = "/connectors/{name}/arm", tag = "connectors", params(("name" = String, Path)), request_body = Arm, responses((status = 200, description = "the plane", body = shape_screens::Plane), (status = 403), (status = 404), (status = 409)))]
 async fn arm(
     Shared(app): Shared<State>,
     Account(person): Account,
@@ -142,7 +143,7 @@ async fn arm(
 }
 
 /// Lets a plane only observe again.
-#[utoipa::path(post, path = "/connectors/{name}/disarm", tag = "connectors", params(("name" = String, Path)), responses((status = 200, description = "the plane", body = Object), (status = 403), (status = 404)))]
+#[utoipa::path(post, path = "/connectors/{name}/disarm", tag = "connectors", params(("name" = String, Path)), responses((status = 200, description = "the plane", body = shape_screens::Plane), (status = 403), (status = 404)))]
 async fn disarm(Shared(app): Shared<State>, Account(person): Account, Path(name): Path<String>) -> Answer<Json<Value>> {
     if app.engine.ports.connectors.get(&name).is_none() {
         return Err(Problem::unknown(format!("connector `{}`", name.escape_default())));

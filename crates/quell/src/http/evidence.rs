@@ -17,6 +17,7 @@ use super::{
     State,
     input::{Account, Input},
     problem::{Answer, Problem},
+    shape_screens,
 };
 
 pub fn routes() -> OpenApiRouter<State> {
@@ -92,7 +93,7 @@ struct Moment {
 
 /// Who could decide what at a moment: the roles they held, without accounts that were disabled then.
 #[utoipa::path(get, path = "/evidence/who", tag = "evidence", params(Moment),
-    responses((status = 200, description = "`{at, policy: {digest, loaded_at, is_loaded}, people: [{user, name, human, roles: [{role, since}], approves_as, may}]}`; `may` is null where another policy set is loaded now", body = Object), (status = 403), (status = 422)))]
+    responses((status = 200, description = "`{at, policy: {digest, loaded_at, is_loaded}, people: [{user, name, human, roles: [{role, since}], approves_as, may}]}`; `may` is null where another policy set is loaded now", body = shape_screens::WhoCould), (status = 403), (status = 422)))]
 async fn who(Shared(app): Shared<State>, Account(person): Account, Query(moment): Query<Moment>) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     let at = match &moment.at {

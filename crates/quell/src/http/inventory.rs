@@ -19,7 +19,7 @@ use super::{
     State,
     input::{self, Account},
     problem::{Answer, Problem},
-    shape,
+    shape, shape_screens,
 };
 use crate::inventory_file;
 
@@ -93,7 +93,7 @@ struct Reference {
 
 /// Everything that concerns one reference, and who answers for it.
 #[utoipa::path(get, path = "/inventory", tag = "inventory", params(Reference),
-    responses((status = 200, description = "`{objects, owners, consumers, truncated}`", body = Object), (status = 404)))]
+    responses((status = 200, description = "`{objects, owners, consumers, truncated}`", body = shape_screens::InventoryAnswer), (status = 404)))]
 async fn show(Shared(app): Shared<State>, Account(person): Account, Query(query): Query<Reference>) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     const MANY: usize = 1_000;

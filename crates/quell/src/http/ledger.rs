@@ -7,14 +7,14 @@ use quell_engine::{Failure, port::StoreError};
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{State, input::Account, problem::Answer};
+use super::{State, input::Account, problem::Answer, shape_screens};
 
 pub fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(checkpoint)).routes(routes!(verify))
 }
 
 /// Signs a checkpoint over everything that is committed.
-#[utoipa::path(post, path = "/ledger/checkpoint", tag = "ledger", responses((status = 200, description = "`{ok, size, root, checkpoint, key}`", body = Object), (status = 403)))]
+#[utoipa::path(post, path = "/ledger/checkpoint", tag = "ledger", responses((status = 200, description = "`{ok, size, root, checkpoint, key}`", body = shape_screens::LedgerWhole), (status = 403)))]
 async fn checkpoint(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::OperateLedger, None, &[]).await?;
     let note = app.engine.sign_checkpoint().await?;
@@ -25,7 +25,7 @@ async fn checkpoint(Shared(app): Shared<State>, Account(person): Account) -> Ans
 }
 
 /// Reads the whole log and recomputes every hash, version and root.
-#[utoipa::path(get, path = "/ledger/verify", tag = "ledger", responses((status = 200, description = "`{ok, size, root}`, and `error` where it is not", body = Object), (status = 403)))]
+#[utoipa::path(get, path = "/ledger/verify", tag = "ledger", responses((status = 200, description = "`{ok, size, root}`, and `error` where it is not", body = shape_screens::LedgerWhole), (status = 403)))]
 async fn verify(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::OperateLedger, None, &[]).await?;
     match app.store.verify().await {

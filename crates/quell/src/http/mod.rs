@@ -12,18 +12,23 @@ mod console;
 mod erasures;
 mod evidence;
 mod health;
+mod identities;
 mod inbox;
 mod input;
 mod inventory;
 mod ledger;
 mod limits;
+mod measures;
 mod openapi;
 mod orders;
 mod policy;
+mod policy_tests;
 pub mod problem;
+mod record;
 mod session;
 mod setup;
 mod shape;
+mod shape_screens;
 mod shown;
 mod sources;
 mod stream;
@@ -32,7 +37,7 @@ mod told;
 mod users;
 mod why;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Router, extract::DefaultBodyLimit};
 use quell_engine::Engine;
@@ -61,6 +66,8 @@ pub struct App {
     pub accounts: Accounts,
     pub door: SetupDoor,
     pub max_body: usize,
+    /// Where the policy set came from; none for the shipped one.
+    pub policy_dir: Option<PathBuf>,
     /// How browsers reach this server, where a proxy stands before it.
     pub public_url: Option<String>,
     pub buckets: limits::Buckets,
@@ -100,6 +107,7 @@ impl App {
             kinds: wired.kinds,
             door,
             max_body: config.max_body,
+            policy_dir: config.policy_dir.clone(),
             public_url: config.public_url.clone(),
             buckets: limits::Buckets::new(config.intake),
             refusals: Refusals::default(),
@@ -139,8 +147,12 @@ fn routes() -> OpenApiRouter<State> {
         .merge(connectors::routes())
         .merge(automation::routes())
         .merge(inventory::routes())
+        .merge(identities::routes())
+        .merge(measures::routes())
         .merge(policy::routes())
+        .merge(policy_tests::routes())
         .merge(ledger::routes())
+        .merge(record::routes())
         .merge(erasures::routes())
         .merge(openapi::routes())
         .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(SECONDS_MAX)))

@@ -12,6 +12,7 @@ use super::{
     State,
     input::{Account, Input},
     problem::{Answer, Problem},
+    shape_screens,
 };
 
 pub fn routes() -> OpenApiRouter<State> {
@@ -19,7 +20,7 @@ pub fn routes() -> OpenApiRouter<State> {
 }
 
 /// The set in force: who may do what to what, unless what, and whom to ask.
-#[utoipa::path(get, path = "/policy", tag = "policy", responses((status = 200, description = "`{digest, rows}`", body = Object)))]
+#[utoipa::path(get, path = "/policy", tag = "policy", responses((status = 200, description = "`{digest, rows}`", body = shape_screens::PolicyTable)))]
 async fn show(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     Ok(Json(json!({ "digest": app.policy.digest(), "rows": quell_policy::show(&app.policy) })))
@@ -35,7 +36,7 @@ struct Ask {
 
 /// Why the answer to a question is what it is. What the question leaves out is
 /// taken from the usual example, and the answer holds the whole question.
-#[utoipa::path(post, path = "/policy/explain", tag = "policy", request_body = Ask, responses((status = 200, description = "`{decision, reasons, then, ask, next, question}`", body = Object), (status = 422)))]
+#[utoipa::path(post, path = "/policy/explain", tag = "policy", request_body = Ask, responses((status = 200, description = "`{decision, reasons, then, ask, next, question}`", body = shape_screens::Explained), (status = 422)))]
 async fn explain(Shared(app): Shared<State>, Account(person): Account, Input(ask): Input<Ask>) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     let wrong = |e: serde_json::Error| Problem::invalid("question", e.to_string());

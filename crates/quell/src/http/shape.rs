@@ -17,6 +17,7 @@ macro_rules! shapes {
         pub struct $name { $($(#[$field_meta])* $field: $type),* }
     )*};
 }
+pub(super) use shapes;
 
 shapes! {
     /// `GET /cases`.

@@ -53,8 +53,15 @@ POST /automation/resume
 POST /inventory
 GET /inventory
 GET /inventory/reach
+GET /identities
+GET /identities/cases
+GET /measures
 GET /policy
 POST /policy/explain
+GET /policy/tests
+GET /ledger
+GET /ledger/events
+GET /ledger/events/{index}
 POST /ledger/checkpoint
 GET /ledger/verify
 GET /ledger/erasures

@@ -114,7 +114,7 @@ async fn page(app: &State, id: &CaseId, plan: &PlanId, visitor: &Visitor) -> Ans
     let q = question(app, id, plan, visitor).await?;
     let undo = q.plan["kind"] == "undo";
     let title = if undo { "May it come back?" } else { "May we stop this?" };
-    let mut page = Page::new(title).of(visitor.name(app).await?, visitor.csrf());
+    let mut page = visitor.page(app, title).await?;
     let body = &mut page.body;
     happening(body, &q, undo);
     if let Some(shut) = &q.shut {
@@ -383,7 +383,7 @@ async fn call(app: &State, id: &CaseId, visitor: &Visitor) -> Answer<Page> {
         .engine
         .command(caller, id, Verb::Task, Command::AddTask { task: TaskId::from_chance(chance.id()), owner: Role::Lead, text })
         .await;
-    let mut page = Page::new("Recorded").of(name, visitor.csrf());
+    let mut page = visitor.page(app, "Recorded").await?;
     page.body.raw("<p class=\"notice\" role=\"status\">");
     match asked {
         Ok(_) => {

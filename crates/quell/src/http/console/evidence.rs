@@ -27,7 +27,7 @@ pub async fn show(Shared(app): Shared<State>, Path(id): Path<String>, visitor: V
 async fn page(app: &State, id: &CaseId, visitor: &Visitor) -> Answer<Page> {
     app.engine.may(&visitor.person.caller, Verb::Read, Some(id), &[]).await?;
     let ground = app.engine.ground(id).await?.ok_or_else(|| Problem::unknown(format!("case `{}`", id.as_str().escape_default())))?;
-    let mut page = Page::new("Evidence").of(visitor.name(app).await?, visitor.csrf());
+    let mut page = visitor.page(app, "Evidence").await?;
     page.body.raw("<p>").text(view::headline(&ground.situation(), app.engine.ports.clock.now())).raw("</p>");
     if let Err(why) = app.engine.may(&visitor.person.caller, Verb::ExportEvidence, Some(id), &[]).await {
         page.body.raw("<p class=\"notice\">You may not take it away: ").text(why.to_string()).raw("</p>");

@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use quell_core::untrusted::Untrusted;
+use serde_json::Value;
 
 use super::assets;
 use crate::http::problem::Problem;
@@ -54,18 +55,44 @@ impl Html {
     }
 }
 
+/// Observe, armed or paused, as the app's bar has it: a class of the stylesheet, a mark, the words.
+pub struct Standing {
+    class: &'static str,
+    mark: &'static str,
+    words: String,
+}
+
+impl Standing {
+    /// Of what `GET /automation` answers.
+    pub fn of(mode: &Value) -> Self {
+        let armed = || {
+            let planes = mode["planes"].as_array().into_iter().flatten().filter(|p| !p["armed_until"].is_null());
+            planes.filter_map(|p| p["name"].as_str()).collect::<Vec<_>>().join(", ")
+        };
+        match mode["mode"].as_str() {
+            Some("paused") => {
+                let until = mode["until"].as_str().and_then(|at| at.get(..16)).unwrap_or("?").replace('T', " ");
+                Self { class: "state amber", mark: "‖", words: format!("PAUSED until {until} UTC") }
+            }
+            Some("armed") => Self { class: "state busy", mark: "▲", words: format!("ARMED {}", armed()) },
+            _ => Self { class: "state plain", mark: "○", words: "OBSERVES: nothing is changed".to_owned() },
+        }
+    }
+}
+
 /// A page without script.
 pub struct Page {
     status: StatusCode,
     title: String,
     /// Shown to somebody who is signed in: their name and their session's CSRF value.
     signed_in: Option<(String, String)>,
+    standing: Option<Standing>,
     pub body: Html,
 }
 
 impl Page {
     pub fn new(title: impl Into<String>) -> Self {
-        Self { status: StatusCode::OK, title: title.into(), signed_in: None, body: Html::default() }
+        Self { status: StatusCode::OK, title: title.into(), signed_in: None, standing: None, body: Html::default() }
     }
 
     pub fn with_status(mut self, status: StatusCode) -> Self {
@@ -76,6 +103,12 @@ impl Page {
     /// With the way out for somebody who is in.
     pub fn of(mut self, name: impl Into<String>, csrf: impl Into<String>) -> Self {
         self.signed_in = Some((name.into(), csrf.into()));
+        self
+    }
+
+    /// With what this installation may do.
+    pub fn standing(mut self, standing: Standing) -> Self {
+        self.standing = Some(standing);
         self
     }
 
@@ -100,6 +133,9 @@ impl IntoResponse for Page {
             out.raw("<script type=\"module\" src=\"").text(script).raw("\"></script>");
         }
         out.raw("</head><body class=\"page\"><header class=\"bar\"><a class=\"brand\" href=\"/\">Quell</a>");
+        if let Some(Standing { class, mark, words }) = &self.standing {
+            out.raw("<span class=\"").raw(class).raw("\"><span aria-hidden=\"true\">").raw(mark).raw("</span> ").text(words).raw("</span>");
+        }
         if let Some((name, csrf)) = &self.signed_in {
             out.raw("<nav aria-label=\"Pages\"><a href=\"/waiting\">Waiting</a></nav><form method=\"post\" action=\"/sign-out\" class=\"who\"><span>")
                 .text(name)
@@ -137,6 +173,21 @@ mod tests {
             assert!(!inside.contains("<script") && !inside.contains("<img") && !inside.contains('\''), "{inside}");
             assert!(!html.0.contains('\u{202e}') && !html.0.contains('\u{1b}') && !html.0.contains('\0'), "{}", html.0);
         }
+    }
+
+    #[test]
+    fn the_mode_is_said_as_it_is_and_what_is_not_known_observes() {
+        let planes =
+            serde_json::json!([{ "name": "pg-<b>", "armed_until": "2026-11-30T13:00:00Z" }, { "name": "bao", "armed_until": null }]);
+        let shown = |mode: &str| {
+            let value = serde_json::json!({ "mode": mode, "until": "2026-11-30T13:00:00Z", "planes": planes });
+            let Standing { class, words, .. } = Standing::of(&value);
+            (class, words)
+        };
+        assert_eq!(shown("paused"), ("state amber", "PAUSED until 2026-11-30 13:00 UTC".to_owned()));
+        assert_eq!(shown("armed"), ("state busy", "ARMED pg-<b>".to_owned()));
+        assert_eq!(shown("observe").0, "state plain");
+        assert_eq!(Standing::of(&Value::Null).class, "state plain");
     }
 
     #[test]

@@ -9,10 +9,10 @@ use axum::{
 use quell_engine::Failure;
 use serde::de::DeserializeOwned;
 
-use super::page::Page;
+use super::page::{Page, Standing};
 use crate::{
     access::{Denied, caller::Person, cookie},
-    http::{State, input, problem::Problem},
+    http::{State, input, problem::Problem, shape},
 };
 
 /// A signed-in person; everybody else is sent to sign in, and back here after it.
@@ -30,6 +30,14 @@ impl Visitor {
     pub async fn name(&self, app: &State) -> Result<String, Failure> {
         let account = app.engine.person(&self.person.caller.id).await?;
         Ok(account.map_or_else(|| self.person.caller.id.to_string(), |a| a.name.shown().to_owned()))
+    }
+
+    /// A page for them: their name, the way out, and what this installation may do now.
+    pub async fn page(&self, app: &State, title: impl Into<String>) -> Result<Page, Failure> {
+        let (installation, now) = (app.engine.installation().await?, app.engine.ports.clock.now());
+        let planes: Vec<String> = app.engine.ports.connectors.iter().map(|c| c.name().to_owned()).collect();
+        let mode = Standing::of(&shape::mode(&installation, &planes, now));
+        Ok(Page::new(title).of(self.name(app).await?, self.csrf()).standing(mode))
     }
 }
 

@@ -29,7 +29,7 @@ pub async fn show(Shared(app): Shared<State>, visitor: Visitor) -> Response {
 
 async fn page(app: &State, visitor: &Visitor) -> Answer<Page> {
     let inbox = inbox::of(app, &visitor.person.caller).await?;
-    let mut page = Page::new("Waiting for you").of(visitor.name(app).await?, visitor.csrf());
+    let mut page = visitor.page(app, "Waiting for you").await?;
     let body = &mut page.body;
     let cases = inbox["cases"].as_array().map(Vec::as_slice).unwrap_or_default();
     if cases.is_empty() {
