@@ -19,7 +19,7 @@ help:
 	@echo "make seeds   worlds of the simulator alone (QUELL_SEEDS=10000 QUELL_FIRST_SEED=2000)"
 	@echo "make chance  every property with new cases (PROPTEST_CASES=20000, FILTER=)"
 	@echo "make fuzz    made-up input for every detector, log and mapping (TIME=600 seconds, ONLY=detector, SEED=, REPLAY=file with ONLY)"
-	@echo "make bench   what Quell reaches beside what this machine allows (OUT=target/bench, ONLY=cut|proved|across|ingest|ledger|alerts)"
+	@echo "make bench   what Quell reaches beside what this machine allows (OUT=target/bench, ONLY=cut|proved|across|ingest|ledger|queue|alerts)"
 	@echo "make audit   licences, bans and sources of dependencies"
 
 demo:

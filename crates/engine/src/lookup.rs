@@ -5,6 +5,7 @@ use quell_core::{
     event::{By, Event, Recorded},
     finding::Finding,
     signal::SignalKind,
+    time::Timestamp,
 };
 use serde_json::json;
 
@@ -26,6 +27,10 @@ pub const SUBJECT_CASE: &str = "subject_case";
 pub const CASE: &str = "case";
 /// Cases that are not closed.
 pub const OPEN_CASE: &str = "open_case";
+/// Every case by when it was opened, the newest first: its place -> its id.
+pub const RECENT_CASE: &str = "recent_case";
+/// What may wait for people: a plan that nobody started, or an open task -> its case.
+pub const WAITING: &str = "waiting";
 /// Plan id -> case.
 pub const PLAN: &str = "plan";
 /// Plan id / person -> approval.
@@ -51,6 +56,11 @@ pub const ERASED: &str = "erased";
 /// is not as it should be has cases of its own.
 pub fn subject_table(kind: SignalKind) -> &'static str {
     if kind == SignalKind::Posture { POSTURE } else { SUBJECT }
+}
+
+/// Where a case stands among all, the newest first.
+pub fn place(opened_at: Timestamp, case: &str) -> String {
+    format!("{:016x}/{case}", i64::MAX - opened_at.as_microsecond())
 }
 
 fn about(finding: &Finding, case: &str) -> Vec<LookupChange> {
@@ -85,6 +95,7 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
             let mut rows = vec![
                 set(CASE, e.case.to_string(), json!({ "opened_at": recorded.at })),
                 set(OPEN_CASE, e.case.to_string(), json!(true)),
+                set(RECENT_CASE, place(recorded.at, e.case.as_str()), json!(e.case)),
                 set(FOLD, e.finding.fold.clone(), json!({ "case": e.case, "finding": e.finding.id })),
             ];
             rows.extend(about(&e.finding, e.case.as_str()));
@@ -98,7 +109,13 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
         }
         Event::CaseClosed(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],
         Event::CaseReopened(_) => vec![set(OPEN_CASE, recorded.stream.key().to_owned(), json!(true))],
-        Event::PlanDrafted(e) => vec![set(PLAN, e.plan.id.to_string(), json!(e.plan.case))],
+        Event::PlanDrafted(e) => {
+            let case = json!(e.plan.case);
+            vec![set(PLAN, e.plan.id.to_string(), case.clone()), set(WAITING, recorded.stream.to_string(), case)]
+        }
+        Event::PlanStarted(_) | Event::PlanDenied(_) | Event::PlanEnded(_) => vec![unset(WAITING, recorded.stream.to_string())],
+        Event::TaskAdded(e) => vec![set(WAITING, format!("task/{}", e.task), json!(recorded.stream.key()))],
+        Event::TaskEnded(e) => vec![unset(WAITING, format!("task/{}", e.task))],
         Event::ApprovalGiven(e) => vec![set(APPROVAL, format!("{}/{}", e.approval.plan, e.approval.by), json!(e.approval.id))],
         Event::HoldPlaced(e) => vec![set(TARGET_CASE, format!("{}/{}", e.target.id, e.case), json!(true))],
         Event::HoldReleased(e) => vec![unset(TARGET_CASE, format!("{}/{}", recorded.stream.key(), e.case))],

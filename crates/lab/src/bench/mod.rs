@@ -13,6 +13,7 @@ mod ingest;
 mod ledger;
 mod measure;
 mod nodered;
+mod queue;
 mod report;
 mod stand;
 
@@ -30,12 +31,14 @@ pub struct Options {
     pub only: String,
     /// Alerts that every containment figure rests on.
     pub samples: usize,
+    /// Cases that are open while the list is asked for.
+    pub cases: usize,
     /// What people would use instead; without it its row is left out, and that is said.
     pub nodered: Option<Installed>,
 }
 
 /// The names that `ONLY` takes.
-pub const GROUPS: [&str; 6] = ["cut", "proved", "across", "ledger", "ingest", "alerts"];
+pub const GROUPS: [&str; 7] = ["cut", "proved", "across", "ledger", "ingest", "queue", "alerts"];
 
 /// Measures, writes `report.json`, and answers it.
 ///
@@ -67,6 +70,9 @@ pub async fn run(options: Options) -> Result<Report> {
     }
     if wanted("ledger") {
         report.rows.extend(ledger::run(work.path()).await?);
+    }
+    if wanted("queue") {
+        report.rows.extend(queue::run(&options, work.path()).await?);
     }
     if wanted("alerts") {
         let (rows, notes) = alerts::run(&options, work.path()).await?;

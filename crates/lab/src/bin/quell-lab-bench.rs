@@ -18,6 +18,9 @@ struct Args {
     /// Alerts that each containment figure rests on; fewer than 1000 is a quick look
     #[arg(long, env = "QUELL_BENCH_SAMPLES", default_value_t = 1000)]
     samples: usize,
+    /// Cases that are open while the list is asked for
+    #[arg(long, env = "QUELL_BENCH_CASES", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..))]
+    cases: u32,
     /// Where Node-RED is installed (`tools/nodered.sh`)
     #[arg(long, requires = "node")]
     nodered: Option<PathBuf>,
@@ -54,5 +57,12 @@ fn measured(args: Args) -> Result<Report> {
     };
     let nodered = args.nodered.zip(args.node).map(|(dir, node)| Installed { dir, node });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start")?;
-    runtime.block_on(bench::run(Options { out: args.out, quell, only: args.only, samples: args.samples, nodered }))
+    runtime.block_on(bench::run(Options {
+        out: args.out,
+        quell,
+        only: args.only,
+        samples: args.samples,
+        cases: args.cases as usize,
+        nodered,
+    }))
 }

@@ -51,20 +51,17 @@ struct Page {
     responses((status = 200, description = "`{cases: [{id, state, headline, opened_at, closed_at, findings, signals, waiting_for, ...}], next}`", body = shape::Cases)))]
 async fn list(Shared(app): Shared<State>, Account(person): Account, Query(page): Query<Page>) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
-    let ids = shown::ids(&app, page.state).await?;
-    let from = match &page.after {
-        Some(after) => ids.iter().position(|id| id.as_str() == after).map_or(ids.len(), |n| n + 1),
-        None => 0,
-    };
     let limit = page.limit.unwrap_or(50).clamp(1, 200);
+    // One more than is shown tells whether there is a next page.
+    let ids = shown::ids(&app, page.state, page.after.as_deref(), limit + 1).await?;
     let now = app.engine.ports.clock.now();
     let mut cases = Vec::new();
-    for id in ids.iter().skip(from).take(limit) {
+    for id in ids.iter().take(limit) {
         if let Some(ground) = app.engine.ground(id).await? {
             cases.push(shown::row(&ground, now));
         }
     }
-    let next = ids.get(from + limit).and(ids.get(from + limit - 1));
+    let next = ids.get(limit).and(ids.get(limit - 1));
     Ok(Json(json!({ "cases": cases, "next": next })))
 }
 

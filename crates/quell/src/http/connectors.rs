@@ -61,8 +61,8 @@ const CASES_MAX: usize = 500;
 
 async fn last_proven(app: &State) -> Answer<Proven> {
     let mut proven = Proven::new();
-    for id in shown::ids(app, Which::All).await?.iter().take(CASES_MAX) {
-        let Some(ground) = app.engine.ground(id).await? else { continue };
+    for id in shown::ids(app, Which::All, None, CASES_MAX).await? {
+        let Some(ground) = app.engine.ground(&id).await? else { continue };
         for state in ground.plans.values() {
             for step in &state.plan.steps {
                 if let Some((how, _, at)) = state.course(step.n).ended

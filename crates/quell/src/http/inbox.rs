@@ -6,13 +6,7 @@ use quell_engine::order::Caller;
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    State,
-    input::Account,
-    problem::Answer,
-    shape,
-    shown::{self, Which},
-};
+use super::{State, input::Account, problem::Answer, shape, shown};
 
 pub fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(inbox))
@@ -20,7 +14,7 @@ pub fn routes() -> OpenApiRouter<State> {
 
 /// Cases that wait for the caller, and what the caller was told.
 #[utoipa::path(get, path = "/inbox", tag = "cases",
-    responses((status = 200, description = "`{cases: [{id, headline, state, waiting_for}], notices: [{id, at, headline, pages}]}`", body = shape::Inbox)))]
+    responses((status = 200, description = "`{cases: [{id, headline, state, waiting_for}], notices: [{id, at, headline, pages}], truncated}`; truncated: more waits than was looked at", body = shape::Inbox)))]
 async fn inbox(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     Ok(Json(of(&app, &person.caller).await?))
 }
@@ -30,7 +24,8 @@ pub async fn of(app: &State, caller: &Caller) -> Answer<Value> {
     app.engine.may(caller, Verb::Read, None, &[]).await?;
     let now = app.engine.ports.clock.now();
     let mut cases = Vec::new();
-    for id in shown::ids(app, Which::Open).await? {
+    let (waiting, more) = shown::waiting(app).await?;
+    for id in waiting {
         let Some(ground) = app.engine.ground(&id).await? else { continue };
         let waiting: Vec<Value> = view::waiting_for(&ground.situation(), now).into_iter().filter(|w| is_for(w, caller)).collect();
         if !waiting.is_empty() {
@@ -48,7 +43,7 @@ pub async fn of(app: &State, caller: &Caller) -> Answer<Value> {
         .take(50)
         .map(|(at, m)| json!({ "id": m.id, "at": at, "headline": m.headline, "pages": m.pages }))
         .collect();
-    Ok(json!({ "cases": cases, "notices": notices }))
+    Ok(json!({ "cases": cases, "notices": notices, "truncated": more }))
 }
 
 /// Once people were named, it is theirs and not everybody's of the role.

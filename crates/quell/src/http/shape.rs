@@ -149,7 +149,7 @@ shapes! {
         hash: String, size: u64, root: String, proof: Vec<String>, #[schema(required)] checkpoint: Option<String>,
     }
     /// `GET /inbox`.
-    Inbox { cases: Vec<InboxRow>, notices: Vec<Notice> }
+    Inbox { cases: Vec<InboxRow>, notices: Vec<Notice>, truncated: bool }
     InboxRow { id: String, headline: String, state: Stage, waiting_for: Vec<Waiting> }
     Notice { id: String, at: String, headline: String, pages: bool }
     /// `GET /whoami`.

@@ -1,6 +1,8 @@
 //! A case as it is shown, and the rows of the list: loaded by the engine, put
 //! in words by the core.
 
+use std::collections::BTreeSet;
+
 use quell_core::{id::CaseId, id::StreamId, time::Timestamp, view};
 use quell_engine::{Failure, ground::Ground, lookup};
 use serde_json::{Value, json};
@@ -30,7 +32,7 @@ pub fn row(ground: &Ground, now: Timestamp) -> Value {
         "findings": case.findings.len(), "signals": case.findings.iter().map(|f| u64::from(f.count)).sum::<u64>(),
         "waiting_for": view::waiting_for(&situation, now), "exposure": view::exposure(&situation, now), "states": view::states(&situation),
         "because": case.because, "lead": case.lead, "confidence": case.corroboration().confidence(),
-        "kinds": case.findings.iter().map(|f| f.kind).collect::<std::collections::BTreeSet<_>>(),
+        "kinds": case.findings.iter().map(|f| f.kind).collect::<BTreeSet<_>>(),
         "last_at": case.findings.iter().map(|f| f.last_at).max(),
         "owned": case.subjects.values().any(|s| !s.owners.is_empty()),
         // Unknown is null and never 0: the largest of what is known, where everything is.
@@ -48,23 +50,79 @@ pub enum Which {
     All,
 }
 
-/// Ids of cases, the newest first.
-pub async fn ids(app: &State, which: Which) -> Result<Vec<CaseId>, Failure> {
-    const MANY: u32 = 100_000;
+/// Rows of a projection that are read at once.
+const BATCH: u32 = 1_000;
+
+/// At most `limit` ids of cases after `after`, the newest first; a case that nobody
+/// opened has none after it. No more is read than it takes to find these.
+pub async fn ids(app: &State, which: Which, after: Option<&str>, limit: usize) -> Result<Vec<CaseId>, Failure> {
     let store = &app.engine.ports.store;
-    let open: std::collections::BTreeSet<String> =
-        store.lookup_range(lookup::OPEN_CASE, "", None, MANY).await?.into_iter().map(|(id, _)| id).collect();
-    let mut cases: Vec<(String, String)> = store
-        .lookup_range(lookup::CASE, "", None, MANY)
-        .await?
-        .into_iter()
-        .filter(|(id, _)| match which {
-            Which::All => true,
-            Which::Open => open.contains(id),
-            Which::Closed => !open.contains(id),
-        })
-        .map(|(id, row)| (row["opened_at"].as_str().unwrap_or_default().to_owned(), id))
-        .collect();
-    cases.sort_by(|a, b| b.cmp(a));
-    Ok(cases.into_iter().map(|(_, id)| CaseId::new(id)).collect())
+    let mut from = match after {
+        Some(after) => match place(app, after).await? {
+            Some(place) => Some(place),
+            None => return Ok(Vec::new()),
+        },
+        None => None,
+    };
+    let (mut found, mut open) = (Vec::new(), Open::OneByOne);
+    loop {
+        let rows = store.lookup_range(lookup::RECENT_CASE, "", from.as_deref(), BATCH).await?;
+        let Some((last, _)) = rows.last() else { return Ok(found) };
+        from = Some(last.clone());
+        for id in rows.iter().filter_map(|(_, id)| id.as_str()) {
+            if which == Which::All || open.has(app, id).await? == (which == Which::Open) {
+                found.push(CaseId::new(id));
+            }
+            if found.len() == limit {
+                return Ok(found);
+            }
+        }
+        // What is asked for is rare.
+        if which != Which::All && matches!(open, Open::OneByOne) {
+            let rows = store.lookup_range(lookup::OPEN_CASE, "", None, u32::MAX).await?;
+            open = Open::All(rows.into_iter().map(|(id, _)| id).collect());
+        }
+    }
+}
+
+/// How it is told whether a case is open.
+enum Open {
+    OneByOne,
+    All(BTreeSet<String>),
+}
+
+impl Open {
+    async fn has(&self, app: &State, case: &str) -> Result<bool, Failure> {
+        match self {
+            Self::OneByOne => is_open(app, case).await,
+            Self::All(open) => Ok(open.contains(case)),
+        }
+    }
+}
+
+async fn place(app: &State, case: &str) -> Result<Option<String>, Failure> {
+    let row = app.engine.ports.store.lookup(lookup::CASE, case).await?;
+    let opened_at = row.and_then(|row| row["opened_at"].as_str()?.parse::<Timestamp>().ok());
+    Ok(opened_at.map(|at| lookup::place(at, case)))
+}
+
+async fn is_open(app: &State, case: &str) -> Result<bool, Failure> {
+    Ok(app.engine.ports.store.lookup(lookup::OPEN_CASE, case).await?.is_some())
+}
+
+/// Open cases in which something may wait for people, the newest first, and whether
+/// there are more than were looked at.
+pub async fn waiting(app: &State) -> Result<(Vec<CaseId>, bool), Failure> {
+    const MANY: u32 = 5_000;
+    let rows = app.engine.ports.store.lookup_range(lookup::WAITING, "", None, MANY).await?;
+    let more = rows.len() == MANY as usize;
+    let cases: BTreeSet<String> = rows.iter().filter_map(|(_, case)| case.as_str().map(str::to_owned)).collect();
+    let mut found = Vec::new();
+    for case in cases {
+        if is_open(app, &case).await? {
+            found.extend(place(app, &case).await?.map(|place| (place, CaseId::new(case))));
+        }
+    }
+    found.sort();
+    Ok((found.into_iter().map(|(_, id)| id).collect(), more))
 }

@@ -13,6 +13,7 @@ mod http_alerts;
 mod http_contained;
 mod http_description;
 mod http_durable;
+mod http_queue;
 mod http_secrets;
 mod http_stream;
 mod investigate_traces;

@@ -43,7 +43,7 @@ async fn page(app: &State, visitor: &Visitor) -> Answer<Page> {
         links(body, word(&case["id"]));
         body.raw("</section>");
     }
-    let ids = shown::ids(app, Which::Open).await?;
+    let ids = shown::ids(app, Which::Open, None, CASES_MAX + 1).await?;
     let now = app.engine.ports.clock.now();
     body.raw("<h2>Every open case</h2>");
     if ids.is_empty() {
@@ -56,7 +56,7 @@ async fn page(app: &State, visitor: &Visitor) -> Answer<Page> {
         body.raw("</section>");
     }
     if ids.len() > CASES_MAX {
-        body.raw("<p class=\"faint\">").text(format!("{} more; `quell case list` has them all.", ids.len() - CASES_MAX)).raw("</p>");
+        body.raw("<p class=\"faint\">").text("There are more; `quell case list` has them all.").raw("</p>");
     }
     Ok(page)
 }
