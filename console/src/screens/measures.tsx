@@ -139,7 +139,7 @@ function Figure({ name, spread, of, says }: { name: string; spread: Spread | nul
             {says && <>; {says}</>}
           </>
         ) : (
-          `no ${of} came to it in this time`
+          "no case came to that in this time"
         )
       }
     />
