@@ -425,7 +425,7 @@ test("metrics: not measured is said, and what is measured is what the record say
   const seconds = Math.floor((Date.parse(proven.exposure.at_most_until) - Date.parse(proven.exposure.from)) / 1000);
   const shown = await figure("Exposure, proved over").innerText();
   assert.ok(shown.includes(seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`), `${shown} for ${seconds}`);
-  const table = page.locator(".chart").nth(1);
+  const table = page.locator(".chart").nth(2);
   await table.getByText("The same as a table").click();
   const today = new Date().toISOString().slice(0, 10);
   assert.deepEqual(await table.getByRole("row").filter({ hasText: today }).getByRole("cell").allInnerTexts(), ["1", "0", "0"]);
@@ -579,12 +579,19 @@ test("light is as accessible as dark, on every screen", async () => {
 });
 
 test("while the server is away nothing stays green, and a screen that cannot be read says so", async () => {
-  const desk = await Desk.open(browser, world);
+  const [desk, other] = [await Desk.open(browser, world), await Desk.open(browser, world)];
   const { page } = desk;
   await desk.signIn("lea", "/planes");
+  await other.signIn("sam", "/identities?ref=pg-main%2Fbilling_app");
   await live(page);
+  await live(other.page);
   await page.locator(".plane .state.good").first().waitFor();
+  await other.page.locator("main .tone-good").first().waitFor();
+  await other.page.locator("main .state.good").first().waitFor();
   await world.stop();
+  await other.page.locator("[data-connection=reconnecting]").waitFor({ timeout: 20_000 });
+  await other.page.getByText("DEAD when last heard of").first().waitFor();
+  assert.equal(await other.page.locator("main .state.good, main .tone-good").count(), 0, "no stale green of an identity");
   await page.locator("[data-connection=reconnecting]").waitFor({ timeout: 20_000 });
   await page.locator(".plane .state.good").first().waitFor({ state: "detached" });
   assert.equal(await page.locator("main .state.good").count(), 0, "no stale green");
@@ -595,5 +602,7 @@ test("while the server is away nothing stays green, and a screen that cannot be 
   await world.serve();
   await live(page);
   await page.getByRole("link", { name: "Billing" }).waitFor({ timeout: 20_000 });
+  await other.page.locator("main .tone-good").first().waitFor({ timeout: 20_000 });
   await desk.close();
+  await other.close();
 });

@@ -2,6 +2,7 @@
 // here may sign with a key of their own and make every proof anew.
 import { base64, hex, join, sha256, utf8, type Bytes } from "./bytes";
 import { write, type Json } from "./canonical";
+import type { Head } from "./link";
 import { leafHash } from "./tree";
 import { pack, type Entry } from "./zip";
 
@@ -9,6 +10,8 @@ export interface Event {
   type: string;
   stream: string;
   body: { [key: string]: Json };
+  /** What it names as the event before it, where that is a lie. */
+  prev?: string;
 }
 
 export interface Log {
@@ -55,7 +58,7 @@ export async function leavesOf(events: readonly Event[]): Promise<{ event: Event
   for (const event of events) {
     const before = last.get(event.stream);
     const version = (before?.version ?? 0) + 1;
-    const bytes = utf8(write({ at: "2026-11-30T10:00:00Z", body: event.body, by: "automation", cause: null, prev: before ? hex(before.hash) : null, stream: event.stream, stream_version: version, type: event.type, v: 1 }));
+    const bytes = utf8(write({ at: "2026-11-30T10:00:00Z", body: event.body, by: "automation", cause: null, prev: event.prev ?? (before ? hex(before.hash) : null), stream: event.stream, stream_version: version, type: event.type, v: 1 }));
     const hash = await leafHash(bytes);
     last.set(event.stream, { hash, version });
     out.push({ event, bytes, hash, version });
@@ -116,12 +119,12 @@ export interface Made {
 }
 
 /** What `wanted` leaves out of the log or puts in is the forger's choice; proofs are always right. */
-export async function bundle(log: Log, readme: Bytes, events: readonly Event[], over: { leaveOut?: (event: Event, version: number) => boolean; disclosures?: { commitment: string; salt: string; value: string }[]; blobs?: Bytes[]; case?: Bytes; noExport?: boolean; withOthers?: boolean } = {}): Promise<Made> {
+export async function bundle(log: Log, readme: Bytes, events: readonly Event[], over: { leaveOut?: (event: Event, version: number) => boolean; disclosures?: { commitment: string; salt: string; value: string }[]; blobs?: Bytes[]; case?: Bytes; noExport?: boolean; withOthers?: boolean; heads?: (heads: Head[]) => Head[] } = {}): Promise<Made> {
   const caseJson = over.case ?? utf8(JSON.stringify({ format: "quell-evidence/1", case: "C-1", stream: "case/C-1" }, null, 2));
   const before = await leavesOf(events);
   const heads = new Map<string, { stream: string; version: number; leaf: string }>();
   for (const leaf of before) if (leaf.event.stream !== "case/C-1" && leaf.event.stream !== "other/1") heads.set(leaf.event.stream, { stream: leaf.event.stream, version: leaf.version, leaf: hex(leaf.hash) });
-  const exported: Event = { type: "case_exported", stream: "case/C-1", body: { case_json: hex(await sha256(caseJson)), heads: [...heads.values()] } };
+  const exported: Event = { type: "case_exported", stream: "case/C-1", body: { case_json: hex(await sha256(caseJson)), heads: (over.heads ? over.heads([...heads.values()]) : [...heads.values()]).map((h) => ({ ...h })) } };
   const all = await leavesOf(over.noExport ? events : [...events, exported]);
   const hashes = all.map((l) => l.hash);
   const checkpoint = await log.sign(`${log.vkey.split("+")[0]}\n${all.length}\n${base64(await rootOf(hashes))}\n`);

@@ -133,6 +133,20 @@ describe("what is put in shows", () => {
     expect(await codes(made.zip)).toEqual(["extra_stream"]);
   });
 
+  test("an event that does not follow the one before it, in a log that signed it all the same", async () => {
+    for (const at of [0, 3]) {
+      const forked = events.map((e, n) => (n === at ? { ...e, prev: "00".repeat(32) } : e));
+      expect([at, await codes((await bundle(log, README, forked, { disclosures: [told], blobs: [blob] })).zip)]).toEqual([at, ["bad_chain"]]);
+    }
+  });
+
+  test("an export that names another end of a stream than the one that is there", async () => {
+    for (const [over, code] of [[{ leaf: "00".repeat(32) }, "bad_chain"], [{ version: 1 }, "bad_chain"], [{ version: 3 }, "truncated"]] as const) {
+      const made = await bundle(log, README, events, { disclosures: [told], blobs: [blob], heads: (heads) => heads.map((h) => (h.stream === "plan/P-1" ? { ...h, ...over } : h)) });
+      expect([over, await codes(made.zip)]).toEqual([over, [code]]);
+    }
+  });
+
   test("another case's name over these events", async () => {
     const { entries } = await whole();
     const renamed = utf8(JSON.stringify({ format: "quell-evidence/1", case: "C-2", stream: "case/C-1" }, null, 2));

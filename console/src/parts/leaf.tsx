@@ -21,8 +21,7 @@ export function LeafSheet({ index, load, onClose }: { index: number; load: () =>
       },
       (error: unknown) => setProblem(sentence(error)),
     );
-    // The sheet is of one leaf.
-    // eslint-disable-next-line
+    // Once: the sheet is of one leaf.
   }, []);
   return (
     <SheetDialog title={`Leaf ${index}`} onClose={onClose} wide>

@@ -148,7 +148,9 @@ function One({ reference, session }: { reference: string; session: Session }) {
   ];
   const facts: Facts = {
     id: reference, kind: said("kind") ?? "unknown", environment: said("environment"), criticality: said("criticality"), shared: flag("shared"), third_party: flag("third_party"), protected: flag("protected"),
-    hasBusinessOwner: owners.some((o) => o.role === "business"), consumers: consumers.length, reach: reach.data ? reach.data.count : null,
+    hasBusinessOwner: owners.some((o) => o.role === "business"), consumers: consumers.length,
+    // As a case counts it: what was seen, and not what is possible.
+    reach: reach.data ? reach.data.observed.length : null,
   };
   const plane = planes.data?.find((p) => reference.startsWith(`${p.name}/`)) ?? null;
   return (
@@ -168,7 +170,7 @@ function One({ reference, session }: { reference: string; session: Session }) {
             <p>
               {words(facts.kind)}, {facts.environment ?? "environment unknown"}, {facts.criticality ? `${facts.criticality} criticality` : "criticality unknown"}, {facts.shared === null ? "sharing unknown" : facts.shared ? "shared" : "not shared"}
               {facts.third_party && ", of a third party"}
-              {facts.protected && <strong>, PROTECTED</strong>}; reach {facts.reach ?? "unknown"}
+              {facts.protected && <strong>, PROTECTED</strong>}; reach {reach.data ? `${reach.data.observed.length} observed, ${reach.data.possible.length} more possible${reach.data.truncated ? ", and there is more" : ""}` : "unknown"}
               {said("last_used_at") && (
                 <>
                   ; seen used <Moment at={said("last_used_at") ?? ""} />
@@ -332,6 +334,7 @@ function Rotated({ planes }: { planes: Plane | null }) {
 
 function Incidents({ past }: { past: ReturnType<typeof useRead<"/api/v1/identities/cases">> }) {
   const now = useNow();
+  const stale = useConnection() === "reconnecting";
   return (
     <section aria-labelledby="h-incidents">
       <h2 id="h-incidents">Incidents over time</h2>
@@ -365,7 +368,7 @@ function Incidents({ past }: { past: ReturnType<typeof useRead<"/api/v1/identiti
                             <span className="faint">{c.id}</span>
                           </th>
                           <td>{words(c.state)}</td>
-                          <td className={`tone-${shown.tone}`}>
+                          <td className={`tone-${stale ? "amber" : shown.tone}`}>
                             {shown.seconds === null ? "not looked at" : clock(shown.seconds)} <span className="faint">{shown.running ? "running" : ""}</span>
                           </td>
                           <td>

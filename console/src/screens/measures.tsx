@@ -64,7 +64,7 @@ function Figures({ data, days }: { data: Measures; days: number }) {
         <Figure name="Time to contain" spread={spread(contain)} of="case" says="acted on: from the detection to the first act; an act is no proof" />
         <Figure name="Time to prove" spread={spread(prove)} of="case" says="proven: from the detection to the proof" />
         <Plain name="Running now" value={cases.length === 0 ? null : String(running.length)} says={`of ${many(cases.length, "case")}; ${all.filter((e) => e === null).length} were not looked at`} alarm={running.length > 0} />
-        <Plain name="Owner coverage" value={owned && owned.identities > 0 ? percent(owned.owned / owned.identities) : null} says={owned ? `${owned.owned} of ${owned.identities} identities have an owner, ${owned.by_business} of the business` : "the inventory is being read"} />
+        <Plain name="Owner coverage, now" value={owned && owned.identities > 0 ? percent(owned.owned / owned.identities) : null} says={owned ? `${owned.owned} of ${owned.identities} identities have an owner, ${owned.by_business} of the business` : "the inventory is being read"} />
         <Plain name="Fallback share" value={back ? percent(back.share) : null} says={back ? `of ${many(back.of, "case")} nobody owned the identity; of ${back.unknown} more it is not known` : "no case names an identity of the inventory"} alarm={(back?.share ?? 0) > 0} />
         <Plain name="Unproven closures" value={cases.length === 0 ? null : String(unproven.length)} says={`${said.length} more were closed with an outcome that needs no proof`} alarm={unproven.length > 0} />
       </div>
@@ -89,6 +89,16 @@ function Figures({ data, days }: { data: Measures; days: number }) {
             series={[
               { name: "median", values: buckets.map((b) => b.median), look: "solid" },
               { name: "longest", values: buckets.map((b) => b.worst), look: "hollow" },
+            ]}
+            says={(v) => (v === 0 ? "0" : duration(v))}
+          />
+          <Bars
+            title="From the detection to the first act, and to the proof, by the day a case was opened (median)"
+            heading="Day (UTC)"
+            labels={labels}
+            series={[
+              { name: "to the first act", values: buckets.map((b) => b.contain), look: "striped" },
+              { name: "to the proof", values: buckets.map((b) => b.prove), look: "solid" },
             ]}
             says={(v) => (v === 0 ? "0" : duration(v))}
           />
@@ -129,7 +139,7 @@ function Figure({ name, spread, of, says }: { name: string; spread: Spread | nul
             {says && <>; {says}</>}
           </>
         ) : (
-          `no ${of} came to it in this time`
+          "no case came to that in this time"
         )
       }
     />

@@ -41,6 +41,12 @@ test("days are whole, also empty ones, and medians are of what was proved alone"
   ]);
 });
 
+test("a day's times to contain and to prove are of the cases that came to it", () => {
+  const came = (seconds: number) => one({ stages: [{ state: "acted", at: new Date(Date.parse("2026-11-30T10:00:00Z") + seconds * 1000).toISOString() }] });
+  const [day] = byDay([came(10), came(30), came(50), one()], NOW, 1);
+  expect([day?.contain, day?.prove]).toEqual([30, null]);
+});
+
 test("the fallback's share is of those whose routing is known", () => {
   expect(fallback([one({ routed: "fallback" }), one({ routed: "owner" }), one({ routed: "owner" }), one({ routed: "owner" }), one()])).toEqual({ share: 0.25, of: 4, unknown: 1 });
 });

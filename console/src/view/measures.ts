@@ -59,6 +59,9 @@ export interface Bucket {
   /** Median exposure of those that were proved; null for none. */
   median: number | null;
   worst: number | null;
+  /** Median seconds from the detection to the first act, and to the proof; null where no case came to it. */
+  contain: number | null;
+  prove: number | null;
 }
 
 /** Cases by the day they were opened, the last `days` of them, also the empty ones. */
@@ -71,10 +74,13 @@ export function byDay(cases: readonly MeasuredCase[], now: number, days: number)
     const ended = all.filter((e) => e !== null && !e.running).map((e) => e!.seconds);
     return {
       day: new Date(day * DAY_MS).toISOString().slice(0, 10), opened: here.length, proven: ended.length, running: all.filter((e) => e?.running).length, notLooked: all.filter((e) => e === null).length,
+      contain: medianOf(here, "acted"), prove: medianOf(here, "proven"),
       median: spread(ended)?.median ?? null, worst: ended.length > 0 ? Math.max(...ended) : null,
     };
   });
 }
+
+const medianOf = (cases: readonly MeasuredCase[], state: string): number | null => spread(cases.map((c) => secondsTo(c, state)).filter((s) => s !== null))?.median ?? null;
 
 /** Share of cases that fell to the response owner because nobody owns the identity. */
 export function fallback(cases: readonly MeasuredCase[]): { share: number; of: number; unknown: number } | null {
