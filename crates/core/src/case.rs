@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     approval::Bench,
+    course::PlanState,
     decision::Role,
     event::{
         By, CaseAdvanced, CaseClosed, CaseEnriched, CaseReopened, Derivation, Event, FindingEnded, LeadTaken, NoteAdded, PeopleAsked,
@@ -425,7 +426,7 @@ pub enum Refused {
 pub fn decide(
     case: &Case,
     targets: &BTreeMap<TargetId, Arc<TargetState>>,
-    open_plans: usize,
+    plans: &BTreeMap<PlanId, Arc<PlanState>>,
     command: Command,
     now: Timestamp,
 ) -> Result<Vec<Event>, Refused> {
@@ -471,7 +472,7 @@ pub fn decide(
             RestAccepted { target, until, reason }.into()
         }
         Command::Close { note } => {
-            let open = still_open(case, targets, open_plans, now);
+            let open = still_open(case, targets, plans, now);
             if !open.is_empty() {
                 return Err(Refused::StillOpen { case: case.id.clone(), open: open.join("; ") });
             }
@@ -488,12 +489,18 @@ pub fn decide(
 }
 
 /// What keeps a case from closing (invariant 8); empty when nothing does.
-pub fn still_open(case: &Case, targets: &BTreeMap<TargetId, Arc<TargetState>>, open_plans: usize, now: Timestamp) -> Vec<String> {
+pub fn still_open(
+    case: &Case,
+    targets: &BTreeMap<TargetId, Arc<TargetState>>,
+    plans: &BTreeMap<PlanId, Arc<PlanState>>,
+    now: Timestamp,
+) -> Vec<String> {
     let mut open = Vec::new();
     #[cfg(feature = "plant")]
     if crate::plant::is("a case closes whatever is open") {
         return open;
     }
+    let open_plans = plans.values().filter(|p| p.is_open()).count();
     if open_plans > 0 {
         open.push(format!("{open_plans} plan(s) have not ended"));
     }
@@ -509,7 +516,7 @@ pub fn still_open(case: &Case, targets: &BTreeMap<TargetId, Arc<TargetState>>, o
         let state = targets.get(&target.id);
         let contained = state.is_some_and(|s| s.is_contained() || s.life == Some(Life::Restored));
         let accepted = case.accepted.get(&target.id).is_some_and(|(until, _)| *until > now);
-        if !contained && !accepted {
+        if !contained && !accepted && !is_successor(plans, target) {
             let life = state.and_then(|s| s.life).unwrap_or(Life::Unknown);
             let word = serde_json::to_value(life).ok().and_then(|v| v.as_str().map(ToString::to_string)).unwrap_or_default();
             open.push(format!("{} `{}` is {word}", target.kind.name(), target.reference()));
@@ -517,6 +524,12 @@ pub fn still_open(case: &Case, targets: &BTreeMap<TargetId, Arc<TargetState>>, o
     }
     open.extend(case.unlooked(now).iter().map(|t| format!("no credential of `{}` was looked at", t.reference())));
     open
+}
+
+/// Quell issued it in this case, and that was proved: its consumer lives by it.
+fn is_successor(plans: &BTreeMap<PlanId, Arc<PlanState>>, target: &Target) -> bool {
+    let proved = |plan: &PlanState, n: u16| plan.course(n).ended.is_some_and(|(how, ..)| how == "proved");
+    plans.values().any(|plan| plan.plan.steps.iter().any(|step| step.issues(target) && proved(plan, step.n)))
 }
 
 /// The stage that the facts show, for [`CaseAdvanced`].

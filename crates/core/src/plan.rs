@@ -242,6 +242,11 @@ impl Plan {
 pub const KEEPS: &str = "keeps";
 
 impl Step {
+    /// It makes this credential: its proof is that it lives.
+    pub fn issues(&self, target: &Target) -> bool {
+        matches!(&self.proves, Proves::InUse { credential, .. } | Proves::Reinstated { credential, .. } if credential.id == target.id)
+    }
+
     /// The credentials that people took out of the containment: the way back leaves them
     /// alone, and does not ask that they be dead.
     pub fn kept(&self) -> impl Iterator<Item = TargetId> {

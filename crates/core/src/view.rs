@@ -145,7 +145,7 @@ fn clock(at: Timestamp, now: Timestamp) -> String {
 
 /// Issued by a plan of this case.
 fn is_new(s: &Situation<'_>, target: &Target) -> bool {
-    s.plans.values().flat_map(|p| &p.plan.steps).any(|step| matches!(&step.proves, Proves::InUse { credential, .. } | Proves::Reinstated { credential, .. } if credential.id == target.id))
+    s.plans.values().flat_map(|p| &p.plan.steps).any(|step| step.issues(target))
 }
 
 /// The exposure clock of a whole case: from the earliest moment that anything of

@@ -149,7 +149,7 @@ fn outlives(s: &Situation<'_>, target: &Target) -> bool {
 
 /// A credential that a plan of ours issued is not one to be proved dead by it.
 pub(super) fn is_successor(state: &PlanState, target: &Target) -> bool {
-    state.plan.steps.iter().any(|step| matches!(&step.proves, Proves::InUse { credential, .. } | Proves::Reinstated { credential, .. } if credential.id == target.id))
+    state.plan.steps.iter().any(|step| step.issues(target))
 }
 
 /// The first credential the step will kill that no probe has looked at yet:

@@ -30,7 +30,7 @@ pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
         // It came back, or was let in while nobody looked: page, and contain it again.
         // What a plan could not cut, or people did not want cut, is theirs; another plan
         // would only repeat it.
-        if usable_since(held).is_some_and(|since| came_back(s, target, held, since)) && !is_ours(s, target) {
+        if usable_since(held).is_some_and(|since| came_back(s, target, held, since)) && !is_ours(s, target) && !is_taken_out(s, target) {
             if held.life == Some(Life::Live) {
                 next.moves.push(Move::Page { target: id.clone() });
             }
@@ -106,6 +106,11 @@ fn is_ours(s: &Situation<'_>, target: &Target) -> bool {
     let proved = s.plans.values().filter(|p| p.stage == PlanStage::Proved && p.plan.identities().contains(&target.identity));
     let last = proved.max_by_key(|p| p.ended.as_ref().map(|(at, _)| *at));
     s.plans.values().any(|p| is_successor(p, target)) || last.is_some_and(|p| p.plan.undo == Some(UndoMode::Restore))
+}
+
+/// People do not want it cut.
+fn is_taken_out(s: &Situation<'_>, target: &Target) -> bool {
+    s.plans.values().any(|p| p.excluded.contains(&target.id))
 }
 
 impl TargetState {

@@ -1,14 +1,19 @@
 //! A case closes only when every subject is where it must be (invariant 8).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use quell_core::{
     case::{Case, Command, Refused, decide},
+    course::PlanState,
     decision::Role,
-    event::{By, CaseEnriched, CaseReopened, Event, FindingAttached, PeopleAsked, RestAccepted, Stage, Verdict, VerdictGiven},
+    event::{
+        By, CaseEnriched, CaseReopened, Consumer, Event, FindingAttached, PeopleAsked, PlanDrafted, Preview, RestAccepted, Stage,
+        StepEnded, Verdict, VerdictGiven,
+    },
     finding::Outcome,
     hold::TargetState,
     id::{FindingId, PlanId, TargetId},
+    plan::Plan,
     proof::{Answer, Life},
     signal::ObservedFrom,
     target::Target,
@@ -16,8 +21,9 @@ use quell_core::{
 };
 
 use crate::{
+    drive::World,
     hold::round,
-    world::{at, case_id, enriched, finding, opened, password, person, salter, session},
+    world::{at, case_id, enriched, failover, finding, opened, password, person, salter, session},
 };
 
 fn case() -> Case {
@@ -35,12 +41,28 @@ fn end(case: &mut Case, outcome: Outcome) {
     case.findings[0].outcome = Some(outcome);
 }
 
+/// So many plans that have not ended.
+fn open(count: usize) -> BTreeMap<PlanId, Arc<PlanState>> {
+    let drafted = |n: usize| {
+        let plan = Plan { id: PlanId::new(format!("p-{n}")), ..crate::drive::World::new().drafting.contain() };
+        let drafted = PlanDrafted { digest: plan.digest(), plan, preview: Preview::default() };
+        (drafted.plan.id.clone(), PlanState::drafted(&drafted, &By::Automation, at(1)).into())
+    };
+    (0..count).map(drafted).collect()
+}
+
 fn check(name: &str, change: impl FnOnce(&mut Case, &mut BTreeMap<TargetId, TargetState>), open_plans: usize, expected: Result<(), &str>) {
     let mut case = case();
     let mut targets = BTreeMap::from([lived(password(), Life::Dead), lived(session(1), Life::Dead)]);
     change(&mut case, &mut targets);
     match (
-        decide(&case, &targets.into_iter().map(|(id, t)| (id, t.into())).collect(), open_plans, Command::Close { note: None }, at(100)),
+        decide(
+            &case,
+            &targets.into_iter().map(|(id, t)| (id, t.into())).collect(),
+            &open(open_plans),
+            Command::Close { note: None },
+            at(100),
+        ),
         expected,
     ) {
         (Ok(events), Ok(())) => assert!(matches!(events[..], [Event::CaseClosed(_)]), "{name}"),
@@ -121,14 +143,14 @@ fn every_refusal_says_the_next_move() {
         ("a verdict of nobody", case(), verdict(Role::Admin), "gives no verdict"),
     ];
     for (name, case, command, part) in table {
-        let why = decide(&case, &none, 0, command, at(100)).expect_err(name).to_string();
+        let why = decide(&case, &none, &open(0), command, at(100)).expect_err(name).to_string();
         assert!(why.contains(part), "{name}: {why}");
     }
     for role in [Role::Iam, Role::Secops, Role::BusinessOwner] {
-        assert!(decide(&case(), &none, 0, verdict(role), at(100)).is_ok());
+        assert!(decide(&case(), &none, &open(0), verdict(role), at(100)).is_ok());
     }
-    assert!(decide(&closed, &none, 0, Command::Note { text: salter().commit("n") }, at(100)).is_ok(), "a note is always taken");
-    assert!(decide(&case(), &none, 0, risk(at(101)), at(100)).is_ok());
+    assert!(decide(&closed, &none, &open(0), Command::Note { text: salter().commit("n") }, at(100)).is_ok(), "a note is always taken");
+    assert!(decide(&case(), &none, &open(0), risk(at(101)), at(100)).is_ok());
 }
 
 #[test]
@@ -263,4 +285,21 @@ fn whoever_alone_could_still_say_yes_is_protected() {
     assert_eq!(last(&[("ida", Role::Iam, false), ("ian", Role::Iam, true)]), Some(Role::Iam), "who is disabled says nothing");
     assert_eq!(last(&[("ida", Role::Auditor, false)]), None, "an auditor approves nothing");
     assert_eq!(last(&[("sam", Role::Secops, false)]), None);
+}
+
+#[test]
+fn what_quell_issued_and_proved_keeps_no_case_open() {
+    let closes = |world: &World| decide(&world.case, &world.targets, &world.plans, Command::Close { note: None }, world.now);
+    let mut world = World::new();
+    world.drafting.subject.rotation = failover();
+    world.drafting.subject.consumers = vec![Consumer { name: salter().commit("job"), criticality: None, reads_from: None }];
+    world.run(600);
+    assert!(world.targets.values().any(|t| t.life == Some(Life::Live)), "its consumer lives by it: {:?}", world.told);
+    assert!(closes(&world).is_ok(), "{:?}", closes(&world));
+
+    // Had nobody seen its consumer with it, nobody would know who has it.
+    let plan = world.only_plan().plan.id.clone();
+    world.on_plan(&plan, StepEnded { step: 1, ended: "handed_over".into(), because: "not seen in use".into() });
+    let why = closes(&world).expect_err("it is not proved").to_string();
+    assert!(why.contains("is LIVE"), "{why}");
 }

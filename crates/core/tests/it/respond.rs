@@ -413,8 +413,10 @@ fn the_way_back_leaves_alone_what_people_took_out_and_nobody_suspects() {
     // The alert names it.
     let mut world = World::new();
     world.also(&second);
-    world.run(600);
+    world.run(0);
     world.exclude(&second);
+    world.plane.reissued = true;
+    world.run(600);
     let contained = world.only_plan().clone();
     assert_eq!(credentials_kept(&world.situation(), &contained).len(), 1);
     world.case.findings[0].resolved.as_mut().expect("it was resolved").credential = Some(second);

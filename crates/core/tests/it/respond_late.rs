@@ -206,11 +206,13 @@ fn what_people_say_they_cut_is_probed_at_once_and_goes_on_being_probed() {
     let mut world = World::new();
     world.run(600);
     world.plane.outcomes = vec!["refused"; 40];
-    world.undo(UndoMode::Restore);
+    world.undo(UndoMode::Reinstate);
     world.run(600);
-    world.end_task(1);
+    assert_eq!(world.says("hand over 2"), 1, "{:?}", world.told);
+    let told = world.told.len();
+    world.end_task(2);
     world.run(600);
-    assert!(world.told.iter().all(|t| t != "probe billing_app"), "{:?}", world.told);
+    assert!(world.told[told..].iter().all(|t| !t.starts_with("probe") || t == "probe billing_app#password"), "{:?}", world.told);
 
     // Where Quell was never let do anything, too: it comes back, and that is seen.
     let mut world = World::new();

@@ -38,8 +38,7 @@ impl Engine {
     pub async fn command(self: &Arc<Self>, caller: &Caller, id: &CaseId, verb: Verb, command: Command) -> Result<(), Failure> {
         self.may(caller, verb, Some(id), &[]).await?;
         self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
-            let open = ground.plans.values().filter(|p| p.is_open()).count();
-            let events = case::decide(&ground.case, &ground.targets, open, command.clone(), engine.ports.clock.now())
+            let events = case::decide(&ground.case, &ground.targets, &ground.plans, command.clone(), engine.ports.clock.now())
                 .map_err(|e| Failure::Refused(e.to_string()))?;
             let closes = matches!(command, Command::Close { .. });
             for event in events {
