@@ -48,6 +48,9 @@ impl Engine {
         for finding in &ground.case.findings {
             linked.extend(finding.alerts.iter().map(StreamId::alert));
         }
+        // Of a message of many findings, the parts that are about this case.
+        let parts = self.ports.store.lookup_range(lookup::CASE_PART, &format!("{id}/"), None, u32::MAX).await?;
+        linked.extend(parts.iter().filter_map(|(_, stream)| stream.as_str().map(StreamId::new)));
         for (plan, _) in &ground.case.plans {
             linked.insert(StreamId::plan(plan));
             linked.extend(ground.approvals.get(plan).into_iter().flatten().map(|a| StreamId::approval(plan, &a.by)));

@@ -12,6 +12,10 @@ use crate::port::LookupChange;
 
 /// Alert id -> state, findings, cases.
 pub const ALERT: &str = "alert";
+/// Alert / part -> how much of the message it holds, and where that went.
+pub const ALERT_PART: &str = "alert_part";
+/// Case / alert / part -> the stream of the part.
+pub const CASE_PART: &str = "case_part";
 /// Fold key -> case and finding.
 pub const FOLD: &str = "fold";
 /// Opaque identity -> its newest case.
@@ -80,6 +84,13 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
         }
         Event::AlertFiled(e) => {
             vec![set(ALERT, e.alert.to_string(), json!({ "state": e.state(), "findings": e.findings, "cases": e.cases }))]
+        }
+        Event::AlertPartFiled(e) => {
+            let key = format!("{}/{:06}", e.alert, e.part);
+            let row = json!({ "of": e.of, "signals": e.signals.len(), "findings": e.findings, "cases": e.cases });
+            let mut rows = vec![set(ALERT_PART, key.clone(), row)];
+            rows.extend(e.cases.iter().map(|case| set(CASE_PART, format!("{case}/{key}"), json!(recorded.stream))));
+            rows
         }
         Event::CaseOpened(e) => {
             let mut rows = vec![

@@ -27,7 +27,7 @@ use alloc::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use alert::{AlertFiled, AlertReceived};
+pub use alert::{AlertFiled, AlertPartFiled, AlertReceived, Parts};
 pub use approval::{ApprovalGiven, ApprovalUsed};
 pub use budget::BudgetSpent;
 pub use case::{
@@ -132,6 +132,7 @@ macro_rules! events {
 events! {
     AlertReceived "alert_received" v 1,
     AlertFiled "alert_filed" v 1,
+    AlertPartFiled "alert_part_filed" v 1,
     AlertRefused "alert_refused" v 1,
     CaseOpened "case_opened" v 1,
     FindingAttached "finding_attached" v 1,

@@ -138,6 +138,17 @@ fn samples() -> Vec<Event> {
             unreadable: vec![Unreadable { record: 2, reason: "not JSON".into() }],
             findings: vec![FindingId::new("f-1")],
             cases: vec![case.clone()],
+            parts: None,
+        }
+        .into(),
+        AlertPartFiled {
+            alert: AlertId::new("al-1"),
+            part: 2,
+            of: 90,
+            signals: vec![filed()],
+            unreadable: vec![Unreadable { record: 2, reason: "not JSON".into() }],
+            findings: vec![FindingId::new("f-1")],
+            cases: vec![case.clone()],
         }
         .into(),
         AlertRefused { source: SourceId::new("src-1"), because: "a nonce came again".into(), count: 2 }.into(),

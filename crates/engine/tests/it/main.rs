@@ -2,6 +2,7 @@
 mod crash;
 mod dying;
 mod failover;
+mod filing;
 mod folding;
 mod guards;
 mod installation;
