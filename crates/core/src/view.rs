@@ -246,7 +246,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
             json!({ "id": f.id, "title": f.kind, "untrusted": { "title": f.title.shown() }, "kind": f.kind, "count": f.count, "first_at": f.first_at, "last_at": f.last_at,
                 "senders": f.senders.len(), "sample": f.sample, "unreadable": f.unreadable, "containment_evidence": f.containment_evidence, "unsigned": f.unsigned,
                 "subject": f.resolved.as_ref().map(|r| r.identity.reference()), "possession": f.resolved.as_ref().is_some_and(|r| r.possession),
-                "because": f.resolved.as_ref().map(|r| r.because.clone()), "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f) })
+                "because": f.resolved.as_ref().map(|r| r.because.clone()), "ambiguous": ambiguous(f), "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f) })
         })
         .collect();
     let owners: Vec<Value> = case
@@ -277,6 +277,13 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
         "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
+}
+
+/// Whom its sender's id and name mean, where that is not the same identity.
+fn ambiguous(finding: &Finding) -> Option<Value> {
+    let resolved = finding.resolved.as_ref()?;
+    let other = resolved.otherwise.as_ref()?;
+    Some(json!({ "id_means": resolved.identity.reference(), "name_means": other.reference() }))
 }
 
 /// Why a finding stands where it stands, and what joined it: by which rule and key.

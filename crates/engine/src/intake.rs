@@ -15,7 +15,7 @@ use quell_core::{
     personal::{Personal, Salter},
     secret::Secret,
     signal::{CredentialKind, Detected, ObservedFrom, Readout, Signal, Unreadable},
-    target::TargetKind,
+    target::{Target, TargetKind},
 };
 
 use serde_json::json;
@@ -111,6 +111,10 @@ impl Engine {
         if resolved.is_none() {
             resolved = self.resolve_name(&detected, salter).await?;
         }
+        if let Some(other) = resolved.as_ref().and_then(|r| r.otherwise.as_ref()) {
+            let plane = &other.plane;
+            detected.signal.reasons.push(format!("AMBIGUOUS: its name means another identity, one of `{plane}`; a person says which"));
+        }
         // A sender speaks only about the systems it is bound to (invariant 12).
         if let Some(found) = &resolved
             && let Some(source) = source
@@ -188,6 +192,7 @@ impl Engine {
                 possession: true,
                 is_right_now,
                 because: "the leaked value has the fingerprint of this credential in the inventory".to_owned(),
+                otherwise: None,
             });
         }
         // Compared on the planes: bounded, and only because the source is authenticated.
@@ -205,6 +210,7 @@ impl Engine {
                     possession: true,
                     is_right_now: true,
                     because: format!("the leaked value was compared with what `{}` stores and is right", connector.name()),
+                    otherwise: None,
                 });
             }
         }
@@ -260,55 +266,65 @@ impl Engine {
         }
     }
 
+    /// Whom the sender's words mean. Its id counts before its name; where the two mean
+    /// different identities, both are said, and no sender makes anybody sure of either.
     async fn resolve_name(&self, detected: &Detected, salter: &Salter) -> Result<Option<Resolved>, Failure> {
         let subject = &detected.signal.subject;
         let inventory = self.inventory();
-        let names = subject.native_id.iter().chain(&subject.name);
-        for name in names {
-            let candidates = subject.system.iter().map(|s| format!("{s}/{name}")).chain([name.clone()]);
-            for reference in candidates {
-                let Some(identity) = inventory.identity(&reference) else { continue };
-                let Some((plane, native)) = inventory::split(&identity.id) else { continue };
-                let naming = self.naming(salter);
-                let named = detected.signal.credential.as_ref().and_then(|c| c.id.as_deref());
-                let (mut credential, mut credential_kind) = (None, None);
-                if let Some(id) = named {
-                    // Listed, or one that a case held before.
-                    let target = naming.target(plane, TargetKind::Credential, id, native);
-                    let listed = inventory.credential(&format!("{plane}/{id}"));
-                    let held = self.target_state(&target.id).await?;
-                    if listed.is_some() || held.is_some() {
-                        credential_kind = listed.map(|c| c.kind).or(held.and_then(|h| h.credential_kind));
-                        credential = Some(target);
+        let naming = self.naming(salter);
+        let system = subject.system.as_deref();
+        let target = |reference: &str| {
+            let (plane, native) = inventory::split(reference)?;
+            Some(naming.target(plane, TargetKind::Identity, native, native))
+        };
+        let mut meant: Option<Target> = None;
+        let (mut listed, mut otherwise) = (false, None);
+        for word in subject.native_id.iter().chain(&subject.name) {
+            let named = inventory.named(system, word);
+            match &meant {
+                None if !named.is_empty() => (meant, listed) = (named.iter().find_map(|i| target(&i.id)), true),
+                // A plane of ours that the inventory does not list yet.
+                None => {
+                    let ours = system.filter(|s| self.ports.connectors.get(s).is_some());
+                    meant = ours.map(|plane| naming.target(plane, TargetKind::Identity, word, word));
+                }
+                Some(first) => {
+                    let others: Vec<Target> = named.iter().filter_map(|i| target(&i.id)).collect();
+                    if others.iter().all(|t| t.id != first.id) {
+                        otherwise = others.into_iter().next();
                     }
                 }
-                return Ok(Some(Resolved {
-                    identity: naming.target(plane, TargetKind::Identity, native, native),
-                    credential,
-                    credential_kind,
-                    mark: None,
-                    possession: false,
-                    is_right_now: false,
-                    because: "the sender names this identity".to_owned(),
-                }));
-            }
-            // A plane of ours that the inventory does not list yet.
-            if let Some(system) = &subject.system
-                && self.ports.connectors.get(system).is_some()
-            {
-                let naming = self.naming(salter);
-                return Ok(Some(Resolved {
-                    identity: naming.target(system, TargetKind::Identity, name, name),
-                    credential: None,
-                    credential_kind: None,
-                    mark: None,
-                    possession: false,
-                    is_right_now: false,
-                    because: "the sender names this identity on a plane of ours".to_owned(),
-                }));
             }
         }
-        Ok(None)
+        let Some(identity) = meant else { return Ok(None) };
+        let (credential, credential_kind) = match detected.signal.credential.as_ref().and_then(|c| c.id.as_deref()) {
+            Some(id) if listed => self.named_credential(&identity, id, &naming).await?,
+            _ => (None, None),
+        };
+        let because = match (&otherwise, listed) {
+            (Some(_), _) => "the sender's id means this identity, and its name another one",
+            (None, true) => "the sender names this identity",
+            (None, false) => "the sender names this identity on a plane of ours",
+        };
+        let because = because.to_owned();
+        Ok(Some(Resolved { identity, credential, credential_kind, mark: None, possession: false, is_right_now: false, because, otherwise }))
+    }
+
+    /// A credential that the sender names: one that is listed, or that a case held before.
+    async fn named_credential(
+        &self,
+        identity: &Target,
+        id: &str,
+        naming: &quell_core::draft::Naming<'_>,
+    ) -> Result<(Option<Target>, Option<CredentialKind>), Failure> {
+        let target = naming.target(&identity.plane, TargetKind::Credential, id, identity.native.shown());
+        let inventory = self.inventory();
+        let listed = inventory.credential(&format!("{}/{id}", identity.plane));
+        let held = self.target_state(&target.id).await?;
+        if listed.is_none() && held.is_none() {
+            return Ok((None, None));
+        }
+        Ok((Some(target), listed.map(|c| c.kind).or(held.and_then(|h| h.credential_kind))))
     }
 
     fn filed(&self, alert: &AlertState, detected: &Detected, salter: &Salter) -> FiledSignal {

@@ -58,7 +58,9 @@ shapes! {
     Consumer { name: String, #[schema(required)] criticality: Option<String>, #[schema(required)] reads_from: Option<String> }
     Finding {
         id: String, title: String, untrusted: Titled, kind: String, count: u32, first_at: String, last_at: String, senders: u32, sample: bool, unreadable: bool,
-        containment_evidence: bool, unsigned: bool, #[schema(required)] subject: Option<String>, possession: bool, #[schema(required)] because: Option<String>, #[schema(required)] fingerprint: Option<String>,
+        containment_evidence: bool, unsigned: bool, #[schema(required)] subject: Option<String>, possession: bool, #[schema(required)] because: Option<String>,
+        /// The sender's id and name of the subject mean two identities: nobody is cut for it without a person.
+        #[schema(required)] ambiguous: Option<Ambiguous>, #[schema(required)] fingerprint: Option<String>,
         #[schema(required, value_type = Option<Object>)] outcome: Option<Value>,
         /// OCSF severity_id, the highest that was said; 0 where nobody said.
         severity: u8,
@@ -67,6 +69,7 @@ shapes! {
     /// Why a finding stands where it stands, and what joined it.
     Folding {
         /// Opaque: equal for all that may fold together.
+    Ambiguous { id_means: String, name_means: String }
         key: String,
         /// new, conflict, higher_severity, new_address.
         rule: String,

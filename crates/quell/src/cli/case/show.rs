@@ -170,6 +170,14 @@ fn finding(finding: &Value) -> String {
 }
 
 /// Why it is no part of another finding, and what is part of it.
+    let line = match &finding["ambiguous"] {
+        Value::Null => line,
+        two => format!(
+            "{line}\n   AMBIGUOUS: its id means {}, its name {}; nobody is cut for it without a person",
+            cell(&two["id_means"]),
+            cell(&two["name_means"])
+        ),
+    };
 fn folding(folding: &Value) -> Option<String> {
     let mut told = Vec::new();
     if !folding["apart_from"].is_null() {
@@ -239,7 +247,7 @@ mod tests {
         json!({
             "id": "C-1", "state": "acted", "headline": "pg-main/app: STILL USABLE. Next: the lead decides.", "opened_at": "2026-11-23T09:00:00Z",
             "closed_at": "2026-11-24T09:00:00Z", "confidence": 95, "why_routed": "owner of pg-main/app",
-            "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected",
+            "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected", "ambiguous": {"id_means": "pg-main/app", "name_means": "pg-main/payroll"},
                 "folding": {"key": "k", "rule": "new_address", "compares": "address", "because": "an address that was not named", "apart_from": "f-0", "conflict": false, "timing": "re_use",
                     "recurs": true, "contained_before": "2026-11-22T09:00:00Z", "joined": [{"rule": "cross_source", "key": "kind", "because": "said by another", "times": 3}]}}],
             "owners": [{"of": "pg-main/app", "role": "iam", "person": "mara", "confirmed_at": "2026-10-01"}],
@@ -291,6 +299,7 @@ mod tests {
         ] {
             // The table may wrap inside a cell; words are what counts.
             let flat = out.split_whitespace().collect::<Vec<_>>().join(" ");
+            "AMBIGUOUS: its id means pg-main/app",
             assert!(flat.contains(wanted) || wanted.split(' ').all(|w| flat.contains(w)), "{wanted}: {out}");
         }
         assert!(why(&full_why()).ends_with("next: `quell case approve C-1 --digest ab`"));
