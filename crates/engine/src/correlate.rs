@@ -342,7 +342,8 @@ impl Engine {
         let rows = self.ports.store.lookup_range(lookup::SUBJECT_CASE, &format!("{identity}/"), None, PAST_MAX).await?;
         for (key, _) in rows {
             let Some((_, case)) = key.split_once('/') else { continue };
-            let Some(case) = self.case(&CaseId::new(case)).await? else { continue };
+            // What was merged away is counted where it is now.
+            let Some(case) = self.case(&CaseId::new(case)).await?.filter(|c| c.merged_into.is_none()) else { continue };
             for _ in case.findings.iter().filter(|f| f.counts() && about(f, identity)) {
                 past = past.with(case.proven_at());
             }
@@ -398,8 +399,8 @@ impl Engine {
                 real: false,
                 folded: None,
             };
-            filing.writing.event(StreamId::case(&case), &by, event);
             filing.at_work.insert(case.clone());
+            filing.writing.event(StreamId::case(&case), &by, event);
             filing.touched(&case, &id);
             return Ok(());
         }
@@ -434,7 +435,7 @@ impl Engine {
         let opens = case.is_none();
         let case = match case {
             Some(case) => {
-                filing.writing.event(StreamId::case(&case), by, FindingAttached { finding: finding.clone(), because });
+                filing.writing.event(StreamId::case(&case), by, FindingAttached { finding: finding.clone(), because, received_at: None });
                 case
             }
             None => {
@@ -443,12 +444,12 @@ impl Engine {
                 case
             }
         };
-        filing.touched(&case, &id);
         // A new case that names nobody asks for nothing yet: a hundred thousand of them keep
         // nobody else from their turn.
         if !opens || finding.resolved.is_some() || finding.kind == SignalKind::Posture {
             filing.at_work.insert(case.clone());
         }
+        filing.touched(&case, &id);
         filing.know(&case, finding);
         Ok((case, opens))
     }

@@ -107,6 +107,8 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
             rows.extend(about(&e.finding, case));
             rows
         }
+        Event::CaseMergedAway(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],
+        Event::CaseGivenBack(_) => vec![set(OPEN_CASE, recorded.stream.key().to_owned(), json!(true))],
         Event::CaseClosed(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],
         Event::CaseReopened(_) => vec![set(OPEN_CASE, recorded.stream.key().to_owned(), json!(true))],
         Event::PlanDrafted(e) => vec![set(PLAN, e.plan.id.to_string(), json!(e.plan.case))],

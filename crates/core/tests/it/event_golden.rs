@@ -153,7 +153,18 @@ fn samples() -> Vec<Event> {
         .into(),
         AlertRefused { source: SourceId::new("src-1"), because: "a nonce came again".into(), count: 2 }.into(),
         opened(finding("f-1", "src-1")).into(),
-        FindingAttached { finding: finding("f-2", "src-2"), because: "the same identity".into() }.into(),
+        FindingAttached { finding: finding("f-2", "src-2"), because: "the same identity".into(), received_at: None }.into(),
+        CaseMerged { from: CaseId::new("C-2"), opened_at: at(-60), reason: text("one incident") }.into(),
+        CaseMergedAway { into: CaseId::new("C-2"), reason: text("one incident") }.into(),
+        CaseUnmerged {
+            from: CaseId::new("C-2"),
+            findings: vec![FindingId::new("f-2")],
+            subjects: vec![identity().id],
+            plans: vec![plan_id()],
+            reason: text("two incidents"),
+        }
+        .into(),
+        CaseGivenBack { from: CaseId::new("C-2"), reason: text("two incidents") }.into(),
         FindingRepeated {
             finding: FindingId::new("f-1"),
             alert: AlertId::new("al-2"),

@@ -228,7 +228,7 @@ fn the_root_cause_is_asked_for_once_until_somebody_answers() {
 fn attach(world: &mut World, change: impl Fn(&mut Finding)) {
     let mut f = finding("f-2", "src-b");
     change(&mut f);
-    let attached = FindingAttached { finding: f, because: "same subject".into() };
+    let attached = FindingAttached { finding: f, because: "same subject".into(), received_at: None };
     world.case.apply(&Event::FindingAttached(attached), &By::Automation, world.now);
 }
 

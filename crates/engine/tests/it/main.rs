@@ -6,5 +6,6 @@ mod filing;
 mod folding;
 mod guards;
 mod installation;
+mod merging;
 mod spine;
 mod vault;

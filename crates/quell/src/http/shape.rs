@@ -37,13 +37,16 @@ shapes! {
         /// The clock of the whole case; null while nothing was looked at.
         #[schema(required)] exposure: Option<Exposure>,
         #[schema(value_type = std::collections::BTreeMap<String, u32>)] states: Value,
-        subjects: Vec<Subject>, because: String, confidence: u8, corroborated: bool, findings: Vec<Finding>, owners: Vec<Owner>, #[schema(required)] why_routed: Option<String>,
+        subjects: Vec<Subject>,
+        /// The case that this one is part of.
+        #[schema(required)] merged_into: Option<String>, merged: Vec<MergedCase>, because: String, confidence: u8, corroborated: bool, findings: Vec<Finding>, owners: Vec<Owner>, #[schema(required)] why_routed: Option<String>,
         #[schema(required)] lead: Option<String>, verdicts: Vec<VerdictEntry>, credentials: Vec<Holding>, sessions: Vec<Holding>, entitlements: Vec<Holding>,
         not_looked_at: Vec<String>, waiting_for: Vec<Waiting>, plans: Vec<Plan>, #[schema(value_type = Vec<Object>)] chain: Vec<Value>, notes: Vec<NoteLine>, tasks: Vec<TaskLine>,
         passed_over: Vec<PassedOver>, events: Span,
         /// Only in the answer to a dry run.
         #[schema(nullable = false)] dry_run: Option<DryRun>,
     }
+    MergedCase { case: String, opened_at: String, at: String, #[schema(required)] ended_at: Option<String> }
     StageEntry { state: Stage, at: String }
     Exposure {
         from: String,
@@ -66,10 +69,10 @@ shapes! {
         severity: u8,
         folding: Folding,
     }
+    Ambiguous { id_means: String, name_means: String }
     /// Why a finding stands where it stands, and what joined it.
     Folding {
         /// Opaque: equal for all that may fold together.
-    Ambiguous { id_means: String, name_means: String }
         key: String,
         /// new, conflict, higher_severity, new_address.
         rule: String,

@@ -43,6 +43,22 @@ pub fn told(event: &Event, target: Option<&TargetId>, name: impl Fn(&TargetId) -
         Event::AlertPartFiled(e) => (RAW, format!("part {} of the alert was read: {}", e.part, many(e.signals.len(), "signal"))),
         Event::CaseOpened(e) => (STORY, format!("case opened: {}", e.because)),
         Event::FindingAttached(e) => (STORY, format!("another finding joined the case: {}", e.because)),
+        Event::CaseMerged(e) => {
+            untrusted = Some(e.reason.shown().to_owned());
+            (STORY, format!("case {} became part of this one", e.from))
+        }
+        Event::CaseMergedAway(e) => {
+            untrusted = Some(e.reason.shown().to_owned());
+            (STORY, format!("the case became part of {}", e.into))
+        }
+        Event::CaseUnmerged(e) => {
+            untrusted = Some(e.reason.shown().to_owned());
+            (STORY, format!("case {} was taken out again, with {}", e.from, many(e.findings.len(), "finding")))
+        }
+        Event::CaseGivenBack(e) => {
+            untrusted = Some(e.reason.shown().to_owned());
+            (STORY, format!("the case was taken out of {} again", e.from))
+        }
         Event::FindingRepeated(_) => (RAW, "the same finding again".to_owned()),
         Event::FindingEnded(e) => (STORY, format!("a finding ended: {}", word(&json!(e.outcome)["outcome"]))),
         Event::CaseEnriched(e) => {

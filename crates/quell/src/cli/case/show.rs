@@ -17,6 +17,10 @@ pub fn case(case: &Value) -> String {
     }
     facts.push_str(&format!("  confidence {}", cell(&case["confidence"])));
     out.push(facts);
+    for part in items(&case["merged"]) {
+        let ended = if part["ended_at"].is_null() { String::new() } else { format!(", taken out again at {}", cell(&part["ended_at"])) };
+        out.push(format!("merged: {} at {}{ended}", cell(&part["case"]), cell(&part["at"])));
+    }
     if !case["why_routed"].is_null() {
         out.push(format!("routed: {}", cell(&case["why_routed"])));
     }
@@ -166,10 +170,6 @@ fn finding(finding: &Value) -> String {
     let outcome = if finding["outcome"].is_null() { String::new() } else { format!(", ended as {}", cell(&finding["outcome"])) };
     let kind = cell(&finding["kind"]);
     let line = format!("{} {kind} x{}{outcome}: \"{}\"", cell(&finding["id"]), cell(&finding["count"]), cell(title));
-    folding(&finding["folding"]).map_or(line.clone(), |told| format!("{line}\n   {told}"))
-}
-
-/// Why it is no part of another finding, and what is part of it.
     let line = match &finding["ambiguous"] {
         Value::Null => line,
         two => format!(
@@ -178,6 +178,10 @@ fn finding(finding: &Value) -> String {
             cell(&two["name_means"])
         ),
     };
+    folding(&finding["folding"]).map_or(line.clone(), |told| format!("{line}\n   {told}"))
+}
+
+/// Why it is no part of another finding, and what is part of it.
 fn folding(folding: &Value) -> Option<String> {
     let mut told = Vec::new();
     if !folding["apart_from"].is_null() {
@@ -295,11 +299,11 @@ mod tests {
             "delegations",
             "\"key in repo\"",
             "apart from f-0",
+            "AMBIGUOUS: its id means pg-main/app",
             "x3 cross_source",
         ] {
             // The table may wrap inside a cell; words are what counts.
             let flat = out.split_whitespace().collect::<Vec<_>>().join(" ");
-            "AMBIGUOUS: its id means pg-main/app",
             assert!(flat.contains(wanted) || wanted.split(' ').all(|w| flat.contains(w)), "{wanted}: {out}");
         }
         assert!(why(&full_why()).ends_with("next: `quell case approve C-1 --digest ab`"));
