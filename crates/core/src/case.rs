@@ -4,6 +4,8 @@
 //! makes, or why it is refused. Both are pure. What a case shows as its
 //! credentials' lives comes from the targets' own streams.
 
+mod order;
+
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
@@ -13,19 +15,18 @@ use alloc::{
     vec::Vec,
 };
 
+pub use order::{Command, Refused, decide};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     approval::Bench,
     course::PlanState,
     decision::Role,
-    event::{
-        By, CaseAdvanced, CaseClosed, CaseEnriched, CaseReopened, Derivation, Event, FindingEnded, LeadTaken, NoteAdded, PeopleAsked,
-        RestAccepted, Stage, TaskAdded, TaskEnded, Verdict, VerdictGiven,
-    },
-    finding::{Corroboration, Finding, Outcome},
+    event::{By, CaseAdvanced, CaseEnriched, CaseReopened, CaseUnmerged, Derivation, Event, PeopleAsked, Stage, TaskAdded, Verdict},
+    finding::{Corroboration, Finding},
     hold::TargetState,
-    id::{CaseId, FindingId, PersonId, PlanId, TargetId, TaskId},
+    id::{CaseId, FindingId, PersonId, PlanId, TargetId},
+    merge::Merge,
     personal::Personal,
     plan::PlanKind,
     proof::{Exposure, Life},
@@ -73,6 +74,12 @@ pub struct Case {
     /// Dead credentials that were tried again and of which the lead was told; true where
     /// a use was accepted.
     pub reused: BTreeMap<TargetId, bool>,
+    /// The case that goes on with what this one holds.
+    pub merged_into: Option<CaseId>,
+    /// Cases that became part of it, with those that were taken out again.
+    pub merged: Vec<Merge>,
+    /// When it was opened itself; `opened_at` is the earliest of it and its merged cases.
+    opened_itself_at: Timestamp,
 }
 
 /// Something a person is asked to do by hand.
@@ -108,6 +115,9 @@ impl Case {
             tasks: Vec::new(),
             accepted: BTreeMap::new(),
             reused: BTreeMap::new(),
+            merged_into: None,
+            merged: Vec::new(),
+            opened_itself_at: at,
         }
     }
 
@@ -115,12 +125,23 @@ impl Case {
     pub fn apply(&mut self, event: &Event, by: &By, at: Timestamp) {
         match event {
             Event::FindingAttached(e) => {
-                self.received.insert(e.finding.id.clone(), at);
+                self.received.insert(e.finding.id.clone(), e.received_at.unwrap_or(at));
                 if e.finding.asks_for_a_probe() {
                     self.asks_for_a_probe.insert(e.finding.id.clone(), at);
                 }
-                self.findings.push(e.finding.clone());
+                match self.findings.iter_mut().find(|f| f.id == e.finding.id) {
+                    // It comes back from a case that this one was merged into.
+                    Some(known) => *known = e.finding.clone(),
+                    None => self.findings.push(e.finding.clone()),
+                }
             }
+            Event::CaseMerged(e) => {
+                self.merged.push(Merge { from: e.from.clone(), opened_at: e.opened_at, at, ended_at: None });
+                self.opened_at = self.opened_at.min(e.opened_at);
+            }
+            Event::CaseMergedAway(e) => self.merged_into = Some(e.into.clone()),
+            Event::CaseGivenBack(_) => self.merged_into = None,
+            Event::CaseUnmerged(e) => self.give_back(e, at),
             Event::FindingRepeated(e) => {
                 if let Some(finding) = self.findings.iter_mut().find(|f| f.id == e.finding) {
                     finding.repeated(e);
@@ -197,6 +218,22 @@ impl Case {
         }
     }
 
+    fn give_back(&mut self, e: &CaseUnmerged, at: Timestamp) {
+        self.findings.retain(|f| !e.findings.contains(&f.id));
+        self.received.retain(|id, _| !e.findings.contains(id));
+        self.asks_for_a_probe.retain(|id, _| !e.findings.contains(id));
+        self.subjects.retain(|id, _| !e.subjects.contains(id));
+        self.looked_at.retain(|id, _| !e.subjects.contains(id));
+        self.unseen.retain(|id, _| !e.subjects.contains(id));
+        self.linked.retain(|(t, _)| !e.subjects.contains(&t.identity));
+        self.plans.retain(|(plan, _)| !e.plans.contains(plan));
+        if let Some(merge) = self.merged.iter_mut().rfind(|m| m.from == e.from) {
+            merge.ended_at = Some(at);
+        }
+        let parts = self.merged.iter().filter(|m| m.ended_at.is_none()).map(|m| m.opened_at);
+        self.opened_at = parts.fold(self.opened_itself_at, Timestamp::min);
+    }
+
     fn link(&mut self, target: &Target, kind: Option<CredentialKind>) {
         if !self.linked.iter().any(|(t, _)| t.id == target.id) {
             self.linked.push((target.clone(), kind));
@@ -210,7 +247,7 @@ impl Case {
 
     /// It still takes findings and acts.
     pub fn is_open(&self) -> bool {
-        self.closed_at.is_none()
+        self.closed_at.is_none() && self.merged_into.is_none()
     }
 
     /// It is only about what is not as it should be: it holds and cuts nothing.
@@ -390,104 +427,6 @@ impl Case {
     }
 }
 
-/// What a person orders on a case.
-#[derive(Clone, Debug)]
-pub enum Command {
-    GiveVerdict { role: Role, verdict: Verdict, evidence: Option<Personal> },
-    TakeLead { person: PersonId },
-    Note { text: Personal },
-    AddTask { task: TaskId, owner: Role, text: Personal },
-    EndTask { task: TaskId, attested: Option<Personal> },
-    EndFinding { finding: FindingId, outcome: Outcome, evidence: Option<Personal> },
-    Accept { target: TargetId, until: Timestamp, reason: Personal },
-    Close { note: Option<Personal> },
-    Reopen { because: String },
-}
-
-/// Why a command on a case is refused; says the next move.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("case `{0}` is closed; reopen it first")]
-    Closed(CaseId),
-    #[error("case `{0}` is not closed")]
-    NotClosed(CaseId),
-    #[error("{0} in case `{1}`; `quell case show {1}` lists what there is")]
-    Unknown(String, CaseId),
-    #[error("case `{case}` cannot close: {open}; contain it, give the finding an outcome, or accept the rest")]
-    StillOpen { case: CaseId, open: String },
-    #[error("an acceptance needs an end in the future, found `{0}`")]
-    EndsInThePast(Timestamp),
-    #[error("the role `{0}` gives no verdict; `iam`, `secops` and `business_owner` do")]
-    NoVerdictOf(&'static str),
-}
-
-/// The events that a command makes on a case, or why it is refused. Whether the
-/// person may at all was policy's question, asked before.
-pub fn decide(
-    case: &Case,
-    targets: &BTreeMap<TargetId, Arc<TargetState>>,
-    plans: &BTreeMap<PlanId, Arc<PlanState>>,
-    command: Command,
-    now: Timestamp,
-) -> Result<Vec<Event>, Refused> {
-    if !case.is_open() && !matches!(command, Command::Reopen { .. } | Command::Note { .. }) {
-        return Err(Refused::Closed(case.id.clone()));
-    }
-    let event: Event = match command {
-        Command::GiveVerdict { role, verdict, evidence } => {
-            if !matches!(role, Role::Iam | Role::Secops | Role::BusinessOwner) {
-                return Err(Refused::NoVerdictOf(role.name()));
-            }
-            VerdictGiven { role, verdict, evidence }.into()
-        }
-        Command::TakeLead { person } => LeadTaken { lead: person, from: case.lead.clone() }.into(),
-        Command::Note { text } => NoteAdded { text }.into(),
-        Command::AddTask { task, owner, text } => {
-            TaskAdded { task, plan: None, step: None, owner, what: "a person's task".to_string(), text: Some(text) }.into()
-        }
-        Command::EndTask { task, attested } => {
-            if !case.tasks.iter().any(|t| t.added.task == task && t.ended.is_none()) {
-                return Err(Refused::Unknown(format!("no open task `{task}`"), case.id.clone()));
-            }
-            TaskEnded { task, attested }.into()
-        }
-        Command::EndFinding { finding, outcome, evidence } => {
-            if !case.findings.iter().any(|f| f.id == finding) {
-                return Err(Refused::Unknown(format!("no finding `{finding}`"), case.id.clone()));
-            }
-            if let Outcome::AcceptedRisk { until } = outcome
-                && until <= now
-            {
-                return Err(Refused::EndsInThePast(until));
-            }
-            FindingEnded { finding, outcome, evidence }.into()
-        }
-        Command::Accept { target, until, reason } => {
-            if until <= now {
-                return Err(Refused::EndsInThePast(until));
-            }
-            if !case.linked.iter().any(|(t, _)| t.id == target) {
-                return Err(Refused::Unknown(format!("no credential or session `{target}`"), case.id.clone()));
-            }
-            RestAccepted { target, until, reason }.into()
-        }
-        Command::Close { note } => {
-            let open = still_open(case, targets, plans, now);
-            if !open.is_empty() {
-                return Err(Refused::StillOpen { case: case.id.clone(), open: open.join("; ") });
-            }
-            CaseClosed { note }.into()
-        }
-        Command::Reopen { because } => {
-            if case.is_open() {
-                return Err(Refused::NotClosed(case.id.clone()));
-            }
-            CaseReopened { because }.into()
-        }
-    };
-    Ok(vec![event])
-}
-
 /// What keeps a case from closing (invariant 8); empty when nothing does.
 pub fn still_open(
     case: &Case,
@@ -558,7 +497,8 @@ pub fn stage_of(case: &Case, decided: bool, acted: bool, proven: bool, restored:
 
 /// A closed case wakes up when what it held comes back.
 pub fn reopen_for(life: Life, case: &Case) -> Option<CaseReopened> {
-    (!case.is_open() && life == Life::Live).then(|| CaseReopened { because: "a credential of it was seen usable again".to_string() })
+    (case.closed_at.is_some() && life == Life::Live)
+        .then(|| CaseReopened { because: "a credential of it was seen usable again".to_string() })
 }
 
 /// One row of the case list, without loading anything else.

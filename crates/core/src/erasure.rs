@@ -16,8 +16,10 @@ use serde_json::Value;
 
 use crate::{
     event::{By, ErasureApproved, ErasureDenied, ErasureExtended, ErasureRequested, ErasureWithdrawn, Event, Recorded, ValuesErased},
+    finding::FiledSignal,
     id::{AlertId, CaseId, ErasureId, PersonId, PlanId, StreamId, TargetId},
     personal::{self, Personal},
+    signal::Unreadable,
     time::{Timestamp, after},
 };
 
@@ -124,8 +126,17 @@ pub struct Search {
     holds: BTreeSet<(CaseId, TargetId)>,
     subjects: BTreeSet<PersonId>,
     received: BTreeMap<AlertId, String>,
+    /// Of alerts that are filed in parts, whom the parts so far are about.
+    parts: BTreeMap<AlertId, Whose>,
     sealed: BTreeSet<String>,
     kept: Vec<AlertId>,
+}
+
+/// Whom an alert is about.
+#[derive(Clone, Copy, Default)]
+struct Whose {
+    sought: bool,
+    others: bool,
 }
 
 impl Search {
@@ -146,6 +157,7 @@ impl Search {
             holds: BTreeSet::new(),
             subjects,
             received: BTreeMap::new(),
+            parts: BTreeMap::new(),
             sealed: BTreeSet::new(),
             kept: Vec::new(),
         }
@@ -188,17 +200,22 @@ impl Search {
                 for case in &e.cases {
                     self.belongs(stream, case);
                 }
-                let about = |signal: &crate::finding::FiledSignal| {
-                    let value = serde_json::to_value(signal).expect("a signal is plain data");
-                    !self.values_of(&value).is_empty()
-                };
-                let (about, others): (Vec<_>, Vec<_>) = e.signals.iter().partition(|s| about(s));
-                let sealed = self.received.remove(&e.alert).filter(|_| !about.is_empty());
+                let before = self.parts.remove(&e.alert).unwrap_or_default();
+                let whose = self.whose(before, &e.signals, &e.unreadable);
+                let sealed = self.received.remove(&e.alert).filter(|_| whose.sought);
                 match sealed {
-                    Some(sealed) if others.is_empty() && e.unreadable.is_empty() => drop(self.sealed.insert(sealed)),
+                    Some(sealed) if !whose.others => drop(self.sealed.insert(sealed)),
                     Some(_) => self.kept.push(e.alert.clone()),
                     None => {}
                 }
+            }
+            Event::AlertPartFiled(e) => {
+                for case in &e.cases {
+                    self.belongs(stream, case);
+                }
+                let before = self.parts.get(&e.alert).copied().unwrap_or_default();
+                let whose = self.whose(before, &e.signals, &e.unreadable);
+                self.parts.insert(e.alert.clone(), whose);
             }
             Event::PersonCreated(e) => {
                 let own = [Some(&e.name), e.email.as_ref()].into_iter().flatten();
@@ -231,6 +248,16 @@ impl Search {
             sealed: self.sealed,
             kept: self.kept,
         }
+    }
+
+    /// Whom these signals are about, and those before them.
+    fn whose(&self, before: Whose, signals: &[FiledSignal], unreadable: &[Unreadable]) -> Whose {
+        let about = |signal: &FiledSignal| {
+            let value = serde_json::to_value(signal).expect("a signal is plain data");
+            !self.values_of(&value).is_empty()
+        };
+        let (about, others): (Vec<_>, Vec<_>) = signals.iter().partition(|s| about(s));
+        Whose { sought: before.sought || !about.is_empty(), others: before.others || !others.is_empty() || !unreadable.is_empty() }
     }
 
     fn case(&mut self, id: &CaseId) -> &mut Held {

@@ -72,6 +72,10 @@ pub struct Resolved {
     pub is_right_now: bool,
     /// How the match was made; our words.
     pub because: String,
+    /// Whom the sender's name of the subject means, where its id means `identity`: one of
+    /// the two is wrong, and nobody knows which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Target>,
 }
 
 /// Signals with one fold key.
@@ -127,6 +131,12 @@ impl Finding {
         self.folded(again);
     }
 
+    /// Its sender's id and name mean two identities: a person says whom it is about, and
+    /// until then it makes nobody surer of either.
+    pub fn is_ambiguous(&self) -> bool {
+        self.resolved.as_ref().is_some_and(|r| r.otherwise.is_some())
+    }
+
     /// Whether anything may rest on it: it reports a wrong, and its sender vouches for it.
     /// What is merely not as it should be is no wrong yet: it has a path of its own.
     pub fn counts(&self) -> bool {
@@ -172,7 +182,8 @@ pub enum Outcome {
 
 /// What two signals must share to be one finding: whom or what they are about,
 /// and what is said of it. The same secret in two commits folds; an id that
-/// merely looks like a key does not.
+/// merely looks like a key does not, and what may mean somebody else joins no
+/// finding that means one.
 pub fn fold_key(
     key: &FingerprintKey,
     kind: SignalKind,
@@ -186,7 +197,10 @@ pub fn fold_key(
         (None, Some(print)) => print.0.as_str(),
         (None, None) => dedupe,
     };
-    key.opaque("fold", &[&kind, about])
+    match resolved.and_then(|r| r.otherwise.as_ref()) {
+        Some(other) => key.opaque("fold", &[&kind, about, other.id.as_str()]),
+        None => key.opaque("fold", &[&kind, about]),
+    }
 }
 
 /// What is known of a case's findings together.
@@ -205,10 +219,10 @@ impl Corroboration {
         let mut senders = BTreeSet::new();
         let mut sum = Self { possession: false, senders: 0, secret_exposed: false, all_samples: true };
         for finding in findings.into_iter().filter(|f| f.counts() && !f.unreadable) {
-            sum.possession |= finding.resolved.as_ref().is_some_and(|r| r.possession) && !finding.sample;
+            sum.possession |= finding.resolved.as_ref().is_some_and(|r| r.possession && r.otherwise.is_none()) && !finding.sample;
             sum.secret_exposed |= finding.kind == SignalKind::LeakedSecret && !finding.sample;
             sum.all_samples &= finding.sample;
-            if !finding.sample {
+            if !finding.sample && !finding.is_ambiguous() {
                 senders.extend(finding.senders.iter().cloned());
             }
         }

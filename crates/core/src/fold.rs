@@ -27,6 +27,10 @@ use crate::{
 /// subject; beyond that what says more folds, and asks again there.
 pub const APART_MAX: usize = 16;
 
+/// Most findings that stand beside one another because a sender used one name for many
+/// events; they are shown one by one, and nobody reads more of them.
+pub const CONFLICTS_MAX: usize = 256;
+
 /// Why a signal joined a finding, or became one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -117,6 +121,9 @@ pub fn fold(said: &[&Finding], heard: &Heard<'_>) -> Folding {
         return Folding::Into { finding: same.id.clone(), rule: Rule::Redelivered, counts: false, asks_again };
     }
     if let Some(other) = said().find(|f| f.folds.bodies.contains_key(heard.delivery)) {
+        if said().count() >= CONFLICTS_MAX {
+            return Folding::Into { finding: first.id.clone(), rule: Rule::Crowded, counts: true, asks_again: true };
+        }
         return Folding::Apart { rule: Rule::Conflict, from: Some(other.id.clone()) };
     }
 

@@ -126,6 +126,10 @@ impl StreamId {
     pub fn alert(id: &AlertId) -> Self {
         Self(format!("source/alert/{id}"))
     }
+    /// The stream of one part of an alert that was filed in parts.
+    pub fn alert_part(id: &AlertId, part: u32) -> Self {
+        Self(format!("source/alert/{id}/{part:06}"))
+    }
     /// Takes a name that was stored before.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())

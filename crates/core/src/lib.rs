@@ -28,6 +28,7 @@ pub mod hold;
 pub mod id;
 pub mod inventory;
 pub mod manifest;
+pub mod merge;
 pub mod people;
 pub mod personal;
 pub mod plan;

@@ -20,7 +20,7 @@ use crate::{
     finding::Finding,
     fold::Rule,
     hold::TargetState,
-    plan::{Proves, Selector, Step},
+    plan::{Selector, Step},
     proof::{Life, Liveness},
     respond::{self, Situation, act_targets},
     target::{Target, TargetKind},
@@ -64,6 +64,9 @@ fn who(case: &Case) -> String {
 
 /// `STILL USABLE, last seen used 02:58`.
 fn standing(s: &Situation<'_>, now: Timestamp) -> String {
+    if let Some(into) = &s.case.merged_into {
+        return format!("merged into {into}");
+    }
     if s.case.is_posture() && s.case.is_open() {
         return "not as it should be, no sign of misuse".to_string();
     }
@@ -107,6 +110,9 @@ fn standing(s: &Situation<'_>, now: Timestamp) -> String {
 }
 
 fn whats_next(s: &Situation<'_>, now: Timestamp) -> String {
+    if s.case.merged_into.is_some() {
+        return "It goes on there.".to_string();
+    }
     if !s.case.is_open() {
         return "Nothing to do.".to_string();
     }
@@ -246,7 +252,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
             json!({ "id": f.id, "title": f.kind, "untrusted": { "title": f.title.shown() }, "kind": f.kind, "count": f.count, "first_at": f.first_at, "last_at": f.last_at,
                 "senders": f.senders.len(), "sample": f.sample, "unreadable": f.unreadable, "containment_evidence": f.containment_evidence, "unsigned": f.unsigned,
                 "subject": f.resolved.as_ref().map(|r| r.identity.reference()), "possession": f.resolved.as_ref().is_some_and(|r| r.possession),
-                "because": f.resolved.as_ref().map(|r| r.because.clone()), "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f) })
+                "because": f.resolved.as_ref().map(|r| r.because.clone()), "ambiguous": ambiguous(f), "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f) })
         })
         .collect();
     let owners: Vec<Value> = case
@@ -268,7 +274,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
     json!({
         "id": case.id, "state": case.stage(), "headline": headline(s, now), "opened_at": case.opened_at, "closed_at": case.closed_at, "stages": stages,
         "exposure": exposure(s, now), "states": states(s), "subjects": subjects(case),
-        "because": case.because, "confidence": corroboration.confidence(), "corroborated": corroboration.is_corroborated(),
+        "merged_into": case.merged_into, "merged": merged(case), "because": case.because, "confidence": corroboration.confidence(), "corroborated": corroboration.is_corroborated(),
         "findings": findings, "owners": owners, "why_routed": if why_routed.is_empty() { Value::Null } else { json!(why_routed.join("; ")) },
         "lead": case.lead, "verdicts": case.verdicts.iter().map(|(role, verdict, by, at)| json!({ "role": role.name(), "verdict": verdict, "by": by, "at": at })).collect::<Vec<_>>(),
         "credentials": of(TargetKind::Credential), "sessions": of(TargetKind::Session), "entitlements": of(TargetKind::Entitlement),
@@ -277,6 +283,18 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
         "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
+}
+
+/// Cases that became part of it.
+fn merged(case: &Case) -> Vec<Value> {
+    case.merged.iter().map(|m| json!({ "case": m.from, "opened_at": m.opened_at, "at": m.at, "ended_at": m.ended_at })).collect()
+}
+
+/// Whom its sender's id and name mean, where that is not the same identity.
+fn ambiguous(finding: &Finding) -> Option<Value> {
+    let resolved = finding.resolved.as_ref()?;
+    let other = resolved.otherwise.as_ref()?;
+    Some(json!({ "id_means": resolved.identity.reference(), "name_means": other.reference() }))
 }
 
 /// Why a finding stands where it stands, and what joined it: by which rule and key.

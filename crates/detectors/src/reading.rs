@@ -16,7 +16,7 @@ use quell_core::{
 use crate::credential::{has_form_of_secret, may_hold_secret};
 
 /// Signals of one message.
-const SIGNALS_MAX: usize = 50_000;
+const SIGNALS_MAX: usize = 100_000;
 /// Unreadable records of one message that are told one by one.
 const UNREADABLE_MAX: usize = 1_000;
 /// Longest title, in characters.

@@ -41,8 +41,15 @@ pub struct Filing {
     pub placed: Vec<Placed>,
     /// The cases that were looked at, as they were loaded.
     pub seen: Seen,
+    /// Cases for which something may be due now.
+    pub at_work: BTreeSet<CaseId>,
     /// Findings that this very alert made or repeated, as they are after it.
-    known: Vec<(CaseId, Finding)>,
+    known: BTreeMap<FindingId, (CaseId, Finding)>,
+    /// The same by their fold key, and by the identity they are about, in their order.
+    by_fold: BTreeMap<String, Vec<FindingId>>,
+    by_identity: BTreeMap<TargetId, Vec<FindingId>>,
+    /// What was touched so far.
+    touched: (BTreeSet<CaseId>, BTreeSet<FindingId>),
     /// Cases in which somebody is asked for the root cause.
     asked: BTreeSet<CaseId>,
 }
@@ -67,6 +74,7 @@ pub struct Placed {
 }
 
 /// What folding compares of one signal, keyed.
+#[derive(Clone)]
 pub struct Keys {
     pub delivery: String,
     pub body: String,
@@ -83,32 +91,54 @@ impl Filing {
             cases: Vec::new(),
             placed: Vec::new(),
             seen: Seen::new(),
-            known: Vec::new(),
+            at_work: BTreeSet::new(),
+            known: BTreeMap::new(),
+            by_fold: BTreeMap::new(),
+            by_identity: BTreeMap::new(),
+            touched: Default::default(),
             asked: BTreeSet::new(),
         }
     }
 
     fn touched(&mut self, case: &CaseId, finding: &FindingId) {
-        if !self.cases.contains(case) {
+        if self.touched.0.insert(case.clone()) {
             self.cases.push(case.clone());
         }
-        if !self.findings.contains(finding) {
+        if self.touched.1.insert(finding.clone()) {
             self.findings.push(finding.clone());
         }
     }
 
     /// The findings of a fold key in a case, as they are after what was filed so far.
     fn said<'a>(&'a self, fold: &str, case: &CaseId, stored: Option<&'a Case>) -> Vec<&'a Finding> {
-        let stored = stored.into_iter().flat_map(|c| &c.findings).filter(|f| !self.known.iter().any(|(_, k)| k.id == f.id));
-        let here = self.known.iter().filter(|(c, _)| c == case).map(|(_, f)| f);
-        stored.chain(here).filter(|f| f.fold == fold).collect()
+        let stored = stored.into_iter().flat_map(|c| &c.findings).filter(|f| f.fold == fold && !self.known.contains_key(&f.id));
+        let here = self.by_fold.get(fold).into_iter().flatten().filter_map(|id| self.known.get(id));
+        stored.chain(here.filter(|(c, _)| c == case).map(|(_, f)| f)).collect()
+    }
+
+    /// Findings about an identity that this very alert made or repeated.
+    fn about(&self, identity: &TargetId) -> impl Iterator<Item = &(CaseId, Finding)> {
+        self.by_identity.get(identity).into_iter().flatten().filter_map(|id| self.known.get(id))
     }
 
     fn know(&mut self, case: &CaseId, finding: Finding) {
-        match self.known.iter_mut().find(|(_, f)| f.id == finding.id) {
-            Some((_, known)) => *known = finding,
-            None => self.known.push((case.clone(), finding)),
+        let id = finding.id.clone();
+        self.by_fold.entry(finding.fold.clone()).or_default().push(id.clone());
+        if let Some(resolved) = &finding.resolved {
+            self.by_identity.entry(resolved.identity.id.clone()).or_default().push(id.clone());
         }
+        self.known.insert(id, (case.clone(), finding));
+    }
+
+    /// The finding of a case that is repeated here, to be changed in place: it may have
+    /// been repeated a hundred thousand times.
+    fn repeated(&mut self, case: &CaseId, stored: Option<&Case>, id: &FindingId) -> Result<&mut Finding, Failure> {
+        if !self.known.contains_key(id) {
+            let found = stored.into_iter().flat_map(|c| &c.findings).find(|f| f.id == *id).cloned();
+            let found = found.ok_or_else(|| Failure::Damaged(format!("finding `{id}` is not in its case")))?;
+            self.know(case, found);
+        }
+        Ok(&mut self.known.get_mut(id).expect("it was made known above").1)
     }
 }
 
@@ -147,7 +177,8 @@ impl Engine {
         let sample = fold::is_sample(signal.sample, resolved.as_ref());
 
         // What was said of it in a case that is open, or by this very alert.
-        let mut open = filing.known.iter().find(|(_, f)| f.fold == fold).map(|(case, _)| case.clone());
+        let known = filing.by_fold.get(&fold).and_then(|ids| ids.first()).and_then(|id| filing.known.get(id));
+        let mut open = known.map(|(case, _)| case.clone());
         if open.is_none()
             && let Some(row) = self.ports.store.lookup(lookup::FOLD, &fold).await?
         {
@@ -200,8 +231,7 @@ impl Engine {
 
         match (folding, open) {
             (Folding::Into { finding, rule, counts, asks_again }, Some(case)) => {
-                let found = filing.said(&fold, &case, stored.as_deref()).into_iter().find(|f| f.id == finding).cloned();
-                let Some(mut joined) = found else { return Err(Failure::Damaged(format!("finding `{finding}` is not in its case"))) };
+                let joined = filing.repeated(&case, stored.as_deref(), &finding)?;
                 let again = FindingRepeated {
                     finding: finding.clone(),
                     alert: signal.alert.clone(),
@@ -222,7 +252,7 @@ impl Engine {
                     }),
                 };
                 joined.repeated(&again);
-                filing.know(&case, joined);
+                filing.at_work.insert(case.clone());
                 filing.writing.event(StreamId::case(&case), &by, again);
                 filing.touched(&case, &finding);
                 (placed.rule, placed.case, placed.beside) = (rule, case, Some(finding.clone()));
@@ -312,13 +342,13 @@ impl Engine {
         let rows = self.ports.store.lookup_range(lookup::SUBJECT_CASE, &format!("{identity}/"), None, PAST_MAX).await?;
         for (key, _) in rows {
             let Some((_, case)) = key.split_once('/') else { continue };
-            let Some(case) = self.case(&CaseId::new(case)).await? else { continue };
+            // What was merged away is counted where it is now.
+            let Some(case) = self.case(&CaseId::new(case)).await?.filter(|c| c.merged_into.is_none()) else { continue };
             for _ in case.findings.iter().filter(|f| f.counts() && about(f, identity)) {
                 past = past.with(case.proven_at());
             }
         }
-        let fresh =
-            filing.known.iter().filter(|(case, f)| f.counts() && about(f, identity) && !filing.seen.contains_key(&StreamId::case(case)));
+        let fresh = filing.about(identity).filter(|(case, f)| f.counts() && !filing.seen.contains_key(&StreamId::case(case)));
         Ok(fresh.fold(past, |past, _| past.with(None)))
     }
 
@@ -369,6 +399,7 @@ impl Engine {
                 real: false,
                 folded: None,
             };
+            filing.at_work.insert(case.clone());
             filing.writing.event(StreamId::case(&case), &by, event);
             filing.touched(&case, &id);
             return Ok(());
@@ -404,7 +435,7 @@ impl Engine {
         let opens = case.is_none();
         let case = match case {
             Some(case) => {
-                filing.writing.event(StreamId::case(&case), by, FindingAttached { finding: finding.clone(), because });
+                filing.writing.event(StreamId::case(&case), by, FindingAttached { finding: finding.clone(), because, received_at: None });
                 case
             }
             None => {
@@ -413,6 +444,11 @@ impl Engine {
                 case
             }
         };
+        // A new case that names nobody asks for nothing yet: a hundred thousand of them keep
+        // nobody else from their turn.
+        if !opens || finding.resolved.is_some() || finding.kind == SignalKind::Posture {
+            filing.at_work.insert(case.clone());
+        }
         filing.touched(&case, &id);
         filing.know(&case, finding);
         Ok((case, opens))
@@ -426,7 +462,7 @@ impl Engine {
     ) -> Result<(Option<CaseId>, String), Failure> {
         // What stands apart stands beside what it stands apart from.
         if let Some(from) = &finding.folds.from {
-            let case = match filing.known.iter().find(|(_, f)| f.id == *from) {
+            let case = match filing.known.get(from) {
                 Some((case, _)) => Some(case.clone()),
                 None => self.ports.store.lookup(lookup::FOLD, &finding.fold).await?.and_then(|row| row["case"].as_str().map(CaseId::new)),
             };
@@ -437,8 +473,7 @@ impl Engine {
         }
         let Some(resolved) = resolved else { return Ok((None, "nobody on our planes is named, so it stands alone".to_owned())) };
         let table = lookup::subject_table(finding.kind);
-        let alike = |f: &Finding| lookup::subject_table(f.kind) == table && about(f, &resolved.identity.id);
-        if let Some((case, _)) = filing.known.iter().find(|(_, f)| alike(f)) {
+        if let Some((case, _)) = filing.about(&resolved.identity.id).find(|(_, f)| lookup::subject_table(f.kind) == table) {
             return Ok((Some(case.clone()), "the same identity in the same alert".to_owned()));
         }
         if let Some(value) = self.ports.store.lookup(table, resolved.identity.id.as_str()).await?

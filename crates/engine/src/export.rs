@@ -43,17 +43,21 @@ impl Engine {
 
     /// Every stream that belongs to a case, the case's own first.
     async fn streams_of(&self, id: &CaseId) -> Result<Vec<StreamId>, Failure> {
-        let ground = self.ground(id).await?.ok_or_else(|| Failure::Unknown(format!("case `{id}`")))?;
-        let mut linked = BTreeSet::new();
-        for finding in &ground.case.findings {
-            linked.extend(finding.alerts.iter().map(StreamId::alert));
+        let mut linked = BTreeSet::from([StreamId::policy()]);
+        // What became part of it has its own stream, with what was decided in it.
+        let mut parts = vec![id.clone()];
+        let mut at = 0;
+        while at < parts.len() {
+            let (case, merged) = self.streams_of_one(&parts[at].clone(), &mut linked).await?;
+            linked.insert(case);
+            for from in merged {
+                if !parts.contains(&from) {
+                    parts.push(from);
+                }
+            }
+            at += 1;
         }
-        for (plan, _) in &ground.case.plans {
-            linked.insert(StreamId::plan(plan));
-            linked.extend(ground.approvals.get(plan).into_iter().flatten().map(|a| StreamId::approval(plan, &a.by)));
-        }
-        linked.extend(ground.targets.keys().map(StreamId::target));
-        linked.insert(StreamId::policy());
+        linked.remove(&StreamId::case(id));
         let mut streams = vec![StreamId::case(id)];
         streams.extend(linked);
         // What says that a value is gone goes with what it was committed in; its own
@@ -74,6 +78,24 @@ impl Engine {
             }
         }
         Ok(streams)
+    }
+
+    /// Gathers what belongs to one case by itself; answers its stream and the cases that
+    /// were ever part of it.
+    async fn streams_of_one(&self, id: &CaseId, linked: &mut BTreeSet<StreamId>) -> Result<(StreamId, Vec<CaseId>), Failure> {
+        let ground = self.ground(id).await?.ok_or_else(|| Failure::Unknown(format!("case `{id}`")))?;
+        for finding in &ground.case.findings {
+            linked.extend(finding.alerts.iter().map(StreamId::alert));
+        }
+        // Of a message of many findings, the parts that are about this case.
+        let parts = self.ports.store.lookup_range(lookup::CASE_PART, &format!("{id}/"), None, u32::MAX).await?;
+        linked.extend(parts.iter().filter_map(|(_, stream)| stream.as_str().map(StreamId::new)));
+        for (plan, _) in &ground.case.plans {
+            linked.insert(StreamId::plan(plan));
+            linked.extend(ground.approvals.get(plan).into_iter().flatten().map(|a| StreamId::approval(plan, &a.by)));
+        }
+        linked.extend(ground.targets.keys().map(StreamId::target));
+        Ok((StreamId::case(id), ground.case.merged.iter().map(|m| m.from.clone()).collect()))
     }
 
     /// The streams of the erasures that took values of these commitments.

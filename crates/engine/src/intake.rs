@@ -3,26 +3,26 @@
 //! An alert is durable before anybody is told 202 (invariant 1). Filing reads it
 //! with its detector, fingerprints and identifies what secrets it carries, in
 //! memory, and hands the signals to `correlate`. A crash between the two leaves
-//! a job, and filing again files the same.
+//! a job, and filing again files the same ([`crate::filing`]).
 
 use std::sync::Arc;
 
 use quell_core::{
-    event::{AlertFiled, AlertReceived, By, SourceCreated},
+    event::{AlertReceived, By, SourceCreated},
     finding::{FiledSignal, Resolved, is_marked},
-    id::{AlertId, CaseId, FindingId, SourceId, StreamId},
+    id::{AlertId, CaseId, SourceId, StreamId},
     inventory,
     personal::{Personal, Salter},
     secret::Secret,
     signal::{CredentialKind, Detected, ObservedFrom, Readout, Signal, Unreadable},
-    target::TargetKind,
+    target::{Target, TargetKind},
 };
 
 use serde_json::json;
 
 use crate::{
     Engine, Failure,
-    correlate::{Filing, Keys, Placed},
+    correlate::Keys,
     port::{Connector, Identified},
     record::{Seen, Writing},
     streams::{AlertState, Folded},
@@ -30,13 +30,6 @@ use crate::{
 
 /// The version of the readings that filed signals carry.
 pub const DETECTOR_VERSION: u16 = 1;
-
-/// Where an alert went.
-#[derive(Clone, Debug, Default)]
-pub struct Filed {
-    pub findings: Vec<FindingId>,
-    pub cases: Vec<CaseId>,
-}
 
 impl Engine {
     /// Stores an alert durably. After this returns it is never lost.
@@ -95,73 +88,6 @@ impl Engine {
         })
     }
 
-    /// Files a stored alert: once, however often it is asked.
-    pub async fn file(self: &Arc<Self>, alert: &AlertId) -> Result<Filed, Failure> {
-        for _ in 0..RETRIES {
-            match self.file_once(alert).await {
-                Err(Failure::Stale) => {}
-                other => return other,
-            }
-        }
-        Err(Failure::Stale)
-    }
-
-    async fn file_once(self: &Arc<Self>, id: &AlertId) -> Result<Filed, Failure> {
-        let Some(state) = self.alert(id).await? else { return Err(Failure::Unknown(format!("alert `{id}`"))) };
-        if let Some(filed) = &state.filed {
-            self.clear_job(format!("file/{id}")).await?;
-            return Ok(Filed { findings: filed.findings.clone(), cases: filed.cases.clone() });
-        }
-        let readout = self.read_alert(&state).await?;
-        let at = self.ports.clock.now();
-        let salter = Salter::new(self.ports.chance.seed());
-        let mut filing = Filing::new(Writing::because(id.as_str()), at);
-        let mut signals = Vec::new();
-        for detected in readout.signals {
-            let (filed, keys, resolved) = self.resolve(&state, detected, &salter, true).await?;
-            self.correlate(&mut filing, &filed, keys, resolved).await?;
-            signals.push(filed);
-        }
-        if !readout.unreadable.is_empty() {
-            self.correlate_unreadable(&mut filing, &state, &readout.unreadable, &salter).await?;
-        }
-        let Filing { mut writing, findings, cases, seen, .. } = filing;
-        let by = By::Source(state.received.source.clone());
-        let filed =
-            AlertFiled { alert: id.clone(), signals, unreadable: readout.unreadable, findings: findings.clone(), cases: cases.clone() };
-        writing.event(StreamId::alert(id), &by, filed).done(format!("file/{id}"));
-        for case in &cases {
-            writing.job(format!("case/{case}"), at);
-        }
-        self.append_on(writing, at, seen).await?;
-        self.wake();
-        Ok(Filed { findings, cases })
-    }
-
-    /// What filing these bytes from this source would fold into what, by which rule and
-    /// key. Nothing is written and no plane is asked, so whose a leaked value is shows
-    /// only where the inventory has its fingerprint.
-    pub async fn preview(&self, source: &SourceCreated, bytes: &[u8]) -> Result<(Vec<Placed>, Vec<Unreadable>), Failure> {
-        let readout = self.ports.detectors.read(&source.detector, bytes);
-        let at = self.ports.clock.now();
-        let alert = AlertId::from_chance(self.ports.chance.id());
-        let received = AlertReceived {
-            alert,
-            source: source.source.clone(),
-            detector: source.detector.clone(),
-            bytes: bytes.len() as u64,
-            sealed: String::new(),
-        };
-        let state = AlertState { received, at, signals: Vec::new(), filed: None };
-        let salter = Salter::new(self.ports.chance.seed());
-        let mut filing = Filing::new(Writing::default(), at);
-        for detected in readout.signals {
-            let (filed, keys, resolved) = self.resolve(&state, detected, &salter, false).await?;
-            self.correlate(&mut filing, &filed, keys, resolved).await?;
-        }
-        Ok((filing.placed, readout.unreadable))
-    }
-
     /// Unseals an alert's bytes and reads them with its detector.
     pub(crate) async fn read_alert(&self, state: &AlertState) -> Result<Readout, Failure> {
         let bytes = self.unseal(&alert_label(&state.received.alert), &state.received.sealed).await?;
@@ -169,9 +95,10 @@ impl Engine {
     }
 
     /// Whose is it? By fingerprint, by the plane's own comparison, by name.
-    async fn resolve(
+    pub(crate) async fn resolve(
         &self,
         alert: &AlertState,
+        source: Option<&SourceCreated>,
         mut detected: Detected,
         salter: &Salter,
         ask_planes: bool,
@@ -184,9 +111,13 @@ impl Engine {
         if resolved.is_none() {
             resolved = self.resolve_name(&detected, salter).await?;
         }
+        if let Some(other) = resolved.as_ref().and_then(|r| r.otherwise.as_ref()) {
+            let plane = &other.plane;
+            detected.signal.reasons.push(format!("AMBIGUOUS: its name means another identity, one of `{plane}`; a person says which"));
+        }
         // A sender speaks only about the systems it is bound to (invariant 12).
         if let Some(found) = &resolved
-            && let Some(source) = self.source_of(&alert.received.source).await?
+            && let Some(source) = source
             && !source.systems.iter().any(|glob| inventory::matches_glob(glob, &found.identity.plane))
         {
             detected.signal.reasons.push(format!("the sender is not bound to `{}`, so nobody is named", found.identity.plane));
@@ -231,7 +162,7 @@ impl Engine {
         }
     }
 
-    async fn source_of(&self, id: &SourceId) -> Result<Option<SourceCreated>, Failure> {
+    pub(crate) async fn source_of(&self, id: &SourceId) -> Result<Option<SourceCreated>, Failure> {
         for (name, value) in self.ports.store.lookup_range(crate::lookup::SOURCE, "", None, 10_000).await? {
             if value.as_str() == Some(id.as_str()) {
                 return self.source(&name).await;
@@ -261,6 +192,7 @@ impl Engine {
                 possession: true,
                 is_right_now,
                 because: "the leaked value has the fingerprint of this credential in the inventory".to_owned(),
+                otherwise: None,
             });
         }
         // Compared on the planes: bounded, and only because the source is authenticated.
@@ -278,6 +210,7 @@ impl Engine {
                     possession: true,
                     is_right_now: true,
                     because: format!("the leaked value was compared with what `{}` stores and is right", connector.name()),
+                    otherwise: None,
                 });
             }
         }
@@ -333,55 +266,65 @@ impl Engine {
         }
     }
 
+    /// Whom the sender's words mean. Its id counts before its name; where the two mean
+    /// different identities, both are said, and no sender makes anybody sure of either.
     async fn resolve_name(&self, detected: &Detected, salter: &Salter) -> Result<Option<Resolved>, Failure> {
         let subject = &detected.signal.subject;
         let inventory = self.inventory();
-        let names = subject.native_id.iter().chain(&subject.name);
-        for name in names {
-            let candidates = subject.system.iter().map(|s| format!("{s}/{name}")).chain([name.clone()]);
-            for reference in candidates {
-                let Some(identity) = inventory.identity(&reference) else { continue };
-                let Some((plane, native)) = inventory::split(&identity.id) else { continue };
-                let naming = self.naming(salter);
-                let named = detected.signal.credential.as_ref().and_then(|c| c.id.as_deref());
-                let (mut credential, mut credential_kind) = (None, None);
-                if let Some(id) = named {
-                    // Listed, or one that a case held before.
-                    let target = naming.target(plane, TargetKind::Credential, id, native);
-                    let listed = inventory.credential(&format!("{plane}/{id}"));
-                    let held = self.target_state(&target.id).await?;
-                    if listed.is_some() || held.is_some() {
-                        credential_kind = listed.map(|c| c.kind).or(held.and_then(|h| h.credential_kind));
-                        credential = Some(target);
+        let naming = self.naming(salter);
+        let system = subject.system.as_deref();
+        let target = |reference: &str| {
+            let (plane, native) = inventory::split(reference)?;
+            Some(naming.target(plane, TargetKind::Identity, native, native))
+        };
+        let mut meant: Option<Target> = None;
+        let (mut listed, mut otherwise) = (false, None);
+        for word in subject.native_id.iter().chain(&subject.name) {
+            let named = inventory.named(system, word);
+            match &meant {
+                None if !named.is_empty() => (meant, listed) = (named.iter().find_map(|i| target(&i.id)), true),
+                // A plane of ours that the inventory does not list yet.
+                None => {
+                    let ours = system.filter(|s| self.ports.connectors.get(s).is_some());
+                    meant = ours.map(|plane| naming.target(plane, TargetKind::Identity, word, word));
+                }
+                Some(first) => {
+                    let others: Vec<Target> = named.iter().filter_map(|i| target(&i.id)).collect();
+                    if others.iter().all(|t| t.id != first.id) {
+                        otherwise = others.into_iter().next();
                     }
                 }
-                return Ok(Some(Resolved {
-                    identity: naming.target(plane, TargetKind::Identity, native, native),
-                    credential,
-                    credential_kind,
-                    mark: None,
-                    possession: false,
-                    is_right_now: false,
-                    because: "the sender names this identity".to_owned(),
-                }));
-            }
-            // A plane of ours that the inventory does not list yet.
-            if let Some(system) = &subject.system
-                && self.ports.connectors.get(system).is_some()
-            {
-                let naming = self.naming(salter);
-                return Ok(Some(Resolved {
-                    identity: naming.target(system, TargetKind::Identity, name, name),
-                    credential: None,
-                    credential_kind: None,
-                    mark: None,
-                    possession: false,
-                    is_right_now: false,
-                    because: "the sender names this identity on a plane of ours".to_owned(),
-                }));
             }
         }
-        Ok(None)
+        let Some(identity) = meant else { return Ok(None) };
+        let (credential, credential_kind) = match detected.signal.credential.as_ref().and_then(|c| c.id.as_deref()) {
+            Some(id) if listed => self.named_credential(&identity, id, &naming).await?,
+            _ => (None, None),
+        };
+        let because = match (&otherwise, listed) {
+            (Some(_), _) => "the sender's id means this identity, and its name another one",
+            (None, true) => "the sender names this identity",
+            (None, false) => "the sender names this identity on a plane of ours",
+        };
+        let because = because.to_owned();
+        Ok(Some(Resolved { identity, credential, credential_kind, mark: None, possession: false, is_right_now: false, because, otherwise }))
+    }
+
+    /// A credential that the sender names: one that is listed, or that a case held before.
+    async fn named_credential(
+        &self,
+        identity: &Target,
+        id: &str,
+        naming: &quell_core::draft::Naming<'_>,
+    ) -> Result<(Option<Target>, Option<CredentialKind>), Failure> {
+        let target = naming.target(&identity.plane, TargetKind::Credential, id, identity.native.shown());
+        let inventory = self.inventory();
+        let listed = inventory.credential(&format!("{}/{id}", identity.plane));
+        let held = self.target_state(&target.id).await?;
+        if listed.is_none() && held.is_none() {
+            return Ok((None, None));
+        }
+        Ok((Some(target), listed.map(|c| c.kind).or(held.and_then(|h| h.credential_kind))))
     }
 
     fn filed(&self, alert: &AlertState, detected: &Detected, salter: &Salter) -> FiledSignal {
@@ -398,8 +341,8 @@ impl Engine {
             observed_at: at.unwrap_or(alert.at),
             observed_at_from: if at.is_some() { signal.observed_at_from } else { ObservedFrom::Received },
             severity: signal.severity.id,
-            severity_vendor: signal.severity.vendor.as_deref().map(bounded),
-            vendor_confidence: signal.vendor_confidence.as_deref().map(bounded),
+            severity_vendor: signal.severity.vendor.as_deref().map(short),
+            vendor_confidence: signal.vendor_confidence.as_deref().map(short),
             sample: signal.sample,
             containment_evidence: signal.containment_evidence,
             unsigned: signal.unsigned,
@@ -415,7 +358,7 @@ impl Engine {
             actor_name: personal(&signal.actor.name),
             actor_ip: personal(&signal.actor.ip),
             dedupe: self.settings.key.opaque("dedupe", &[&signal.source, &signal.dedupe_key]),
-            reasons: signal.reasons.iter().take(20).map(|r| bounded(r)).collect(),
+            reasons: signal.reasons.iter().take(20).map(|r| short(r)).collect(),
         }
     }
 
@@ -469,6 +412,11 @@ fn alert_label(alert: &AlertId) -> String {
 /// At most 1,024 characters: what a person reads, never what anything rests on.
 fn bounded(text: &str) -> String {
     text.chars().take(1_024).collect()
+}
+
+/// At most 256 characters, of what stands in the event itself: a signal always fits into one.
+fn short(text: &str) -> String {
+    text.chars().take(256).collect()
 }
 
 /// The title of a finding about unreadable records.

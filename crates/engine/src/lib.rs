@@ -13,6 +13,7 @@ mod enrich;
 pub mod erasure;
 pub mod execute;
 pub mod export;
+pub mod filing;
 pub mod ground;
 pub mod intake;
 pub mod lookup;

@@ -13,6 +13,10 @@ use crate::port::LookupChange;
 
 /// Alert id -> state, findings, cases.
 pub const ALERT: &str = "alert";
+/// Alert / part -> how much of the message it holds, and where that went.
+pub const ALERT_PART: &str = "alert_part";
+/// Case / alert / part -> the stream of the part.
+pub const CASE_PART: &str = "case_part";
 /// Fold key -> case and finding.
 pub const FOLD: &str = "fold";
 /// Opaque identity -> its newest case.
@@ -91,6 +95,13 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
         Event::AlertFiled(e) => {
             vec![set(ALERT, e.alert.to_string(), json!({ "state": e.state(), "findings": e.findings, "cases": e.cases }))]
         }
+        Event::AlertPartFiled(e) => {
+            let key = format!("{}/{:06}", e.alert, e.part);
+            let row = json!({ "of": e.of, "signals": e.signals.len(), "findings": e.findings, "cases": e.cases });
+            let mut rows = vec![set(ALERT_PART, key.clone(), row)];
+            rows.extend(e.cases.iter().map(|case| set(CASE_PART, format!("{case}/{key}"), json!(recorded.stream))));
+            rows
+        }
         Event::CaseOpened(e) => {
             let mut rows = vec![
                 set(CASE, e.case.to_string(), json!({ "opened_at": recorded.at })),
@@ -107,6 +118,8 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
             rows.extend(about(&e.finding, case));
             rows
         }
+        Event::CaseMergedAway(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],
+        Event::CaseGivenBack(_) => vec![set(OPEN_CASE, recorded.stream.key().to_owned(), json!(true))],
         Event::CaseClosed(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],
         Event::CaseReopened(_) => vec![set(OPEN_CASE, recorded.stream.key().to_owned(), json!(true))],
         Event::PlanDrafted(e) => {
@@ -114,8 +127,9 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
             vec![set(PLAN, e.plan.id.to_string(), case.clone()), set(WAITING, recorded.stream.to_string(), case)]
         }
         Event::PlanStarted(_) | Event::PlanDenied(_) | Event::PlanEnded(_) => vec![unset(WAITING, recorded.stream.to_string())],
-        Event::TaskAdded(e) => vec![set(WAITING, format!("task/{}", e.task), json!(recorded.stream.key()))],
-        Event::TaskEnded(e) => vec![unset(WAITING, format!("task/{}", e.task))],
+        // A task that went along with a merge is one of both cases.
+        Event::TaskAdded(e) => vec![set(WAITING, format!("{}/{}", recorded.stream, e.task), json!(recorded.stream.key()))],
+        Event::TaskEnded(e) => vec![unset(WAITING, format!("{}/{}", recorded.stream, e.task))],
         Event::ApprovalGiven(e) => vec![set(APPROVAL, format!("{}/{}", e.approval.plan, e.approval.by), json!(e.approval.id))],
         Event::HoldPlaced(e) => vec![set(TARGET_CASE, format!("{}/{}", e.target.id, e.case), json!(true))],
         Event::HoldReleased(e) => vec![unset(TARGET_CASE, format!("{}/{}", recorded.stream.key(), e.case))],

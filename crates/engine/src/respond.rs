@@ -99,6 +99,10 @@ impl Engine {
         desk: &mut Desk,
         enriched: quell_core::event::CaseEnriched,
     ) -> Result<Progress, Failure> {
+        // It was merged while its plane was asked: the other case asks, and holds.
+        if ground.case.merged_into.is_some() {
+            return Ok(Progress::Unchanged);
+        }
         let now = self.ports.clock.now();
         let mut writing = Writing::because(ground.case.id.as_str());
         let case = StreamId::case(&ground.case.id);

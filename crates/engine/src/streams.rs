@@ -12,7 +12,6 @@ use quell_core::{
     course::PlanState,
     erasure::Erasure,
     event::{self, Event, Recorded},
-    finding::FiledSignal,
     hold::TargetState,
     id::StreamId,
     people::{Installation, Person},
@@ -49,7 +48,6 @@ pub enum Folded {
 pub struct AlertState {
     pub received: quell_core::event::AlertReceived,
     pub at: quell_core::time::Timestamp,
-    pub signals: Vec<FiledSignal>,
     pub filed: Option<quell_core::event::AlertFiled>,
 }
 
@@ -62,9 +60,7 @@ impl Folded {
             (None, Event::PlanDrafted(e)) => Self::Plan(Arc::new(PlanState::drafted(e, &recorded.by, at))),
             (None, Event::ApprovalGiven(e)) => Self::Approval(Box::new(e.approval.clone())),
             (None, Event::PersonCreated(e)) => Self::Person(Box::new(Person::created(e, at))),
-            (None, Event::AlertReceived(e)) => {
-                Self::Alert(Box::new(AlertState { received: e.clone(), at, signals: Vec::new(), filed: None }))
-            }
+            (None, Event::AlertReceived(e)) => Self::Alert(Box::new(AlertState { received: e.clone(), at, filed: None })),
             (None, Event::ErasureRequested(e)) => Self::Erasure(Box::new(Erasure::requested(e, &recorded.by, at))),
             (_, Event::BudgetSpent(e)) => Self::Budget(e.spent),
             (_, Event::SourceCreated(e)) => Self::Source(Some(Box::new(e.clone()))),
@@ -96,7 +92,6 @@ impl Folded {
                     }
                     Self::Alert(alert) => {
                         if let Event::AlertFiled(e) = event {
-                            alert.signals = e.signals.clone();
                             alert.filed = Some(e.clone());
                         }
                     }

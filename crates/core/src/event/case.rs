@@ -45,6 +45,43 @@ pub struct CaseOpened {
 pub struct FindingAttached {
     pub finding: Finding,
     pub because: String,
+    /// When it came in, where another case had it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<Timestamp>,
+}
+
+/// Another case became part of this one: it is the same incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseMerged {
+    pub from: CaseId,
+    /// When the other one was opened: authority that was gained since does not count.
+    pub opened_at: Timestamp,
+    pub reason: Personal,
+}
+
+/// The case became part of another one, which goes on with what it holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseMergedAway {
+    pub into: CaseId,
+    pub reason: Personal,
+}
+
+/// A merged case was taken out again, with its findings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseUnmerged {
+    pub from: CaseId,
+    pub findings: Vec<FindingId>,
+    /// Identities that only these findings led to.
+    pub subjects: Vec<TargetId>,
+    pub plans: Vec<PlanId>,
+    pub reason: Personal,
+}
+
+/// The case stands by itself again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseGivenBack {
+    pub from: CaseId,
+    pub reason: Personal,
 }
 
 /// The same finding again.

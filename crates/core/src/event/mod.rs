@@ -27,13 +27,13 @@ use alloc::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use alert::{AlertFiled, AlertReceived};
+pub use alert::{AlertFiled, AlertPartFiled, AlertReceived, Parts};
 pub use approval::{ApprovalGiven, ApprovalUsed};
 pub use budget::BudgetSpent;
 pub use case::{
-    CaseAdvanced, CaseClosed, CaseEnriched, CaseExported, CaseOpened, CaseReopened, Consumer, Derivation, FindingAttached, FindingEnded,
-    FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry, PeopleAsked, PlanLinked, RestAccepted, ReuseSeen, SecretUsed, Stage,
-    TargetLinked, TaskAdded, TaskEnded, Verdict, VerdictGiven,
+    CaseAdvanced, CaseClosed, CaseEnriched, CaseExported, CaseGivenBack, CaseMerged, CaseMergedAway, CaseOpened, CaseReopened,
+    CaseUnmerged, Consumer, Derivation, FindingAttached, FindingEnded, FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry,
+    PeopleAsked, PlanLinked, RestAccepted, ReuseSeen, SecretUsed, Stage, TargetLinked, TaskAdded, TaskEnded, Verdict, VerdictGiven,
 };
 pub use erasure::{ErasureApproved, ErasureDenied, ErasureExtended, ErasureRequested, ErasureWithdrawn, ValuesErased};
 pub use evidence::PopulationExported;
@@ -132,6 +132,7 @@ macro_rules! events {
 events! {
     AlertReceived "alert_received" v 1,
     AlertFiled "alert_filed" v 1,
+    AlertPartFiled "alert_part_filed" v 1,
     AlertRefused "alert_refused" v 1,
     CaseOpened "case_opened" v 1,
     FindingAttached "finding_attached" v 1,
@@ -153,6 +154,10 @@ events! {
     CaseClosed "case_closed" v 1,
     CaseReopened "case_reopened" v 1,
     CaseExported "case_exported" v 1,
+    CaseMerged "case_merged" v 1,
+    CaseMergedAway "case_merged_away" v 1,
+    CaseUnmerged "case_unmerged" v 1,
+    CaseGivenBack "case_given_back" v 1,
     PlanDrafted "plan_drafted" v 1,
     PlanDecided "plan_decided" v 1,
     PlanDenied "plan_denied" v 1,

@@ -127,6 +127,24 @@ impl Inventory {
         }
     }
 
+    /// The identities that a sender's word may mean: under the system it names, else by
+    /// itself. More than one where several have it as an alias.
+    pub fn named(&self, system: Option<&str>, word: &str) -> Vec<&Identity> {
+        let of = |reference: &str| match self.objects.get(&format!("identity:{reference}")) {
+            Some(Object::Identity(identity)) => Vec::from([identity]),
+            _ => self
+                .aliases
+                .of(reference)
+                .filter_map(|key| match self.objects.get(key) {
+                    Some(Object::Identity(identity)) => Some(identity),
+                    _ => None,
+                })
+                .collect(),
+        };
+        let there = system.map(|system| of(&format!("{system}/{word}"))).unwrap_or_default();
+        if there.is_empty() { of(word) } else { there }
+    }
+
     /// Every identity, in the order of their ids.
     pub fn identities(&self) -> impl Iterator<Item = &Identity> {
         self.iter().filter_map(|(_, object)| match object {

@@ -180,7 +180,8 @@ pub fn next(s: &Situation<'_>, now: Timestamp) -> Next {
             next.when(due, now, || Move::ReadOutcome { target: id.clone() });
         }
     }
-    if !next.moves.is_empty() {
+    // What was merged into another case is that one's to look after.
+    if !next.moves.is_empty() || s.case.merged_into.is_some() {
         return next;
     }
 

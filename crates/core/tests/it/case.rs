@@ -108,14 +108,22 @@ fn a_case_closes_only_in_the_proved_end_state_or_with_an_outcome() {
     let nobody = |c: &mut Case, _: &mut BTreeMap<TargetId, TargetState>| {
         let mut f = finding("f-2", "src-b");
         f.resolved = None;
-        c.apply(&Event::FindingAttached(FindingAttached { finding: f, because: "same secret".into() }), &By::Automation, at(2));
+        c.apply(
+            &Event::FindingAttached(FindingAttached { finding: f, because: "same secret".into(), received_at: None }),
+            &By::Automation,
+            at(2),
+        );
     };
     check("a finding names nobody", nobody, 0, Err("finding `f-2` names nobody"));
     // A second identity of which the plane said nothing: what is contained of the first says nothing of it.
     let unlooked = |c: &mut Case, _: &mut BTreeMap<TargetId, TargetState>| {
         let mut f = finding("f-2", "src-b");
         f.resolved.as_mut().expect("resolved").identity = crate::world::target(quell_core::target::TargetKind::Identity, "other", "other");
-        c.apply(&Event::FindingAttached(FindingAttached { finding: f, because: "same secret".into() }), &By::Automation, at(2));
+        c.apply(
+            &Event::FindingAttached(FindingAttached { finding: f, because: "same secret".into(), received_at: None }),
+            &By::Automation,
+            at(2),
+        );
     };
     check("another subject was never looked at", unlooked, 0, Err("no credential of `pg-main/other` was looked at"));
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use quell_core::{
     erasure::{Erasure, Found, LAPSES_SECONDS, Order, Refused, Search, Sought, decide, deny, names_a_person, withdraw},
     event::{
-        AlertFiled, AlertReceived, By, CaseClosed, CaseExported, CaseReopened, Event, HoldPlaced, HoldReleased, NoteAdded, PersonCreated,
-        PlanDrafted, Recorded,
+        AlertFiled, AlertPartFiled, AlertReceived, By, CaseClosed, CaseExported, CaseReopened, Event, HoldPlaced, HoldReleased, NoteAdded,
+        Parts, PersonCreated, PlanDrafted, Recorded,
     },
     finding::FiledSignal,
     id::{AlertId, CaseId, ErasureId, SourceId, StreamId},
@@ -84,7 +84,7 @@ impl Ledger {
             bytes: 9,
             sealed: format!("sealed-{id}"),
         };
-        let filed = AlertFiled { alert: alert.clone(), signals, unreadable: vec![], findings: vec![], cases: vec![case_id()] };
+        let filed = AlertFiled { alert: alert.clone(), signals, unreadable: vec![], findings: vec![], cases: vec![case_id()], parts: None };
         self.add(StreamId::alert(&alert), received).add(StreamId::alert(&alert), filed)
     }
 
@@ -119,6 +119,35 @@ fn ledger() -> Ledger {
         .case(CaseExported { heads: vec![], case_json: "bb".into() })
         .case(CaseClosed { note: None });
     ledger
+}
+
+/// The sealed bytes of an alert that was filed in parts go only where every part is about the person.
+#[test]
+fn an_alert_in_parts_is_judged_by_all_of_them() {
+    for (others, goes) in [("Mara Lind", true), ("Bo Ek", false)] {
+        let mut ledger = ledger();
+        let alert = AlertId::new("al-9");
+        let received = AlertReceived {
+            alert: alert.clone(),
+            source: SourceId::new("src-1"),
+            detector: "quell".into(),
+            bytes: 9,
+            sealed: "sealed-al-9".into(),
+        };
+        ledger.add(StreamId::alert(&alert), received);
+        for (part, name) in [(1, others), (2, "Mara Lind")] {
+            let signals = vec![signal(name, 7)];
+            let filed =
+                AlertPartFiled { alert: alert.clone(), part, of: 2, signals, unreadable: vec![], findings: vec![], cases: vec![case_id()] };
+            ledger.add(StreamId::alert_part(&alert, part), filed);
+        }
+        let parts = Some(Parts { parts: 2, signals: 2, unreadable: 0 });
+        let filed = AlertFiled { alert: alert.clone(), signals: vec![], unreadable: vec![], findings: vec![], cases: vec![], parts };
+        ledger.add(StreamId::alert(&alert), filed);
+        let found = ledger.search(person_named("Mara Lind"));
+        assert_eq!(found.sealed.contains("sealed-al-9"), goes, "{others}");
+        assert_eq!(found.kept.contains(&alert), !goes, "{others}");
+    }
 }
 
 fn person_named(name: &str) -> Sought {

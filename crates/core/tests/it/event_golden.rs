@@ -138,11 +138,33 @@ fn samples() -> Vec<Event> {
             unreadable: vec![Unreadable { record: 2, reason: "not JSON".into() }],
             findings: vec![FindingId::new("f-1")],
             cases: vec![case.clone()],
+            parts: None,
+        }
+        .into(),
+        AlertPartFiled {
+            alert: AlertId::new("al-1"),
+            part: 2,
+            of: 90,
+            signals: vec![filed()],
+            unreadable: vec![Unreadable { record: 2, reason: "not JSON".into() }],
+            findings: vec![FindingId::new("f-1")],
+            cases: vec![case.clone()],
         }
         .into(),
         AlertRefused { source: SourceId::new("src-1"), because: "a nonce came again".into(), count: 2 }.into(),
         opened(finding("f-1", "src-1")).into(),
-        FindingAttached { finding: finding("f-2", "src-2"), because: "the same identity".into() }.into(),
+        FindingAttached { finding: finding("f-2", "src-2"), because: "the same identity".into(), received_at: None }.into(),
+        CaseMerged { from: CaseId::new("C-2"), opened_at: at(-60), reason: text("one incident") }.into(),
+        CaseMergedAway { into: CaseId::new("C-2"), reason: text("one incident") }.into(),
+        CaseUnmerged {
+            from: CaseId::new("C-2"),
+            findings: vec![FindingId::new("f-2")],
+            subjects: vec![identity().id],
+            plans: vec![plan_id()],
+            reason: text("two incidents"),
+        }
+        .into(),
+        CaseGivenBack { from: CaseId::new("C-2"), reason: text("two incidents") }.into(),
         FindingRepeated {
             finding: FindingId::new("f-1"),
             alert: AlertId::new("al-2"),

@@ -12,7 +12,7 @@ use quell_core::{
 use crate::world::{finding, identity, key, target};
 
 /// `sender`, then flags: `p` possession, `s` sample, `e` containment evidence, `u` unreadable, `n` unsigned,
-/// `i` identifier alone.
+/// `i` identifier alone, `x` its id and name mean two identities.
 fn of(text: &str) -> Finding {
     let (sender, flags) = text.split_once(' ').unwrap_or((text, ""));
     let mut f = finding(&format!("f-{text}"), sender);
@@ -21,6 +21,10 @@ fn of(text: &str) -> Finding {
     f.containment_evidence = flags.contains('e');
     f.unreadable = flags.contains('u');
     f.unsigned = flags.contains('n');
+    if flags.contains('x') {
+        f.resolved.as_mut().unwrap().possession = false;
+        f.resolved.as_mut().unwrap().otherwise = Some(target(quell_core::target::TargetKind::Identity, "payroll", "payroll"));
+    }
     if flags.contains('i') {
         f.kind = SignalKind::AnomalousUse;
     }
@@ -57,6 +61,20 @@ fn possession_outweighs_two_senders_and_two_outweigh_one() {
     check(&["a", "b n"], 40, false);
     check(&["a", "b pn"], 40, false);
     check(&[], 0, false);
+}
+
+#[test]
+fn what_may_mean_two_identities_makes_nobody_surer_of_either_and_joins_no_finding_of_one() {
+    check(&["a x"], 10, false);
+    check(&["a x", "b x"], 10, false);
+    check(&["a", "b x"], 40, false);
+    check(&["a", "b", "c x"], 80, true);
+    let (clear, unclear) = (of("a"), of("a x"));
+    assert!(!clear.is_ambiguous() && unclear.is_ambiguous());
+    let fold = |f: &Finding| fold_key(&key(), SignalKind::LeakedSecret, f.resolved.as_ref(), None, "e1");
+    assert_ne!(fold(&clear), fold(&unclear));
+    assert_eq!(fold(&unclear), fold(&of("b x")), "the same doubt about the same two");
+    assert!(Corroboration::of(&[unclear]).secret_exposed, "a secret that was reported stays reported");
 }
 
 #[test]

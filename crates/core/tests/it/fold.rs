@@ -6,7 +6,7 @@ use quell_core::{
     case::{Case, ROOT_CAUSE},
     event::{By, Event, FindingAttached, FindingRepeated, TaskAdded},
     finding::{Corroboration, Finding, Outcome},
-    fold::{APART_MAX, Folded, Folding, Heard, Past, Rule, Timing, fold, is_sample, recurs, timing},
+    fold::{APART_MAX, CONFLICTS_MAX, Folded, Folding, Heard, Past, Rule, Timing, fold, is_sample, recurs, timing},
     hold::{AttemptState, TargetState},
     id::{AlertId, FindingId, SourceId, TaskId},
     proof::Life,
@@ -102,6 +102,14 @@ fn a_signal_folds_by_one_rule_and_one_key() {
     for (known, signal, wanted) in table {
         assert_eq!(answer(known, signal), *wanted, "{known:?} <- {signal}");
     }
+}
+
+#[test]
+fn one_name_for_ever_more_events_is_shown_up_to_a_bound_and_asks_again_beyond_it() {
+    let many: Vec<String> = (0..CONFLICTS_MAX).map(|n| format!("f{n} a e1 b{n} 3 -{}", if n > 0 { " c" } else { "" })).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(answer(&many[1..], "a e1 other 3 -"), "Conflict apart from f1");
+    assert_eq!(answer(&many, "a e1 other 3 -"), "Crowded into f0 asks");
 }
 
 #[test]
@@ -220,7 +228,7 @@ fn the_root_cause_is_asked_for_once_until_somebody_answers() {
 fn attach(world: &mut World, change: impl Fn(&mut Finding)) {
     let mut f = finding("f-2", "src-b");
     change(&mut f);
-    let attached = FindingAttached { finding: f, because: "same subject".into() };
+    let attached = FindingAttached { finding: f, because: "same subject".into(), received_at: None };
     world.case.apply(&Event::FindingAttached(attached), &By::Automation, world.now);
 }
 

@@ -16,6 +16,7 @@ mod fold;
 mod hold;
 mod house;
 mod inventory;
+mod merge;
 mod people;
 mod personal;
 mod plan;

@@ -358,7 +358,7 @@ fn after_the_way_back_only_news_contains_again() {
     assert_eq!(world.says("draft"), 1, "the old finding was answered");
     let mut news = finding("f-2", "src-b");
     news.id = FindingId::new("f-2");
-    let attached = FindingAttached { finding: news, because: "same subject".into() };
+    let attached = FindingAttached { finding: news, because: "same subject".into(), received_at: None };
     world.case.apply(&Event::FindingAttached(attached), &By::Automation, world.now);
     world.run(120);
     assert_eq!(world.says("draft Contain"), 2, "a finding that came in since is news");

@@ -215,7 +215,7 @@ fn beside(second: Option<PlanState>, credentials: Vec<(Target, Life)>) -> (bool,
     let mut finding = crate::world::finding("f-2", "src-b");
     let resolved = finding.resolved.as_mut().expect("it names somebody");
     (resolved.identity, resolved.credential) = (other(), None);
-    let attached = FindingAttached { finding, because: "the same secret".into() };
+    let attached = FindingAttached { finding, because: "the same secret".into(), received_at: None };
     world.case.apply(&attached.into(), &By::Automation, world.now);
     let known = credentials.iter().map(|(t, _)| (t.clone(), None)).collect();
     world.case.apply(&CaseEnriched { credentials: known, ..subject(other()) }.into(), &By::Automation, world.now);

@@ -228,6 +228,7 @@ pub fn finding(id: &str, sender: &str) -> Finding {
             possession: true,
             is_right_now: false,
             because: "the secret matched".into(),
+            otherwise: None,
         }),
         fingerprint: None,
         sample: false,

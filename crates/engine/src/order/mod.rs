@@ -9,6 +9,7 @@ mod import;
 mod installation;
 mod on_case;
 mod on_plan;
+mod on_two_cases;
 
 use std::sync::Arc;
 
@@ -88,7 +89,14 @@ impl Engine {
     }
 
     pub(super) async fn loaded_on(&self, id: &CaseId, desk: &mut Desk) -> Result<Ground, Failure> {
-        self.ground_on(id, desk).await?.ok_or_else(|| Failure::Unknown(format!("case `{id}`")))
+        let ground = self.ground_on(id, desk).await?.ok_or_else(|| Failure::Unknown(format!("case `{id}`")))?;
+        match &ground.case.merged_into {
+            Some(into) => {
+                let gone = quell_core::case::Refused::MergedAway { case: id.clone(), into: into.clone() };
+                Err(Failure::Refused(gone.to_string()))
+            }
+            None => Ok(ground),
+        }
     }
 
     /// The plan of a case with this digest; the error names the current ones.

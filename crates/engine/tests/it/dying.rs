@@ -128,6 +128,8 @@ impl DyingStore {
                     self.death.at(&format!("{when}-proof"), event["stream"].as_str().unwrap_or_default());
                 }
                 "step_ended" => self.death.at(&format!("{when}-end"), &format!("step {}", body["step"])),
+                "alert_part_filed" => self.death.at(&format!("{when}-part"), &format!("part {}", body["part"])),
+                "alert_filed" => self.death.at(&format!("{when}-filed"), "the alert"),
                 "plan_ended" => self.death.at(&format!("{when}-end"), "the plan"),
                 _ => {}
             }

@@ -146,3 +146,50 @@ async fn what_is_not_as_it_should_be_has_a_case_of_its_own_and_holds_nothing() {
     here.work_until(&emergency, |v| v["state"] == "proven").await;
     assert_eq!(file(&here, &scanner, &dormant).await, posture, "nor it in the emergency");
 }
+
+/// Its id and its name mean two identities: however many say so, a person says which.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_and_a_name_of_two_identities_cut_nobody_without_a_person() {
+    for (name, is_cut) in [("reporting", false), ("billing_app", true), ("a name that means nobody", true)] {
+        let here = Installation::start(false).await;
+        here.arm().await;
+        crate::installation::import(
+            &here.engine,
+            &here.admin,
+            [json!({ "type": "identity", "id": "pg-main/reporting", "kind": "service_account" })],
+        )
+        .await;
+        let (one, two) = (here.source_of("one", "quell").await, here.source_of("two", "quell").await);
+        let leak = |event: &str| {
+            word(event, |w| {
+                w["kind"] = json!("leaked_secret");
+                w["subject"]["name"] = json!(name);
+            })
+        };
+        let case = file(&here, &one, &leak("e1")).await;
+        assert_eq!(file(&here, &two, &leak("e2")).await, case);
+        let view = here.view(&case).await;
+        assert_eq!(view["corroborated"], is_cut, "{name}: {view:#}");
+        let means = json!({ "id_means": "pg-main/billing_app", "name_means": "pg-main/reporting" });
+        let finding = &view["findings"][0];
+        assert_eq!(finding["ambiguous"], if is_cut { Value::Null } else { means }, "{name}");
+        assert_eq!((&finding["subject"], &finding["senders"]), (&json!("pg-main/billing_app"), &json!(2)));
+        if is_cut {
+            here.work_until(&case, |v| v["state"] == "proven").await;
+            continue;
+        }
+        let view = here.work_until(&case, |v| !v["waiting_for"].as_array().is_none_or(Vec::is_empty)).await;
+        assert!(view["plans"].as_array().expect("plans").iter().all(|p| p["started_at"].is_null()), "{view:#}");
+        for _ in 0..20 {
+            here.engine.work(&case, here.engine.ports.clock.now()).await.expect("the case goes on");
+        }
+        let login = here.server.connect("billing_app", here.estate.app.password.reveal(), "billing").await;
+        assert!(login.is_ok(), "nobody is cut");
+        // A clear word of one more sender is one word, and no second to theirs.
+        let third = here.source_of("three", "quell").await;
+        let clear = word("e3", |w| w["kind"] = json!("leaked_secret"));
+        assert_eq!(file(&here, &third, &clear).await, case);
+        let view = here.view(&case).await;
+        assert_eq!((&view["corroborated"], view["findings"].as_array().map(Vec::len)), (&json!(false), Some(2)), "{view:#}");
+    }
+}

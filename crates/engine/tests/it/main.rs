@@ -2,8 +2,10 @@
 mod crash;
 mod dying;
 mod failover;
+mod filing;
 mod folding;
 mod guards;
 mod installation;
+mod merging;
 mod spine;
 mod vault;

@@ -89,7 +89,7 @@ async fn send(Shared(app): Shared<State>, Path(name): Path<String>, request: Req
     {
         let mut stop = app.stop.clone();
         let waited = tokio::select! {
-            waited = settled(&app, &alert, filing, told) => Some(waited?),
+            waited = settled(&app, &alert, filing, told) => waited?,
             () = tokio::time::sleep(Duration::from_secs(seconds)) => None,
             _ = stop.wait_for(|stop| *stop) => None,
         };
@@ -240,8 +240,9 @@ fn wanted_wait(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// The alert with its cases in full, once every subject of them is proved or
-/// waits for a person. Looks again only when something of them was recorded.
-async fn settled(app: &State, alert: &AlertId, filing: Filing, mut told: Receiver<Told>) -> Result<Value, Failure> {
+/// waits for a person. Looks again only when something of them was recorded. Nobody waits
+/// for the cases of a message that was filed in parts.
+async fn settled(app: &State, alert: &AlertId, filing: Filing, mut told: Receiver<Told>) -> Result<Option<Value>, Failure> {
     if let Some(filing) = filing {
         // A filing that failed is told to the log and tried again.
         let _ = filing.await;
@@ -249,6 +250,9 @@ async fn settled(app: &State, alert: &AlertId, filing: Filing, mut told: Receive
     let mut watched = BTreeSet::from([StreamId::alert(alert)]);
     loop {
         if let Some(filed) = app.engine.alert(alert).await?.and_then(|a| a.filed) {
+            if filed.parts.is_some() {
+                return Ok(None);
+            }
             let mut grounds = Vec::new();
             for case in &filed.cases {
                 grounds.extend(app.engine.ground(case).await?);
@@ -259,7 +263,8 @@ async fn settled(app: &State, alert: &AlertId, filing: Filing, mut told: Receive
                 for ground in &grounds {
                     cases.push(shown::of_ground(app, ground).await?);
                 }
-                return Ok(json!({ "alert_id": alert, "id": alert, "state": filed.state(), "findings": filed.findings, "cases": cases }));
+                let findings = &filed.findings;
+                return Ok(Some(json!({ "alert_id": alert, "id": alert, "state": filed.state(), "findings": findings, "cases": cases })));
             }
             watched.extend(grounds.iter().flat_map(cases::linked));
             // Arming or pausing decides a waiting plan anew.
@@ -300,7 +305,10 @@ async fn show(Shared(app): Shared<State>, Caller(who): Caller, Path(id): Path<St
     }
     // Of one moment: what is filed while this is asked has its state and its cases, or neither.
     Ok(Json(match state.filed {
-        Some(filed) => json!({ "id": id, "state": filed.state(), "findings": filed.findings, "cases": filed.cases }),
+        Some(filed) => {
+            let went = app.engine.filed_as(&filed).await?;
+            json!({ "id": id, "state": filed.state(), "findings": went.findings, "cases": went.cases })
+        }
         None => json!({ "id": id, "state": "stored", "findings": [], "cases": [] }),
     }))
 }

@@ -42,6 +42,8 @@ pub fn routes() -> OpenApiRouter<State> {
         .routes(routes!(accept))
         .routes(routes!(undo))
         .routes(routes!(close))
+        .routes(routes!(merge))
+        .routes(routes!(unmerge))
         .routes(routes!(outcome))
 }
 
@@ -260,6 +262,48 @@ async fn task_done(
     let command = Command::EndTask { task: TaskId::new(task), attested: committed(&app, attest.attested) };
     app.engine.command(&person.caller, &id, Verb::Task, command).await?;
     shown(&app, &id).await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Merge {
+    /// The case that goes on with both.
+    into: String,
+    reason: String,
+}
+
+/// Makes the case part of another one, which is answered.
+#[utoipa::path(post, path = "/cases/{id}/merge", tag = "orders", params(("id" = String, Path)), request_body = Merge,
+    responses((status = 200, description = "the case it is part of now", body = shape::Case), (status = 403), (status = 404), (status = 409, description = "closed, merged already, or a plan of it is executing")))]
+async fn merge(
+    Shared(app): Shared<State>,
+    Account(person): Account,
+    Path(id): Path<String>,
+    Input(merge): Input<Merge>,
+) -> Answer<Json<Value>> {
+    let (from, into) = (CaseId::new(id), CaseId::new(merge.into));
+    app.engine.merge_cases(&person.caller, &from, &into, &merge.reason).await?;
+    shown(&app, &into).await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Unmerge {
+    reason: String,
+}
+
+/// Takes a merged case out again, with its findings as they are now.
+#[utoipa::path(post, path = "/cases/{id}/unmerge", tag = "orders", params(("id" = String, Path)), request_body = Unmerge,
+    responses((status = 200, description = "the case", body = shape::Case), (status = 403), (status = 404), (status = 409, description = "not merged, or a plan of the other case is executing")))]
+async fn unmerge(
+    Shared(app): Shared<State>,
+    Account(person): Account,
+    Path(id): Path<String>,
+    Input(unmerge): Input<Unmerge>,
+) -> Answer<Json<Value>> {
+    let from = CaseId::new(id);
+    app.engine.unmerge_case(&person.caller, &from, &unmerge.reason).await?;
+    shown(&app, &from).await
 }
 
 /// Takes the lead.

@@ -38,13 +38,16 @@ shapes! {
         /// The clock of the whole case; null while nothing was looked at.
         #[schema(required)] exposure: Option<Exposure>,
         #[schema(value_type = std::collections::BTreeMap<String, u32>)] states: Value,
-        subjects: Vec<Subject>, because: String, confidence: u8, corroborated: bool, findings: Vec<Finding>, owners: Vec<Owner>, #[schema(required)] why_routed: Option<String>,
+        subjects: Vec<Subject>,
+        /// The case that this one is part of.
+        #[schema(required)] merged_into: Option<String>, merged: Vec<MergedCase>, because: String, confidence: u8, corroborated: bool, findings: Vec<Finding>, owners: Vec<Owner>, #[schema(required)] why_routed: Option<String>,
         #[schema(required)] lead: Option<String>, verdicts: Vec<VerdictEntry>, credentials: Vec<Holding>, sessions: Vec<Holding>, entitlements: Vec<Holding>,
         not_looked_at: Vec<String>, waiting_for: Vec<Waiting>, plans: Vec<Plan>, #[schema(value_type = Vec<Object>)] chain: Vec<Value>, notes: Vec<NoteLine>, tasks: Vec<TaskLine>,
         passed_over: Vec<PassedOver>, events: Span,
         /// Only in the answer to a dry run.
         #[schema(nullable = false)] dry_run: Option<DryRun>,
     }
+    MergedCase { case: String, opened_at: String, at: String, #[schema(required)] ended_at: Option<String> }
     StageEntry { state: Stage, at: String }
     Exposure {
         from: String,
@@ -59,12 +62,15 @@ shapes! {
     Consumer { name: String, #[schema(required)] criticality: Option<String>, #[schema(required)] reads_from: Option<String> }
     Finding {
         id: String, title: String, untrusted: Titled, kind: String, count: u32, first_at: String, last_at: String, senders: u32, sample: bool, unreadable: bool,
-        containment_evidence: bool, unsigned: bool, #[schema(required)] subject: Option<String>, possession: bool, #[schema(required)] because: Option<String>, #[schema(required)] fingerprint: Option<String>,
+        containment_evidence: bool, unsigned: bool, #[schema(required)] subject: Option<String>, possession: bool, #[schema(required)] because: Option<String>,
+        /// The sender's id and name of the subject mean two identities: nobody is cut for it without a person.
+        #[schema(required)] ambiguous: Option<Ambiguous>, #[schema(required)] fingerprint: Option<String>,
         #[schema(required, value_type = Option<Object>)] outcome: Option<Value>,
         /// OCSF severity_id, the highest that was said; 0 where nobody said.
         severity: u8,
         folding: Folding,
     }
+    Ambiguous { id_means: String, name_means: String }
     /// Why a finding stands where it stands, and what joined it.
     Folding {
         /// Opaque: equal for all that may fold together.

@@ -4,7 +4,11 @@
 //! planes wrote stands beside it under `untrusted`, and what a plane answered is
 //! called an answer: that something is dead is only ever said by a probe.
 
-use quell_core::{event::Event, id::TargetId, proof::Liveness};
+use quell_core::{
+    event::{Event, Parts},
+    id::TargetId,
+    proof::Liveness,
+};
 use serde_json::{Value, json};
 
 /// One line: which views show it, what it says, what was written by others.
@@ -30,10 +34,31 @@ pub fn told(event: &Event, target: Option<&TargetId>, name: impl Fn(&TargetId) -
     let (views, text) = match event {
         Event::AlertReceived(e) => (RAW, format!("an alert came in: {} bytes for the detector {}", e.bytes, e.detector)),
         Event::AlertFiled(e) => {
-            (RAW, format!("the alert was read: {}, {} unreadable", many(e.signals.len(), "signal"), e.unreadable.len()))
+            let Parts { signals, unreadable, .. } = e.count();
+            (
+                RAW,
+                format!("the alert was read: {}, {unreadable} unreadable", many(usize::try_from(signals).unwrap_or(usize::MAX), "signal")),
+            )
         }
+        Event::AlertPartFiled(e) => (RAW, format!("part {} of the alert was read: {}", e.part, many(e.signals.len(), "signal"))),
         Event::CaseOpened(e) => (STORY, format!("case opened: {}", e.because)),
         Event::FindingAttached(e) => (STORY, format!("another finding joined the case: {}", e.because)),
+        Event::CaseMerged(e) => {
+            untrusted = Some(e.reason.shown().to_owned());
+            (STORY, format!("case {} became part of this one", e.from))
+        }
+        Event::CaseMergedAway(e) => {
+            untrusted = Some(e.reason.shown().to_owned());
+            (STORY, format!("the case became part of {}", e.into))
+        }
+        Event::CaseUnmerged(e) => {
+            untrusted = Some(e.reason.shown().to_owned());
+            (STORY, format!("case {} was taken out again, with {}", e.from, many(e.findings.len(), "finding")))
+        }
+        Event::CaseGivenBack(e) => {
+            untrusted = Some(e.reason.shown().to_owned());
+            (STORY, format!("the case was taken out of {} again", e.from))
+        }
         Event::FindingRepeated(_) => (RAW, "the same finding again".to_owned()),
         Event::FindingEnded(e) => (STORY, format!("a finding ended: {}", word(&json!(e.outcome)["outcome"]))),
         Event::CaseEnriched(e) => {

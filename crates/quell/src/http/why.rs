@@ -67,6 +67,9 @@ fn because(s: &Situation<'_>, state: &PlanState, step: u16, how: &str, now: Time
 /// One command, the most useful now.
 fn next(s: &Situation<'_>, waiting: &[Value]) -> String {
     let id = &s.case.id;
+    if let Some(into) = &s.case.merged_into {
+        return format!("quell case show {into}");
+    }
     if !s.case.is_open() {
         return format!("quell evidence export {id} -o {id}.zip");
     }

@@ -201,6 +201,53 @@ async fn a_case_is_opened_judged_and_closed_by_hand() {
 }
 
 #[tokio::test]
+async fn two_cases_of_one_incident_are_merged_and_parted() {
+    let (server, desk) = set_up();
+    let password = desk.path("pw").display().to_string();
+    desk.run(&["user", "create", "lea", "--role", "lead", "--password-file", &password]).ended(0);
+    let login = desk.run(&["login", "--user", "lea", "--password-file", &password, "--json"]).json();
+    let lea = login["token"].as_str().expect("a token").to_owned();
+    let file = desk.file("estate.jsonl", INVENTORY);
+    desk.run(&["inventory", "import", &file]).ended(0);
+    let run = |args: &[&str]| desk.run_as(&lea, &[args, &["--json"]].concat());
+    let open = |text: &str| {
+        let opened = run(&["case", "open", "pg-main/app", "--kind", "anomalous_use", "--text", text]).ended(0).json();
+        opened["id"].as_str().expect("an id").to_owned()
+    };
+    let (one, two) = (open("odd hours"), open("odd places"));
+
+    let merged = run(&["case", "merge", &one, "--into", &two, "--reason", "one intruder"]).ended(0).json();
+    assert_eq!((&merged["id"], merged["findings"].as_array().map(Vec::len)), (&json!(two), Some(2)), "{merged}");
+    assert_eq!((&merged["merged"][0]["case"], &merged["merged"][0]["ended_at"]), (&json!(one), &Value::Null));
+    let listed = run(&["case", "list"]).ended(0).json();
+    let ids: Vec<&Value> = listed["cases"].as_array().into_iter().flatten().map(|c| &c["id"]).collect();
+    assert_eq!(ids, [&json!(two)], "one case is open");
+    let gone = desk.run_as(&lea, &["case", "show", &one]).ended(0).out.clone();
+    assert!(gone.contains(&format!("merged into {two}")), "{gone}");
+    let why = desk.run_as(&lea, &["case", "why", &one]).ended(0).out.clone();
+    assert!(why.contains(&format!("next: `quell case show {two}`")), "{why}");
+    for args in [
+        vec!["case", "note", &one, "x"],
+        vec!["case", "merge", &one, "--into", &two, "--reason", "again"],
+        vec!["case", "merge", &two, "--into", &two, "--reason", "itself"],
+        vec!["case", "unmerge", &two, "--reason", "was never merged"],
+    ] {
+        let refused = run(&args);
+        let problem: Value = serde_json::from_str(refused.ended(1).err.trim_end()).expect("a problem document");
+        assert!(problem["detail"].as_str().is_some_and(|d| d.contains('`')), "{args:?}: {problem}");
+    }
+    assert_eq!(run(&["case", "merge", &one, "--into", "C-nobody", "--reason", "x"]).exit, 1);
+
+    let back = run(&["case", "unmerge", &one, "--reason", "two intruders"]).ended(0).json();
+    assert_eq!((&back["id"], &back["merged_into"], back["findings"].as_array().map(Vec::len)), (&json!(one), &Value::Null, Some(1)));
+    let shown = desk.run_as(&lea, &["case", "show", &two]).ended(0).out.clone();
+    assert!(shown.contains("taken out again"), "{shown}");
+    let watched = desk.run_as(&lea, &["case", "watch", &one, "--from-start", "--timeout", "2s", "--json"]).ended(0).out.clone();
+    assert!(watched.contains("case_merged_away") && watched.contains("case_given_back"), "{watched}");
+    drop(server);
+}
+
+#[tokio::test]
 async fn a_hostile_alert_sent_by_token_or_signature_shows_harmless() {
     let (server, desk) = set_up();
     let hostile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/hostile/quell-hostile.json").display().to_string();

@@ -39,6 +39,8 @@ POST /cases/{id}/lead
 POST /cases/{id}/accept
 POST /cases/{id}/undo
 POST /cases/{id}/close
+POST /cases/{id}/merge
+POST /cases/{id}/unmerge
 POST /cases/{id}/outcome
 POST /cases/{id}/evidence
 POST /evidence/population

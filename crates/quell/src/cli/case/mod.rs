@@ -36,6 +36,8 @@ pub enum Case {
     Lead(order::Lead),
     Accept(order::Accept),
     Undo(wait::Undo),
+    Merge(order::Merge),
+    Unmerge(order::Unmerge),
     Wait(wait::Wait),
     Close(order::Close),
 }
@@ -100,6 +102,8 @@ impl Case {
             Self::Task(verb) => verb.run(context).await,
             Self::Lead(verb) => verb.run(context).await,
             Self::Accept(verb) => verb.run(context).await,
+            Self::Merge(verb) => verb.run(context).await,
+            Self::Unmerge(verb) => verb.run(context).await,
             Self::Close(verb) => verb.run(context).await,
         }
     }

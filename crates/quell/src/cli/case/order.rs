@@ -187,6 +187,34 @@ pub struct Close {
     evidence: Option<String>,
 }
 
+/// Make a case part of another one: the same incident came in twice
+///
+/// Nobody's approval carries over: what the case needs is planned and asked for
+/// in the other one. Not while a plan of it is executing, and not once it is closed.
+#[derive(Args)]
+#[command(after_help = "Example: quell case merge C-8f3kq2m7xw --into C-2b9wd4t6zr --reason 'the same leaked key'")]
+pub struct Merge {
+    /// The case that becomes part of the other one
+    case: String,
+    /// The case that goes on with both
+    #[arg(long, value_name = "CASE")]
+    into: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// Take a merged case out again, with its findings as they are now
+#[derive(Args)]
+#[command(after_help = "Example: quell case unmerge C-8f3kq2m7xw --reason 'two keys, two people'")]
+pub struct Unmerge {
+    /// The case that was merged
+    case: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
 async fn order(context: &Context, at: &str, body: Value) -> Done {
     let case = context.client()?.post(at, &body).await?;
     print(context, &case)?;
@@ -260,6 +288,18 @@ impl Accept {
     pub async fn run(self, context: &Context) -> Done {
         let body = json!({ "target": self.target, "until": self.until.to_string(), "reason": self.reason });
         order(context, &path(&self.case, "/accept"), body).await
+    }
+}
+
+impl Merge {
+    pub async fn run(self, context: &Context) -> Done {
+        order(context, &path(&self.case, "/merge"), json!({ "into": self.into, "reason": self.reason })).await
+    }
+}
+
+impl Unmerge {
+    pub async fn run(self, context: &Context) -> Done {
+        order(context, &path(&self.case, "/unmerge"), json!({ "reason": self.reason })).await
     }
 }
 

@@ -17,6 +17,10 @@ pub fn case(case: &Value) -> String {
     }
     facts.push_str(&format!("  confidence {}", cell(&case["confidence"])));
     out.push(facts);
+    for part in items(&case["merged"]) {
+        let ended = if part["ended_at"].is_null() { String::new() } else { format!(", taken out again at {}", cell(&part["ended_at"])) };
+        out.push(format!("merged: {} at {}{ended}", cell(&part["case"]), cell(&part["at"])));
+    }
     if !case["why_routed"].is_null() {
         out.push(format!("routed: {}", cell(&case["why_routed"])));
     }
@@ -166,6 +170,14 @@ fn finding(finding: &Value) -> String {
     let outcome = if finding["outcome"].is_null() { String::new() } else { format!(", ended as {}", cell(&finding["outcome"])) };
     let kind = cell(&finding["kind"]);
     let line = format!("{} {kind} x{}{outcome}: \"{}\"", cell(&finding["id"]), cell(&finding["count"]), cell(title));
+    let line = match &finding["ambiguous"] {
+        Value::Null => line,
+        two => format!(
+            "{line}\n   AMBIGUOUS: its id means {}, its name {}; nobody is cut for it without a person",
+            cell(&two["id_means"]),
+            cell(&two["name_means"])
+        ),
+    };
     folding(&finding["folding"]).map_or(line.clone(), |told| format!("{line}\n   {told}"))
 }
 
@@ -239,7 +251,7 @@ mod tests {
         json!({
             "id": "C-1", "state": "acted", "headline": "pg-main/app: STILL USABLE. Next: the lead decides.", "opened_at": "2026-11-23T09:00:00Z",
             "closed_at": "2026-11-24T09:00:00Z", "confidence": 95, "why_routed": "owner of pg-main/app",
-            "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected",
+            "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected", "ambiguous": {"id_means": "pg-main/app", "name_means": "pg-main/payroll"},
                 "folding": {"key": "k", "rule": "new_address", "compares": "address", "because": "an address that was not named", "apart_from": "f-0", "conflict": false, "timing": "re_use",
                     "recurs": true, "contained_before": "2026-11-22T09:00:00Z", "joined": [{"rule": "cross_source", "key": "kind", "because": "said by another", "times": 3}]}}],
             "owners": [{"of": "pg-main/app", "role": "iam", "person": "mara", "confirmed_at": "2026-10-01"}],
@@ -287,6 +299,7 @@ mod tests {
             "delegations",
             "\"key in repo\"",
             "apart from f-0",
+            "AMBIGUOUS: its id means pg-main/app",
             "x3 cross_source",
         ] {
             // The table may wrap inside a cell; words are what counts.
