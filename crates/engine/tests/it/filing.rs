@@ -1,11 +1,6 @@
 //! Messages of many findings: filed in rounds, once, and in nobody's way.
 
-use std::{
-    collections::BTreeSet,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use quell_core::{
     decision::Role,
@@ -14,6 +9,7 @@ use quell_core::{
 };
 use quell_engine::{Engine, filing::Filed, lookup};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     dying::{self, Death},
