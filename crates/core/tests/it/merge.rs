@@ -263,7 +263,7 @@ fn what_was_done_is_not_planned_again_and_what_is_ordered_of_a_merged_case_is_re
     into.take(&events, 30);
     assert_eq!(into.case.plans, [(PlanId::new("p-1"), PlanKind::Contain)]);
     let order = quell_core::case::Command::Close { note: None };
-    let refused = quell_core::case::decide(&from.case, &from.targets, 0, order, at(31)).expect_err("it is gone").to_string();
+    let refused = quell_core::case::decide(&from.case, &from.targets, &from.plans, order, at(31)).expect_err("it is gone").to_string();
     assert!(refused.contains("order it there"), "{refused}");
     let twice = CaseMerged { from: CaseId::new("C-9"), opened_at: at(1), reason: salter().commit("x") };
     into.case.apply(&twice.into(), &By::Automation, at(32));
