@@ -399,7 +399,7 @@ fn the_way_back_leaves_alone_what_people_took_out_and_nobody_suspects() {
         (reinstate, undo.stage, world)
     };
     let (step, stage, world) = taken_out(&[&second]);
-    assert_eq!(step.kept().collect::<Vec<_>>(), [second.id.clone()]);
+    assert_eq!(step.kept().collect::<Vec<_>>(), std::slice::from_ref(&second.id));
     assert!(quell_core::draft::sentence(&step).contains("stays usable (1)"), "{}", quell_core::draft::sentence(&step));
     assert_eq!(stage, PlanStage::Proved, "that it lives does not keep the way back from being proved: {:?}", world.told);
 
