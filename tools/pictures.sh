@@ -9,7 +9,7 @@ if [[ -z $from ]]; then
   from=target/console
 fi
 mkdir -p docs/pictures
-for name in queue-light case-waiting-light case-proven-dark approval-phone-first-light identity-proven-light measures-light; do
+for name in queue-light case-waiting-light case-proven-dark approval-phone-first-light identity-proven-light; do
   cp "$from/$name.png" "docs/pictures/$name.png"
   echo "docs/pictures/$name.png"
 done
