@@ -95,6 +95,9 @@ pub struct Finding {
     /// Keyed dedupe keys that were counted.
     pub seen: BTreeSet<String>,
     pub resolved: Option<Resolved>,
+    /// Planes that did not answer whether the leaked value is one of their own: it may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncompared: Vec<String>,
     pub fingerprint: Option<Fingerprint>,
     pub sample: bool,
     pub containment_evidence: bool,

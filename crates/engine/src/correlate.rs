@@ -79,6 +79,8 @@ pub struct Keys {
     pub delivery: String,
     pub body: String,
     pub address: Option<String>,
+    /// Planes that did not answer whether the leaked value is theirs.
+    pub uncompared: Vec<String>,
 }
 
 impl Filing {
@@ -276,6 +278,7 @@ impl Engine {
                     alerts: [signal.alert.clone()].into(),
                     seen: [signal.dedupe.clone()].into(),
                     resolved: resolved.clone(),
+                    uncompared: keys.uncompared,
                     fingerprint: signal.fingerprint.clone(),
                     sample,
                     containment_evidence: signal.containment_evidence,
@@ -417,6 +420,7 @@ impl Engine {
             alerts: [alert.received.alert.clone()].into(),
             seen: [seen].into(),
             resolved: None,
+            uncompared: Vec::new(),
             fingerprint: None,
             sample: false,
             containment_evidence: false,

@@ -104,9 +104,9 @@ impl Engine {
         ask_planes: bool,
     ) -> Result<(FiledSignal, Keys, Option<Resolved>), Failure> {
         quell_core::signal::fingerprint(&mut detected, Some(&self.settings.key));
-        let mut resolved = None;
+        let (mut resolved, mut uncompared) = (None, Vec::new());
         if let Some(secret) = detected.secret.take() {
-            resolved = self.resolve_secret(&detected, &secret, salter, ask_planes).await;
+            resolved = self.resolve_secret(&detected, &secret, salter, ask_planes, &mut uncompared).await;
         }
         if resolved.is_none() {
             resolved = self.resolve_name(&detected, salter).await?;
@@ -123,7 +123,13 @@ impl Engine {
             detected.signal.reasons.push(format!("the sender is not bound to `{}`, so nobody is named", found.identity.plane));
             resolved = None;
         }
-        Ok((self.filed(alert, &detected, salter), self.keys(alert, &detected.signal), resolved))
+        if resolved.as_ref().is_some_and(|r| r.possession) {
+            uncompared.clear();
+        }
+        for plane in &uncompared {
+            detected.signal.reasons.push(format!("`{plane}` did not answer whether the leaked value is one of its own"));
+        }
+        Ok((self.filed(alert, &detected, salter), Keys { uncompared, ..self.keys(alert, &detected.signal) }, resolved))
     }
 
     /// What folding compares. Times, severity and our own reasons are no part of the
@@ -158,6 +164,7 @@ impl Engine {
         Keys {
             delivery: opaque("delivery", &delivery),
             body: opaque("body", &body),
+            uncompared: Vec::new(),
             address: signal.actor.ip.as_ref().map(|ip| key.opaque("address", &[ip])),
         }
     }
@@ -171,7 +178,15 @@ impl Engine {
         Ok(None)
     }
 
-    async fn resolve_secret(&self, detected: &Detected, secret: &Secret, salter: &Salter, ask_planes: bool) -> Option<Resolved> {
+    /// `uncompared` gets the planes that did not answer.
+    async fn resolve_secret(
+        &self,
+        detected: &Detected,
+        secret: &Secret,
+        salter: &Salter,
+        ask_planes: bool,
+        uncompared: &mut Vec<String>,
+    ) -> Option<Resolved> {
         let naming = self.naming(salter);
         let print = self.settings.key.fingerprint(secret);
         let inventory = self.inventory();
@@ -201,7 +216,11 @@ impl Engine {
             if plane_named.is_some_and(|p| p != connector.name()) && inventory.system(plane_named.unwrap_or_default()).is_some() {
                 continue;
             }
-            if let Some((credential, kind, identity)) = self.compared(&**connector, secret).await {
+            let compared = self.compared(&**connector, secret).await;
+            if compared.is_err() {
+                uncompared.push(connector.name().to_owned());
+            }
+            if let Ok(Some((credential, kind, identity))) = compared {
                 return Some(Resolved {
                     identity: naming.target(connector.name(), TargetKind::Identity, &identity, &identity),
                     credential: Some(naming.target(connector.name(), TargetKind::Credential, &credential, &identity)),
@@ -232,23 +251,35 @@ impl Engine {
     }
 
     /// Which credential of a plane has this value: its native id, its kind and its
-    /// identity; none where none has, or nobody could tell in time.
-    async fn compared(&self, connector: &dyn Connector, secret: &Secret) -> Option<(String, CredentialKind, String)> {
+    /// identity; none where none has, or the plane cannot compare.
+    async fn compared(&self, connector: &dyn Connector, secret: &Secret) -> Result<Option<(String, CredentialKind, String)>, Unanswered> {
         let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
         match tokio::time::timeout(deadline, connector.identify(secret)).await {
-            Ok(Ok(Identified::Match { credential, kind, identity })) => return Some((credential, kind, identity)),
-            Ok(Ok(_)) => {}
+            Ok(Ok(Identified::Match { credential, kind, identity })) => return Ok(Some((credential, kind, identity))),
+            Ok(Ok(_)) => return Ok(None),
             Ok(Err(error)) => tracing::warn!(plane = connector.name(), %error, "a leaked value could not be compared"),
             Err(_) => tracing::warn!(plane = connector.name(), "a leaked value could not be compared in time"),
         }
-        None
+        Err(Unanswered)
+    }
+
+    /// Planes that did not answer whether a leaked value is theirs, each with the case of
+    /// a finding about it that has no outcome yet.
+    pub(crate) async fn uncompared(&self) -> Result<Vec<(String, CaseId)>, Failure> {
+        let rows = self.ports.store.lookup_range(crate::lookup::UNCOMPARED, "", None, 10_000).await?;
+        let of = |row: serde_json::Value| {
+            let case = CaseId::new(row["case"].as_str().unwrap_or_default());
+            let planes = row["planes"].as_array().cloned().unwrap_or_default();
+            planes.into_iter().filter_map(|p| p.as_str().map(str::to_owned)).map(|p| (p, case.clone())).collect::<Vec<_>>()
+        };
+        Ok(rows.into_iter().flat_map(|(_, row)| of(row)).collect())
     }
 
     /// An inventory may know every secret-id of a login by one name: its plane tells
     /// which one leaked, so that this one is cut, approved and proved by itself.
     async fn one_of_many(&self, plane: &str, identity: &str, kind: CredentialKind, secret: &Secret) -> Option<String> {
         let connector = self.ports.connectors.get(plane).filter(|_| kind == CredentialKind::SecretId)?;
-        let (credential, _, whose) = self.compared(&**connector, secret).await?;
+        let (credential, _, whose) = self.compared(&**connector, secret).await.ok().flatten()?;
         (whose == identity).then_some(credential)
     }
 
@@ -401,6 +432,9 @@ impl Engine {
         quell_core::draft::Naming { key: &self.settings.key, salter }
     }
 }
+
+/// A plane did not say whether a leaked value is one of its own.
+struct Unanswered;
 
 /// How often a decision is taken anew because somebody was faster.
 pub(crate) const RETRIES: u32 = 50;

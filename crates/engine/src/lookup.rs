@@ -35,6 +35,9 @@ pub const OPEN_CASE: &str = "open_case";
 pub const RECENT_CASE: &str = "recent_case";
 /// What may wait for people: a plan that nobody started, or an open task -> its case.
 pub const WAITING: &str = "waiting";
+/// Leaked values that nobody knows the owner of, because planes did not answer: finding ->
+/// these planes and the case, until the finding has an outcome.
+pub const UNCOMPARED: &str = "uncompared";
 /// Plan id -> case.
 pub const PLAN: &str = "plan";
 /// Plan id / person -> approval.
@@ -80,6 +83,14 @@ fn about(finding: &Finding, case: &str) -> Vec<LookupChange> {
     rows
 }
 
+fn uncompared(finding: &Finding, case: &str) -> Vec<LookupChange> {
+    if finding.uncompared.is_empty() || finding.outcome.is_some() {
+        return Vec::new();
+    }
+    let value = json!({ "planes": finding.uncompared, "case": case });
+    vec![LookupChange { table: UNCOMPARED, key: finding.id.to_string(), value: Some(value) }]
+}
+
 /// The rows that one event sets and removes.
 pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
     let set = |table: &'static str, key: String, value: serde_json::Value| LookupChange { table, key, value: Some(value) };
@@ -103,21 +114,24 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
             rows
         }
         Event::CaseOpened(e) => {
-            let mut rows = vec![
+            let mut rows = uncompared(&e.finding, e.case.as_str());
+            rows.extend([
                 set(CASE, e.case.to_string(), json!({ "opened_at": recorded.at })),
                 set(OPEN_CASE, e.case.to_string(), json!(true)),
                 set(RECENT_CASE, place(recorded.at, e.case.as_str()), json!(e.case)),
                 set(FOLD, e.finding.fold.clone(), json!({ "case": e.case, "finding": e.finding.id })),
-            ];
+            ]);
             rows.extend(about(&e.finding, e.case.as_str()));
             rows
         }
         Event::FindingAttached(e) => {
             let case = recorded.stream.key();
-            let mut rows = vec![set(FOLD, e.finding.fold.clone(), json!({ "case": case, "finding": e.finding.id }))];
+            let mut rows = uncompared(&e.finding, case);
+            rows.push(set(FOLD, e.finding.fold.clone(), json!({ "case": case, "finding": e.finding.id })));
             rows.extend(about(&e.finding, case));
             rows
         }
+        Event::FindingEnded(e) => vec![unset(UNCOMPARED, e.finding.to_string())],
         Event::CaseMergedAway(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],
         Event::CaseGivenBack(_) => vec![set(OPEN_CASE, recorded.stream.key().to_owned(), json!(true))],
         Event::CaseClosed(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],

@@ -230,6 +230,7 @@ pub fn finding(id: &str, sender: &str) -> Finding {
             because: "the secret matched".into(),
             otherwise: None,
         }),
+        uncompared: vec![],
         fingerprint: None,
         sample: false,
         containment_evidence: false,

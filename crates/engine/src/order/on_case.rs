@@ -113,6 +113,7 @@ impl Engine {
             alerts: Default::default(),
             seen: [dedupe].into(),
             resolved: Some(resolved),
+            uncompared: Vec::new(),
             fingerprint: None,
             sample: false,
             containment_evidence: false,

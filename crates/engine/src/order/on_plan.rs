@@ -231,6 +231,7 @@ impl Engine {
     ) -> Result<Vec<PlanId>, Failure> {
         self.may(caller, Verb::Undo, Some(id), &[]).await?;
         let mut made = Vec::new();
+        let uncompared = self.uncompared().await?;
         self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
             let situation = ground.situation();
             let chosen = respond::to_undo(&situation, only.as_ref()).map_err(|e| Failure::Refused(e.to_string()))?;
@@ -239,6 +240,12 @@ impl Engine {
                     return Err(Failure::Refused(
                         "a secret of it was reported exposed, so it is never restored; use `--mode reinstate`".to_owned(),
                     ));
+                }
+                let planes: Vec<&str> = chosen.iter().flat_map(|c| &c.plan.steps).map(|s| s.plane.connector.as_str()).collect();
+                if let Some((plane, case)) = uncompared.iter().find(|(plane, _)| planes.contains(&plane.as_str())) {
+                    return Err(Failure::Refused(format!(
+                        "a leaked secret that `{plane}` did not compare is reported in case `{case}`, and may be one of it; end that finding with an outcome, or use `--mode reinstate`"
+                    )));
                 }
                 if !ground.case.is_not_malicious() {
                     return Err(Failure::Refused(
