@@ -455,7 +455,7 @@ pub fn still_open(
         let state = targets.get(&target.id);
         let contained = state.is_some_and(|s| s.is_contained() || s.life == Some(Life::Restored));
         let accepted = case.accepted.get(&target.id).is_some_and(|(until, _)| *until > now);
-        if !contained && !accepted && !is_successor(plans, target) {
+        if !contained && !accepted && !is_issued_and_proved(plans, target) {
             let life = state.and_then(|s| s.life).unwrap_or(Life::Unknown);
             let word = serde_json::to_value(life).ok().and_then(|v| v.as_str().map(ToString::to_string)).unwrap_or_default();
             open.push(format!("{} `{}` is {word}", target.kind.name(), target.reference()));
@@ -466,7 +466,7 @@ pub fn still_open(
 }
 
 /// Quell issued it in this case, and that was proved: its consumer lives by it.
-fn is_successor(plans: &BTreeMap<PlanId, Arc<PlanState>>, target: &Target) -> bool {
+fn is_issued_and_proved(plans: &BTreeMap<PlanId, Arc<PlanState>>, target: &Target) -> bool {
     let proved = |plan: &PlanState, n: u16| plan.course(n).ended.is_some_and(|(how, ..)| how == "proved");
     plans.values().any(|plan| plan.plan.steps.iter().any(|step| step.issues(target) && proved(plan, step.n)))
 }

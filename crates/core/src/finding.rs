@@ -51,6 +51,9 @@ pub struct FiledSignal {
     /// Keyed hash of the detector's dedupe key.
     pub dedupe: String,
     pub reasons: Vec<String>,
+    /// Planes that did not answer whether the leaked value is one of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncompared: Vec<String>,
 }
 
 /// Whom a signal turned out to be about, on our planes.

@@ -227,6 +227,11 @@ impl Plan {
             || step.after.iter().any(|e| e.hard && e.until == Until::AfterProof && self.step(e.step).is_some_and(issues))
     }
 
+    /// A step of it makes this credential.
+    pub fn issues(&self, target: &Target) -> bool {
+        self.steps.iter().any(|step| step.issues(target))
+    }
+
     /// Every identity the plan touches.
     pub fn identities(&self) -> BTreeSet<TargetId> {
         self.steps.iter().flat_map(|s| s.bounds.identities.iter().cloned()).collect()

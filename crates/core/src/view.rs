@@ -151,7 +151,7 @@ fn clock(at: Timestamp, now: Timestamp) -> String {
 
 /// Issued by a plan of this case.
 fn is_new(s: &Situation<'_>, target: &Target) -> bool {
-    s.plans.values().flat_map(|p| &p.plan.steps).any(|step| step.issues(target))
+    s.plans.values().any(|p| p.plan.issues(target))
 }
 
 /// The exposure clock of a whole case: from the earliest moment that anything of
@@ -252,7 +252,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
             json!({ "id": f.id, "title": f.kind, "untrusted": { "title": f.title.shown() }, "kind": f.kind, "count": f.count, "first_at": f.first_at, "last_at": f.last_at,
                 "senders": f.senders.len(), "sample": f.sample, "unreadable": f.unreadable, "containment_evidence": f.containment_evidence, "unsigned": f.unsigned,
                 "subject": f.resolved.as_ref().map(|r| r.identity.reference()), "possession": f.resolved.as_ref().is_some_and(|r| r.possession),
-                "because": f.resolved.as_ref().map(|r| r.because.clone()), "ambiguous": ambiguous(f), "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f) })
+                "because": f.resolved.as_ref().map(|r| r.because.clone()), "ambiguous": ambiguous(f), "uncompared": f.uncompared, "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f) })
         })
         .collect();
     let owners: Vec<Value> = case

@@ -79,8 +79,6 @@ pub struct Keys {
     pub delivery: String,
     pub body: String,
     pub address: Option<String>,
-    /// Planes that did not answer whether the leaked value is theirs.
-    pub uncompared: Vec<String>,
 }
 
 impl Filing {
@@ -278,7 +276,7 @@ impl Engine {
                     alerts: [signal.alert.clone()].into(),
                     seen: [signal.dedupe.clone()].into(),
                     resolved: resolved.clone(),
-                    uncompared: keys.uncompared,
+                    uncompared: signal.uncompared.clone(),
                     fingerprint: signal.fingerprint.clone(),
                     sample,
                     containment_evidence: signal.containment_evidence,

@@ -156,8 +156,8 @@ impl Engine {
         beside: u32,
         now: Timestamp,
     ) -> Result<Result<Clearance, NotCleared>, Failure> {
-        // It came in since the way back was drafted, and its plane did not say whose it is.
-        let may_be_exposed = step.action == Action::Restore && self.uncompared().await?.iter().any(|(plane, _)| *plane == target.plane);
+        // One may have come in since the way back was drafted.
+        let uncompared = if step.action == Action::Restore { self.uncompared().await? } else { Vec::new() };
         let roles = match state.started.as_ref().filter(|s| s.ordered).map(|s| &s.by) {
             Some(By::Person(id) | By::Agent(id)) => self.roles_of(id).await?,
             _ => Vec::new(),
@@ -206,7 +206,7 @@ impl Engine {
                 bench: &ground.case.bench(),
                 budget,
                 corroborated: corroboration.is_corroborated(),
-                secret_exposed: target.kind != TargetKind::Entitlement && (corroboration.secret_exposed || may_be_exposed),
+                secret_exposed: respond::is_exposed(target, corroboration, &uncompared),
                 closes_at: state.started.as_ref().map_or(now, |s| s.closes_at),
             },
             AttemptId::from_chance(self.ports.chance.id()),

@@ -13,6 +13,7 @@ use quell_core::{
     id::{AlertId, CaseId, SourceId, StreamId},
     inventory,
     personal::{Personal, Salter},
+    respond::Uncompared,
     secret::Secret,
     signal::{CredentialKind, Detected, ObservedFrom, Readout, Signal, Unreadable},
     target::{Target, TargetKind},
@@ -126,10 +127,8 @@ impl Engine {
         if resolved.as_ref().is_some_and(|r| r.possession) {
             uncompared.clear();
         }
-        for plane in &uncompared {
-            detected.signal.reasons.push(format!("`{plane}` did not answer whether the leaked value is one of its own"));
-        }
-        Ok((self.filed(alert, &detected, salter), Keys { uncompared, ..self.keys(alert, &detected.signal) }, resolved))
+        let filed = FiledSignal { uncompared, ..self.filed(alert, &detected, salter) };
+        Ok((filed, self.keys(alert, &detected.signal), resolved))
     }
 
     /// What folding compares. Times, severity and our own reasons are no part of the
@@ -164,7 +163,6 @@ impl Engine {
         Keys {
             delivery: opaque("delivery", &delivery),
             body: opaque("body", &body),
-            uncompared: Vec::new(),
             address: signal.actor.ip.as_ref().map(|ip| key.opaque("address", &[ip])),
         }
     }
@@ -265,12 +263,13 @@ impl Engine {
 
     /// Planes that did not answer whether a leaked value is theirs, each with the case of
     /// a finding about it that has no outcome yet.
-    pub(crate) async fn uncompared(&self) -> Result<Vec<(String, CaseId)>, Failure> {
+    pub(crate) async fn uncompared(&self) -> Result<Vec<Uncompared>, Failure> {
         let rows = self.ports.store.lookup_range(crate::lookup::UNCOMPARED, "", None, 10_000).await?;
         let of = |row: serde_json::Value| {
             let case = CaseId::new(row["case"].as_str().unwrap_or_default());
             let planes = row["planes"].as_array().cloned().unwrap_or_default();
-            planes.into_iter().filter_map(|p| p.as_str().map(str::to_owned)).map(|p| (p, case.clone())).collect::<Vec<_>>()
+            let named = planes.into_iter().filter_map(|p| p.as_str().map(str::to_owned));
+            named.map(|plane| Uncompared { plane, case: case.clone() }).collect::<Vec<_>>()
         };
         Ok(rows.into_iter().flat_map(|(_, row)| of(row)).collect())
     }
@@ -390,6 +389,7 @@ impl Engine {
             actor_ip: personal(&signal.actor.ip),
             dedupe: self.settings.key.opaque("dedupe", &[&signal.source, &signal.dedupe_key]),
             reasons: signal.reasons.iter().take(20).map(|r| short(r)).collect(),
+            uncompared: Vec::new(),
         }
     }
 

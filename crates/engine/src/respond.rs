@@ -75,7 +75,7 @@ impl Engine {
                 self.page(ground, desk, target);
                 Ok(Progress::Unchanged)
             }
-            Move::TellReuse { target } => self.tell_reuse(ground, desk, target).await,
+            Move::TellReuse { target, pages } => self.tell_reuse(ground, desk, target, *pages).await,
         }
     }
 
@@ -355,16 +355,14 @@ impl Engine {
     }
 
     /// That they were told is a fact of the case, so nobody is told of it twice.
-    async fn tell_reuse(&self, ground: &Ground, desk: &mut Desk, target: &TargetId) -> Result<Progress, Failure> {
+    async fn tell_reuse(&self, ground: &Ground, desk: &mut Desk, target: &TargetId, pages: bool) -> Result<Progress, Failure> {
         let held = ground.target(target);
         let Some(used) = held.rounds.last().and_then(|r| r.used.as_ref()) else { return Ok(Progress::Unchanged) };
         let last_at = used.last_accepted_at.max(used.last_refused_at).unwrap_or(used.since);
         let (accepted, refused) = (used.accepted, used.refused);
         let seen = ReuseSeen { target: target.clone(), accepted, refused, last_at };
         let progress = self.note(desk, ground.case.id.as_str(), StreamId::case(&ground.case.id), seen).await?;
-        // Who tries a dead session tries what it came from, too: one page is enough.
-        let of_session = held.target.as_ref().is_some_and(|t| t.kind == TargetKind::Session);
-        if accepted > 0 || !of_session {
+        if pages {
             let how = if accepted > 0 { "accepted" } else { "refused" };
             self.page_lead(ground, desk, format!("reuse/{}/{target}/{how}", ground.case.id));
         }

@@ -27,7 +27,7 @@ pub use collateral::{CONSUMER_FAILS, is_told, pauses_by_itself};
 pub use prove::proof_targets;
 pub use question::{principal_of, question};
 pub use step::act_targets;
-pub use undo::{NotUndone, credentials_kept, permissions_back, subjects_back, to_undo};
+pub use undo::{NotUndone, Uncompared, credentials_kept, is_exposed, may_restore, permissions_back, subjects_back, to_undo};
 
 use crate::{
     approval::Approval,
@@ -137,9 +137,10 @@ pub enum Move {
     Page {
         target: TargetId,
     },
-    /// Somebody is told that a dead credential was tried again.
+    /// What is dead was tried again: it is recorded, and somebody may be paged.
     TellReuse {
         target: TargetId,
+        pages: bool,
     },
 }
 
@@ -180,8 +181,7 @@ pub fn next(s: &Situation<'_>, now: Timestamp) -> Next {
             next.when(due, now, || Move::ReadOutcome { target: id.clone() });
         }
     }
-    // What was merged into another case is that one's to look after.
-    if !next.moves.is_empty() || s.case.merged_into.is_some() {
+    if !next.moves.is_empty() {
         return next;
     }
 

@@ -106,7 +106,7 @@ pub fn proof_targets(s: &Situation<'_>, state: &PlanState, step: &Step) -> Vec<T
                     .linked
                     .iter()
                     .map(|(t, _)| t)
-                    .filter(|t| t.kind == *kind && t.identity == identity.id && !is_successor(state, t))
+                    .filter(|t| t.kind == *kind && t.identity == identity.id && !state.plan.issues(t))
                     .filter(|t| !state.excluded.contains(&t.id))
                     .filter(|t| step.action != Action::SuspendIdentity || !outlives(s, t))
                     .cloned()
@@ -145,11 +145,6 @@ pub fn proof_targets(s: &Situation<'_>, state: &PlanState, step: &Step) -> Vec<T
 /// It works on while its identity is suspended, so that is no proof of its death.
 fn outlives(s: &Situation<'_>, target: &Target) -> bool {
     s.case.subjects.get(&target.identity).is_some_and(|subject| subject.outlive.contains(&target.id))
-}
-
-/// A credential that a plan of ours issued is not one to be proved dead by it.
-pub(super) fn is_successor(state: &PlanState, target: &Target) -> bool {
-    state.plan.steps.iter().any(|step| step.issues(target))
 }
 
 /// The first credential the step will kill that no probe has looked at yet:

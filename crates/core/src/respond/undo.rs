@@ -5,7 +5,9 @@ use alloc::{string::String, vec::Vec};
 use super::{Situation, act_targets};
 use crate::{
     action::Action,
+    case::Case,
     course::{PlanStage, PlanState},
+    finding::Corroboration,
     id::{CaseId, PlanId, TargetId},
     plan::PlanKind,
     proof::Life,
@@ -28,6 +30,40 @@ pub enum NotUndone {
     Drafted { undo: PlanId, case: CaseId },
     #[error("case `{0}` holds it contained, too; close that case first, or undo there")]
     HeldElsewhere(CaseId),
+    #[error("a secret of it was reported exposed, so it is never restored; use `--mode reinstate`")]
+    Exposed,
+    #[error(
+        "a leaked secret that `{plane}` did not compare is reported in case `{case}`, and may be one of it; end that finding with an outcome, or use `--mode reinstate`"
+    )]
+    MayBeExposed { plane: String, case: CaseId },
+    #[error("restoring needs a recorded verdict `not_malicious` of security operations first")]
+    NotJudged,
+}
+
+/// A leaked value of which a plane did not say whether it is one of its own; the case
+/// has the finding, which has no outcome yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncompared {
+    pub plane: String,
+    pub case: CaseId,
+}
+
+/// Whether what stood before may come back exactly: not where a secret of it is out, nor
+/// where nobody knows whether one is, nor while it may have been an attack (invariant 7).
+pub fn may_restore(case: &Case, contained: &[&PlanState], uncompared: &[Uncompared]) -> Result<(), NotUndone> {
+    if case.corroboration().secret_exposed {
+        return Err(NotUndone::Exposed);
+    }
+    let on = |plane: &str| contained.iter().flat_map(|c| &c.plan.steps).any(|step| step.plane.connector == plane);
+    if let Some(leak) = uncompared.iter().find(|leak| on(&leak.plane)) {
+        return Err(NotUndone::MayBeExposed { plane: leak.plane.clone(), case: leak.case.clone() });
+    }
+    if case.is_not_malicious() { Ok(()) } else { Err(NotUndone::NotJudged) }
+}
+
+/// A secret of the target is out, or may be. A permission has none.
+pub fn is_exposed(target: &Target, corroboration: Corroboration, uncompared: &[Uncompared]) -> bool {
+    target.kind != TargetKind::Entitlement && (corroboration.secret_exposed || uncompared.iter().any(|leak| leak.plane == target.plane))
 }
 
 /// The identities that a plan treats.

@@ -3,7 +3,7 @@
 
 use alloc::string::ToString;
 
-use super::{Move, Next, Situation, attested, prove::is_successor};
+use super::{Move, Next, Situation, attested};
 use crate::{
     course::{PlanStage, PlanState},
     hold::{Round, TargetState},
@@ -21,7 +21,9 @@ pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
             continue;
         }
         if is_news(s, held) {
-            next.moves.push(Move::TellReuse { target: id.clone() });
+            // Who tries a dead session tries what it came from, too: one page is enough.
+            let let_in = last.used.as_ref().is_some_and(|u| u.accepted > 0);
+            next.moves.push(Move::TellReuse { target: id.clone(), pages: let_in || target.kind == TargetKind::Credential });
         }
         let in_a_plan = s.plans.values().any(|p| p.is_open() && p.started.is_some() && p.plan.identities().contains(&target.identity));
         if in_a_plan {
@@ -30,7 +32,7 @@ pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
         // It came back, or was let in while nobody looked: page, and contain it again.
         // What a plan could not cut, or people did not want cut, is theirs; another plan
         // would only repeat it.
-        if usable_since(held).is_some_and(|since| came_back(s, target, held, since)) && !is_ours(s, target) && !is_taken_out(s, target) {
+        if usable_since(held).is_some_and(|since| came_back(s, target, held, since)) && !is_ours(s, target) && !is_excluded(s, target) {
             if held.life == Some(Life::Live) {
                 next.moves.push(Move::Page { target: id.clone() });
             }
@@ -105,11 +107,11 @@ fn is_left_alive(plan: &PlanState, held: &TargetState) -> bool {
 fn is_ours(s: &Situation<'_>, target: &Target) -> bool {
     let proved = s.plans.values().filter(|p| p.stage == PlanStage::Proved && p.plan.identities().contains(&target.identity));
     let last = proved.max_by_key(|p| p.ended.as_ref().map(|(at, _)| *at));
-    s.plans.values().any(|p| is_successor(p, target)) || last.is_some_and(|p| p.plan.undo == Some(UndoMode::Restore))
+    s.plans.values().any(|p| p.plan.issues(target)) || last.is_some_and(|p| p.plan.undo == Some(UndoMode::Restore))
 }
 
 /// People do not want it cut.
-fn is_taken_out(s: &Situation<'_>, target: &Target) -> bool {
+fn is_excluded(s: &Situation<'_>, target: &Target) -> bool {
     s.plans.values().any(|p| p.excluded.contains(&target.id))
 }
 

@@ -54,8 +54,9 @@ pub struct Plane {
     pub dark: bool,
     /// Who may act as the login.
     pub delegations: Vec<Target>,
-    /// What its log tells of uses of the leaked value.
+    /// What its log tells of uses, and of what.
     pub used: Option<Used>,
+    pub used_of: Target,
     /// Answers nothing that anybody can judge.
     pub mute: bool,
     /// Outcomes of the next attempts, before `done`.
@@ -102,6 +103,7 @@ impl World {
                 dark: false,
                 delegations: vec![],
                 used: None,
+                used_of: crate::world::password(),
                 mute: false,
                 outcomes: vec![],
             },
@@ -235,7 +237,7 @@ impl World {
             Move::Decide { .. } => "decide".to_owned(),
             Move::Reopen { .. } => "reopen".to_owned(),
             Move::Page { .. } => "page".to_owned(),
-            Move::TellReuse { .. } => "tell of re-use".to_owned(),
+            Move::TellReuse { pages, .. } => format!("tell of re-use{}", if *pages { ", paging" } else { "" }),
         };
         self.told.push(text);
     }
@@ -329,7 +331,7 @@ impl World {
                 self.on_case(quell_core::event::TaskAdded { task, plan: Some(plan), step, owner, what: because, text: None });
             }
             Move::Advance { stage } => self.on_case(CaseAdvanced { stage }),
-            Move::TellReuse { target } => {
+            Move::TellReuse { target, .. } => {
                 let used = self.plane.used.clone().expect("it was used");
                 self.on_case(ReuseSeen { target, accepted: used.accepted, refused: used.refused, last_at: now });
             }
@@ -509,7 +511,7 @@ impl World {
         let acted = self.targets.get(&target.id).and_then(|t| t.acted_at()).max(identity);
         let observations = vec![seen];
         let (proved, decisive) = judge_round(&observations, acted, 250);
-        let used = self.plane.used.clone().filter(|_| *target == crate::world::password() && acted.is_some());
+        let used = self.plane.used.clone().filter(|_| *target == self.plane.used_of && acted.is_some());
         let proved = beside_uses(proved, at, used.as_ref());
         let decisive = decisive.and_then(|d| u32::try_from(d).ok());
         self.hold(target, None);

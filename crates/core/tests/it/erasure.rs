@@ -56,6 +56,7 @@ fn signal(name: &str, salt: u8) -> FiledSignal {
         actor_ip: None,
         dedupe: "d".into(),
         reasons: vec![],
+        uncompared: vec![],
     }
 }
 

@@ -116,6 +116,7 @@ fn filed() -> FiledSignal {
         actor_ip: Some(text("192.0.2.1")),
         dedupe: "d0".to_owned(),
         reasons: vec!["because".to_owned()],
+        uncompared: vec![],
     }
 }
 

@@ -4,17 +4,18 @@ use quell_core::{
     action::Action,
     course::PlanStage,
     decision::{Approvals, Role},
-    event::{AutomationPaused, By, Consumer, Event, FindingAttached, Stage, TargetsFound},
-    id::{FindingId, TargetId},
+    event::{AutomationPaused, By, Consumer, Event, FindingAttached, Stage, TargetsFound, Verdict, VerdictGiven},
+    id::{CaseId, FindingId, TargetId},
     plan::{PlanKind, UndoMode},
     proof::Life,
-    respond::credentials_kept,
+    respond::{Uncompared, credentials_kept, is_exposed, may_restore},
+    signal::SignalKind,
     target::{Target, TargetKind},
 };
 
 use crate::{
     drive::World,
-    world::{at, failover, finding, identity, member, password, person, salter, session, target},
+    world::{PLANE, at, failover, finding, identity, member, password, person, salter, session, target},
 };
 
 /// Runs `seconds` of the world and compares the words of what was done.
@@ -421,4 +422,32 @@ fn the_way_back_leaves_alone_what_people_took_out_and_nobody_suspects() {
     assert_eq!(credentials_kept(&world.situation(), &contained).len(), 1);
     world.case.findings[0].resolved.as_mut().expect("it was resolved").credential = Some(second);
     assert_eq!(credentials_kept(&world.situation(), &contained), [], "who is let in again must not be the intruder");
+}
+
+#[test]
+fn nothing_is_restored_whose_secret_is_out_or_may_be_or_that_nobody_judged() {
+    for (name, out, judged, silent, refused) in [
+        ("all is known, and judged", false, true, None, None),
+        ("another plane did not answer", false, true, Some("elsewhere"), None),
+        ("its plane did not answer", false, true, Some(PLANE), Some("may be one of it")),
+        ("its secret is out", true, true, None, Some("reported exposed")),
+        ("nobody judged", false, false, None, Some("not_malicious")),
+    ] {
+        let mut world = World::new();
+        world.run(600);
+        if !out {
+            world.case.findings.iter_mut().for_each(|f| f.kind = SignalKind::AnomalousUse);
+        }
+        if judged {
+            let given = VerdictGiven { role: Role::Secops, verdict: Verdict::NotMalicious, evidence: None };
+            world.case.apply(&given.into(), &By::Person(person("sam")), world.now);
+        }
+        let leaks: Vec<_> = silent.iter().map(|plane| Uncompared { plane: (*plane).to_owned(), case: CaseId::new("C-9") }).collect();
+        let told = may_restore(&world.case, &[world.only_plan()], &leaks).err().map(|why| why.to_string());
+        assert!(told.as_deref().zip(refused).map_or(told.as_deref() == refused, |(why, part)| why.contains(part)), "{name}: {told:?}");
+        // The attempt is held to the same; a permission has no secret.
+        let corroboration = world.case.corroboration();
+        assert_eq!(is_exposed(&identity(), corroboration, &leaks), out || silent == Some(PLANE), "{name}");
+        assert!(!is_exposed(&member(), corroboration, &leaks), "{name}");
+    }
 }

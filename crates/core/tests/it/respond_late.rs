@@ -121,6 +121,7 @@ fn a_dead_credential_that_is_tried_again_is_told_of_once_and_once_more_if_it_is_
     world.plane.used = used((4, Some(after(world.now, 1))), (0, None));
     world.run(3600);
     assert_eq!((world.life(&password()), world.says("tell of re-use")), (Life::Dead, 1), "once: {:?}", world.told);
+    assert_eq!(world.says("tell of re-use, paging"), 1);
     world.plane.used = used((900, Some(after(world.now, 1))), (0, None));
     world.run(3600);
     assert_eq!(world.says("tell of re-use"), 1, "and not at every try");
@@ -172,6 +173,28 @@ fn with_people() -> World {
     world.run(600);
     assert!(world.says("hand over 1") > 0 && world.life(&password()) == Life::Live, "{:?}", world.told);
     world
+}
+
+#[test]
+fn who_tries_a_session_that_ended_is_recorded_and_pages_only_when_let_in() {
+    let mut world = World::new();
+    world.plane.used_of = session(1);
+    world.plane.used = used((0, None), (0, None));
+    world.run(120);
+    assert_eq!(world.life(&session(1)), Life::Dead, "{:?}", world.told);
+    world.plane.used = used((3, Some(after(world.now, 1))), (0, None));
+    world.run(600);
+    assert_eq!((world.says("tell of re-use"), world.says("tell of re-use, paging")), (1, 0), "{:?}", world.told);
+    world.plane.used = used((3, None), (1, Some(after(world.now, 1))));
+    world.run(600);
+    assert_eq!((world.says("tell of re-use"), world.says("tell of re-use, paging")), (2, 1), "{:?}", world.told);
+
+    // Where no log tells, a session that ended is not asked about again.
+    let mut world = World::new();
+    world.run(120);
+    let looks = world.says("probe pid:1@1");
+    world.run(3600);
+    assert_eq!(world.says("probe pid:1@1"), looks, "{:?}", world.told);
 }
 
 #[test]

@@ -236,22 +236,7 @@ impl Engine {
             let situation = ground.situation();
             let chosen = respond::to_undo(&situation, only.as_ref()).map_err(|e| Failure::Refused(e.to_string()))?;
             if mode == UndoMode::Restore {
-                if ground.case.corroboration().secret_exposed {
-                    return Err(Failure::Refused(
-                        "a secret of it was reported exposed, so it is never restored; use `--mode reinstate`".to_owned(),
-                    ));
-                }
-                let planes: Vec<&str> = chosen.iter().flat_map(|c| &c.plan.steps).map(|s| s.plane.connector.as_str()).collect();
-                if let Some((plane, case)) = uncompared.iter().find(|(plane, _)| planes.contains(&plane.as_str())) {
-                    return Err(Failure::Refused(format!(
-                        "a leaked secret that `{plane}` did not compare is reported in case `{case}`, and may be one of it; end that finding with an outcome, or use `--mode reinstate`"
-                    )));
-                }
-                if !ground.case.is_not_malicious() {
-                    return Err(Failure::Refused(
-                        "restoring needs a recorded verdict `not_malicious` of security operations first".to_owned(),
-                    ));
-                }
+                respond::may_restore(&ground.case, &chosen, &uncompared).map_err(|e| Failure::Refused(e.to_string()))?;
             }
             made.clear();
             for contained in chosen {

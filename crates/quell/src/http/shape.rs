@@ -64,7 +64,10 @@ shapes! {
         id: String, title: String, untrusted: Titled, kind: String, count: u32, first_at: String, last_at: String, senders: u32, sample: bool, unreadable: bool,
         containment_evidence: bool, unsigned: bool, #[schema(required)] subject: Option<String>, possession: bool, #[schema(required)] because: Option<String>,
         /// The sender's id and name of the subject mean two identities: nobody is cut for it without a person.
-        #[schema(required)] ambiguous: Option<Ambiguous>, #[schema(required)] fingerprint: Option<String>,
+        #[schema(required)] ambiguous: Option<Ambiguous>,
+        /// Planes that did not answer whether the leaked value is one of their own: it may be.
+        uncompared: Vec<String>,
+        #[schema(required)] fingerprint: Option<String>,
         #[schema(required, value_type = Option<Object>)] outcome: Option<Value>,
         /// OCSF severity_id, the highest that was said; 0 where nobody said.
         severity: u8,

@@ -178,6 +178,13 @@ fn finding(finding: &Value) -> String {
             cell(&two["name_means"])
         ),
     };
+    let line = match items(&finding["uncompared"]) {
+        [] => line,
+        planes => format!(
+            "{line}\n   NOT COMPARED: {} did not answer whether the value is one of their own, so nothing there is restored until this has an outcome",
+            planes.iter().map(cell).collect::<Vec<_>>().join(", ")
+        ),
+    };
     folding(&finding["folding"]).map_or(line.clone(), |told| format!("{line}\n   {told}"))
 }
 
@@ -251,7 +258,7 @@ mod tests {
         json!({
             "id": "C-1", "state": "acted", "headline": "pg-main/app: STILL USABLE. Next: the lead decides.", "opened_at": "2026-11-23T09:00:00Z",
             "closed_at": "2026-11-24T09:00:00Z", "confidence": 95, "why_routed": "owner of pg-main/app",
-            "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected", "ambiguous": {"id_means": "pg-main/app", "name_means": "pg-main/payroll"},
+            "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected", "ambiguous": {"id_means": "pg-main/app", "name_means": "pg-main/payroll"}, "uncompared": ["bao-main"],
                 "folding": {"key": "k", "rule": "new_address", "compares": "address", "because": "an address that was not named", "apart_from": "f-0", "conflict": false, "timing": "re_use",
                     "recurs": true, "contained_before": "2026-11-22T09:00:00Z", "joined": [{"rule": "cross_source", "key": "kind", "because": "said by another", "times": 3}]}}],
             "owners": [{"of": "pg-main/app", "role": "iam", "person": "mara", "confirmed_at": "2026-10-01"}],

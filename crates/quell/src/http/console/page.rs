@@ -75,7 +75,8 @@ impl Standing {
                 Self { class: "state amber", mark: "‖", words: format!("PAUSED until {until} UTC") }
             }
             Some("armed") => Self { class: "state busy", mark: "▲", words: format!("ARMED {}", armed()) },
-            _ => Self { class: "state plain", mark: "○", words: "OBSERVES: nothing is changed".to_owned() },
+            Some("observe") => Self { class: "state plain", mark: "○", words: "OBSERVES: nothing is changed".to_owned() },
+            _ => Self { class: "state amber", mark: "?", words: "it is not known whether anything may be changed".to_owned() },
         }
     }
 }
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mode_is_said_as_it_is_and_what_is_not_known_observes() {
+    fn the_mode_is_said_as_it_is_and_what_is_not_known_is_said() {
         let planes =
             serde_json::json!([{ "name": "pg-<b>", "armed_until": "2026-11-30T13:00:00Z" }, { "name": "bao", "armed_until": null }]);
         let shown = |mode: &str| {
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!(shown("paused"), ("state amber", "PAUSED until 2026-11-30 13:00 UTC".to_owned()));
         assert_eq!(shown("armed"), ("state busy", "ARMED pg-<b>".to_owned()));
         assert_eq!(shown("observe").0, "state plain");
-        assert_eq!(Standing::of(&Value::Null).class, "state plain");
+        assert_eq!(Standing::of(&Value::Null).class, "state amber");
     }
 
     #[test]
