@@ -1,12 +1,14 @@
 // A real server with a real case: the lab's PostgreSQL, the billing job that must
 // keep working, accounts, an inventory, and a scanner's report with the leaked
 // password. Everything is driven by the command line and the API alone.
+import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmodSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import Ajv from "ajv/dist/2020.js";
 
 const built = process.env.QUELL_BIN ?? join(process.env.CARGO_TARGET_DIR ?? "../target", "debug");
 export const binary = (name) => resolve(built, name);
@@ -183,6 +185,15 @@ export class World {
     };
     const { alert_id } = await this.call("gitleaks", "POST", "/alerts/gitleaks-ci", JSON.stringify([finding]));
     return until("the alert is filed", async () => (await this.get("lea", `/alerts/${alert_id}`)).cases[0]);
+  }
+
+  /** Does an answer of the server have the shape that its description says? */
+  async isDescribed(name, value) {
+    const description = await this.get("lea", "/openapi.json");
+    const ajv = new Ajv({ strict: false, validateFormats: false });
+    ajv.addSchema(description, "api");
+    const fits = ajv.getSchema(`api#/components/schemas/${name}`);
+    assert.ok(fits(value), `${name}: ${JSON.stringify(fits.errors)}`);
   }
 
   /** The case, once it is as wanted. */

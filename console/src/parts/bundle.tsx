@@ -5,7 +5,7 @@ import type { Report } from "../evidence/verify";
 import { said } from "../view/report";
 import { visible, words } from "../view/words";
 import { Badge, Command, Problem } from "./small";
-import { Wide } from "./screen";
+import { Table } from "./screen";
 
 const BYTES_MAX = 512 * 1024 * 1024;
 const KEPT = "log-key";
@@ -131,30 +131,17 @@ function Range({ population }: { population: NonNullable<Report["population"]> }
           </div>
         ))}
       </dl>
-      <Wide label="Cases of the range">
-        <table className="rows">
-          <thead>
-            <tr>
-              <th scope="col">Case</th>
-              <th scope="col">Opened</th>
-              <th scope="col">Stage at the end</th>
-              <th scope="col">Since</th>
-              <th scope="col">Events</th>
-            </tr>
-          </thead>
-          <tbody>
-            {population.cases.slice(0, 2000).map((c) => (
-              <tr key={c.case}>
-                <th scope="row">{visible(c.case, 60)}</th>
-                <td>{visible(c.opened_at, 40)}</td>
-                <td>{visible(words(c.state), 40)}</td>
-                <td>{visible(c.since, 40)}</td>
-                <td>{c.events}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Wide>
+      <Table label="Cases of the range" heads={["Case", "Opened", "Stage at the end", "Since", "Events"]}>
+        {population.cases.slice(0, 2000).map((c) => (
+          <tr key={c.case}>
+            <th scope="row">{visible(c.case, 60)}</th>
+            <td>{visible(c.opened_at, 40)}</td>
+            <td>{visible(words(c.state), 40)}</td>
+            <td>{visible(c.since, 40)}</td>
+            <td>{c.events}</td>
+          </tr>
+        ))}
+      </Table>
       {population.cases.length > 2000 && <p className="notice">The first 2,000 are shown; all were checked.</p>}
     </>
   );
@@ -212,32 +199,19 @@ function Verdict({ report, name }: { report: Report; name: string }) {
       {report.ok && report.lines.length > 0 && (
         <details>
           <summary>The {report.lines.length} events</summary>
-          <Wide label="Events of the bundle">
-            <table className="rows">
-              <thead>
-                <tr>
-                  <th scope="col">Leaf</th>
-                  <th scope="col">At</th>
-                  <th scope="col">What</th>
-                  <th scope="col">By</th>
-                  <th scope="col">Stream</th>
-                </tr>
-              </thead>
-              <tbody>
-                {report.lines.slice(0, 2000).map((l) => (
-                  <tr key={l.index}>
-                    <td>{l.index}</td>
-                    <td>{visible(l.link.at, 40)}</td>
-                    <td>{visible(words(l.link.type), 60)}</td>
-                    <td>{visible(l.link.by, 60)}</td>
-                    <td className="mono">
-                      {visible(l.link.stream, 60)} @{l.link.version}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Wide>
+          <Table label="Events of the bundle" heads={["Leaf", "At", "What", "By", "Stream"]}>
+            {report.lines.slice(0, 2000).map((l) => (
+              <tr key={l.index}>
+                <td>{l.index}</td>
+                <td>{visible(l.link.at, 40)}</td>
+                <td>{visible(words(l.link.type), 60)}</td>
+                <td>{visible(l.link.by, 60)}</td>
+                <td className="mono">
+                  {visible(l.link.stream, 60)} @{l.link.version}
+                </td>
+              </tr>
+            ))}
+          </Table>
           {report.lines.length > 2000 && <p className="notice">The first 2,000 are shown; all were checked.</p>}
         </details>
       )}

@@ -8,6 +8,15 @@ import { visible } from "../view/words";
 import { SheetDialog } from "./sheet";
 import { Badge, Problem } from "./small";
 
+/** Opens a line's leaf and its proof. */
+export function LeafButton({ index, ...rest }: { index: number; id?: string; onClick: () => void; onFocus?: () => void }) {
+  return (
+    <button className="quiet" aria-label={`Leaf ${index} and its proof`} {...rest}>
+      leaf {index}
+    </button>
+  );
+}
+
 export function LeafSheet({ index, load, onClose }: { index: number; load: () => Promise<Leaf>; onClose: () => void }) {
   const [leaf, setLeaf] = useState<Leaf | null>(null);
   const [holds, setHolds] = useState<boolean | null>(null);

@@ -58,3 +58,23 @@ export function Wide({ label, children }: { label: string; children: ReactNode }
     </div>
   );
 }
+
+/** Rows under their heads, scrolling sideways on a narrow screen. */
+export function Table({ label, heads, className, children }: { label: string; heads: string[]; className?: string; children: ReactNode }) {
+  return (
+    <Wide label={label}>
+      <table className={className ? `rows ${className}` : "rows"}>
+        <thead>
+          <tr>
+            {heads.map((head) => (
+              <th key={head} scope="col">
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </Wide>
+  );
+}

@@ -6,8 +6,8 @@ import { get, type LedgerLine } from "../api/client";
 import type { Session } from "../app";
 import { useNow } from "../live";
 import { BundleCheck } from "../parts/bundle";
-import { LeafSheet } from "../parts/leaf";
-import { Screen, Shown, Wide } from "../parts/screen";
+import { LeafButton, LeafSheet } from "../parts/leaf";
+import { Screen, Shown, Table, Wide } from "../parts/screen";
 import { Badge, Command, Moment, Outside } from "../parts/small";
 import { useRead } from "../read";
 import { Link } from "../route";
@@ -97,9 +97,7 @@ function Lines({ lines, session, open, label }: { lines: readonly LedgerLine[]; 
               </td>
               {ofCases && <td>{line.case ? <Link href={`/cases/${line.case}`}>{line.case}</Link> : "–"}</td>}
               <td>
-                <button className="quiet" onClick={() => open(line.index)} aria-label={`Leaf ${line.index} and its proof`}>
-                  leaf {line.index}
-                </button>
+                <LeafButton index={line.index} onClick={() => open(line.index)} />
               </td>
             </tr>
           ))}
@@ -124,46 +122,31 @@ function Pauses({ session, open }: { session: Session; open: (index: number) => 
                 {found.length === 0 ? (
                   <p>None in what was looked at.</p>
                 ) : (
-                  <Wide label="Pauses">
-                    <table className="rows log">
-                      <thead>
-                        <tr>
-                          <th scope="col">Began</th>
-                          <th scope="col">By</th>
-                          <th scope="col">What</th>
-                          <th scope="col">Ended sooner by</th>
-                          <th scope="col">Leaf</th>
-                        </tr>
-                      </thead>
-                      <tbody>
-                        {found.map((p) => (
-                          <tr key={p.index}>
-                            <td>
-                              <Moment at={p.from} />
-                            </td>
-                            <td>{visible(author(p.by, session.names), 60)}</td>
-                            <td>
-                              {p.said} {p.reason === null ? <span className="faint">no reason was given</span> : <Outside text={p.reason} />}
-                            </td>
-                            <td>
-                              {p.endedAt && p.endedBy ? (
-                                <>
-                                  {visible(author(p.endedBy, session.names), 60)} <span className="faint"><Moment at={p.endedAt} /></span>
-                                </>
-                              ) : (
-                                <span className="faint">nobody: it ends by itself</span>
-                              )}
-                            </td>
-                            <td>
-                              <button className="quiet" onClick={() => open(p.index)} aria-label={`Leaf ${p.index} and its proof`}>
-                                leaf {p.index}
-                              </button>
-                            </td>
-                          </tr>
-                        ))}
-                      </tbody>
-                    </table>
-                  </Wide>
+                  <Table label="Pauses" className="log" heads={["Began", "By", "What", "Ended sooner by", "Leaf"]}>
+                    {found.map((p) => (
+                      <tr key={p.index}>
+                        <td>
+                          <Moment at={p.from} />
+                        </td>
+                        <td>{visible(author(p.by, session.names), 60)}</td>
+                        <td>
+                          {p.said} {p.reason === null ? <span className="faint">no reason was given</span> : <Outside text={p.reason} />}
+                        </td>
+                        <td>
+                          {p.endedAt && p.endedBy ? (
+                            <>
+                              {visible(author(p.endedBy, session.names), 60)} <span className="faint"><Moment at={p.endedAt} /></span>
+                            </>
+                          ) : (
+                            <span className="faint">nobody: it ends by itself</span>
+                          )}
+                        </td>
+                        <td>
+                          <LeafButton index={p.index} onClick={() => open(p.index)} />
+                        </td>
+                      </tr>
+                    ))}
+                  </Table>
                 )}
                 <p className="faint">{reached(data.events.length, data.looked_at, data.next ?? null)}.</p>
               </>
@@ -202,21 +185,10 @@ function Closures() {
               {unproven.length + said.length === 0 ? (
                 <p>None, of {many(data.cases.length, "case")}.</p>
               ) : (
-                <Wide label="Closures without a proof">
-                  <table className="rows">
-                    <thead>
-                      <tr>
-                        <th scope="col">Case</th>
-                        <th scope="col">Closed</th>
-                        <th scope="col">Why no proof</th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {unproven.map((c) => row(c, "NO OUTCOME that needs none: ask how it was closed"))}
-                      {said.map((c) => row(c, `somebody said: ${c.outcomes.map((o) => words(o ?? "")).join(", ")}`))}
-                    </tbody>
-                  </table>
-                </Wide>
+                <Table label="Closures without a proof" heads={["Case", "Closed", "Why no proof"]}>
+                  {unproven.map((c) => row(c, "NO OUTCOME that needs none: ask how it was closed"))}
+                  {said.map((c) => row(c, `somebody said: ${c.outcomes.map((o) => words(o ?? "")).join(", ")}`))}
+                </Table>
               )}
               {data.truncated && <p className="notice">Of the newest {data.cases.length} cases; there are more.</p>}
             </>
@@ -246,38 +218,26 @@ function Who() {
               As of <Moment at={data.at} />, under policy <code>{data.policy.digest?.slice(0, 16) ?? "none"}…</code>
               {!data.policy.is_loaded && "; another set is loaded now, so what each verb allowed then is not known here"}. It does not know who stood too near to a case to decide in it: that is in the case.
             </p>
-            <Wide label="Who could decide">
-              <table className="rows">
-                <thead>
-                  <tr>
-                    <th scope="col">Account</th>
-                    <th scope="col">Roles, since</th>
-                    <th scope="col">A yes counts as</th>
-                    <th scope="col">Policy permitted</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {data.people.map((p) => (
-                    <tr key={p.user}>
-                      <th scope="row">
-                        {visible(p.name, 60)}
-                        <span className="faint">{p.human ? "a person" : "not a person"}</span>
-                      </th>
-                      <td>
-                        {p.roles.map((r) => (
-                          <span key={r.role} className="line">
-                            {role(r.role)} <span className="faint"><Moment at={r.since} /></span>
-                          </span>
-                        ))}
-                        {p.roles.length === 0 && <span className="faint">none</span>}
-                      </td>
-                      <td>{p.approves_as.map(role).join(", ") || <span className="faint">nothing</span>}</td>
-                      <td>{p.may ? <details><summary>{p.may.length} verbs</summary>{p.may.map(words).join(", ")}</details> : <span className="faint">not known</span>}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </Wide>
+            <Table label="Who could decide" heads={["Account", "Roles, since", "A yes counts as", "Policy permitted"]}>
+              {data.people.map((p) => (
+                <tr key={p.user}>
+                  <th scope="row">
+                    {visible(p.name, 60)}
+                    <span className="faint">{p.human ? "a person" : "not a person"}</span>
+                  </th>
+                  <td>
+                    {p.roles.map((r) => (
+                      <span key={r.role} className="line">
+                        {role(r.role)} <span className="faint"><Moment at={r.since} /></span>
+                      </span>
+                    ))}
+                    {p.roles.length === 0 && <span className="faint">none</span>}
+                  </td>
+                  <td>{p.approves_as.map(role).join(", ") || <span className="faint">nothing</span>}</td>
+                  <td>{p.may ? <details><summary>{p.may.length} verbs</summary>{p.may.map(words).join(", ")}</details> : <span className="faint">not known</span>}</td>
+                </tr>
+              ))}
+            </Table>
           </>
         )}
       </Shown>

@@ -5,7 +5,7 @@ import { post, type Explained, type IdentityRow, type Plane } from "../api/clien
 import type { Session } from "../app";
 import { useKeys } from "../keys";
 import { useConnection, useNow } from "../live";
-import { Screen, Shown, Wide } from "../parts/screen";
+import { Screen, Shown, Table } from "../parts/screen";
 import { Badge, Command, LifeBadge, Moment, Problem } from "../parts/small";
 import { sentence, useRead } from "../read";
 import { go, Link } from "../route";
@@ -55,24 +55,11 @@ function List({ search }: { search: URLSearchParams }) {
             )}
             {data.owned.identities > 0 && data.identities.length === 0 && <p className="notice">No identity matches; the others are still there.</p>}
             {data.identities.length > 0 && (
-              <Wide label="Identities">
-                <table className="rows">
-                  <thead>
-                    <tr>
-                      <th scope="col">Identity</th>
-                      <th scope="col">Kind</th>
-                      <th scope="col">Stands in</th>
-                      <th scope="col">Owner</th>
-                      <th scope="col">Consumers</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {data.identities.map((row) => (
-                      <Row key={row.id} row={row} now={now} />
-                    ))}
-                  </tbody>
-                </table>
-              </Wide>
+              <Table label="Identities" heads={["Identity", "Kind", "Stands in", "Owner", "Consumers"]}>
+                {data.identities.map((row) => (
+                  <Row key={row.id} row={row} now={now} />
+                ))}
+              </Table>
             )}
             {data.next && limit < 500 && <button onClick={() => setLimit(500)}>Show more</button>}
             {data.next && limit >= 500 && <p className="notice">These are the first 500 by id; search narrows them down.</p>}
@@ -238,70 +225,58 @@ function One({ reference, session }: { reference: string; session: Session }) {
         {rows.length === 0 ? (
           <p className="notice">None is known, neither by the inventory nor by a case.</p>
         ) : (
-          <Wide label="Credentials and sessions">
-            <table className="rows">
-              <thead>
-                <tr>
-                  <th scope="col">What</th>
-                  <th scope="col">State</th>
-                  <th scope="col">Rests on</th>
-                  <th scope="col">By the inventory</th>
-                </tr>
-              </thead>
-              <tbody>
-                {rows.map((row) => (
-                  <tr key={row.id}>
-                    <th scope="row">
-                      {visible(row.id, 120)}
-                      <span className="faint">
-                        {row.what}
-                        {row.kind && `, ${words(row.kind)}`}
-                        {row.held?.holding.issued_by_quell && ", issued by Quell"}
-                      </span>
-                    </th>
-                    <td>
-                      {row.held ? stale && row.held.holding.state === "DEAD" ? <Badge tone="amber" mark="?">DEAD when last heard of</Badge> : <LifeBadge state={row.held.holding.state} /> : <Badge tone="plain" mark="·">no case looked at it</Badge>}
-                      {row.held?.holding.residual_until && (
-                        <span className="faint">
-                          until <Moment at={row.held.holding.residual_until} />
-                        </span>
-                      )}
-                    </td>
-                    <td>
-                      {row.held ? (
+          <Table label="Credentials and sessions" heads={["What", "State", "Rests on", "By the inventory"]}>
+            {rows.map((row) => (
+              <tr key={row.id}>
+                <th scope="row">
+                  {visible(row.id, 120)}
+                  <span className="faint">
+                    {row.what}
+                    {row.kind && `, ${words(row.kind)}`}
+                    {row.held?.holding.issued_by_quell && ", issued by Quell"}
+                  </span>
+                </th>
+                <td>
+                  {row.held ? stale && row.held.holding.state === "DEAD" ? <Badge tone="amber" mark="?">DEAD when last heard of</Badge> : <LifeBadge state={row.held.holding.state} /> : <Badge tone="plain" mark="·">no case looked at it</Badge>}
+                  {row.held?.holding.residual_until && (
+                    <span className="faint">
+                      until <Moment at={row.held.holding.residual_until} />
+                    </span>
+                  )}
+                </td>
+                <td>
+                  {row.held ? (
+                    <>
+                      <Link href={`/cases/${row.held.case}`}>{row.held.case}</Link>
+                      <span className="faint">{row.held.holding.proof ? `${row.held.holding.proof.reason}${row.held.holding.proof.strength ? `, ${words(row.held.holding.proof.strength)}` : ""}` : "nothing was probed"}</span>
+                    </>
+                  ) : (
+                    <span className="faint">nothing: count it as usable</span>
+                  )}
+                </td>
+                <td>
+                  {row.listed ? (
+                    <span className="faint">
+                      {row.listed.issued_at && (
                         <>
-                          <Link href={`/cases/${row.held.case}`}>{row.held.case}</Link>
-                          <span className="faint">{row.held.holding.proof ? `${row.held.holding.proof.reason}${row.held.holding.proof.strength ? `, ${words(row.held.holding.proof.strength)}` : ""}` : "nothing was probed"}</span>
+                          issued <Moment at={row.listed.issued_at} />{" "}
+                        </>
+                      )}
+                      {row.listed.expires_at ? (
+                        <>
+                          expires <Moment at={row.listed.expires_at} />
                         </>
                       ) : (
-                        <span className="faint">nothing: count it as usable</span>
+                        "no expiry known"
                       )}
-                    </td>
-                    <td>
-                      {row.listed ? (
-                        <span className="faint">
-                          {row.listed.issued_at && (
-                            <>
-                              issued <Moment at={row.listed.issued_at} />{" "}
-                            </>
-                          )}
-                          {row.listed.expires_at ? (
-                            <>
-                              expires <Moment at={row.listed.expires_at} />
-                            </>
-                          ) : (
-                            "no expiry known"
-                          )}
-                        </span>
-                      ) : (
-                        <span className="faint">not listed</span>
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Wide>
+                    </span>
+                  ) : (
+                    <span className="faint">not listed</span>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </Table>
         )}
       </section>
       <section aria-labelledby="h-entitlements">
@@ -344,42 +319,29 @@ function Incidents({ past }: { past: ReturnType<typeof useRead<"/api/v1/identiti
             <p className="faint">No case was about it, as far as this log goes.</p>
           ) : (
             <>
-              <Wide label="Incidents">
-                <table className="rows">
-                  <thead>
-                    <tr>
-                      <th scope="col">Opened</th>
-                      <th scope="col">Case</th>
-                      <th scope="col">State</th>
-                      <th scope="col">Exposure, at most</th>
-                      <th scope="col">What was reported</th>
+              <Table label="Incidents" heads={["Opened", "Case", "State", "Exposure, at most", "What was reported"]}>
+                {data.cases.map((c) => {
+                  const shown = face(c.exposure, c.states, now);
+                  return (
+                    <tr key={c.id}>
+                      <td>
+                        <Moment at={c.opened_at} />
+                      </td>
+                      <th scope="row">
+                        <Link href={`/cases/${c.id}`}>{c.headline.split(". ")[0]}</Link>
+                        <span className="faint">{c.id}</span>
+                      </th>
+                      <td>{words(c.state)}</td>
+                      <td className={`tone-${stale ? "amber" : shown.tone}`}>
+                        {shown.seconds === null ? "not looked at" : clock(shown.seconds)} <span className="faint">{shown.running ? "running" : ""}</span>
+                      </td>
+                      <td>
+                        {c.kinds.map(words).join(", ")} ×{c.signals}
+                      </td>
                     </tr>
-                  </thead>
-                  <tbody>
-                    {data.cases.map((c) => {
-                      const shown = face(c.exposure, c.states, now);
-                      return (
-                        <tr key={c.id}>
-                          <td>
-                            <Moment at={c.opened_at} />
-                          </td>
-                          <th scope="row">
-                            <Link href={`/cases/${c.id}`}>{c.headline.split(". ")[0]}</Link>
-                            <span className="faint">{c.id}</span>
-                          </th>
-                          <td>{words(c.state)}</td>
-                          <td className={`tone-${stale ? "amber" : shown.tone}`}>
-                            {shown.seconds === null ? "not looked at" : clock(shown.seconds)} <span className="faint">{shown.running ? "running" : ""}</span>
-                          </td>
-                          <td>
-                            {c.kinds.map(words).join(", ")} ×{c.signals}
-                          </td>
-                        </tr>
-                      );
-                    })}
-                  </tbody>
-                </table>
-              </Wide>
+                  );
+                })}
+              </Table>
               {data.truncated && <p className="notice">These are its newest 100 cases; there are more.</p>}
             </>
           )
@@ -451,29 +413,18 @@ function WhatIf({ facts, plane, session, ready }: { facts: Facts; plane: Plane |
       )}
       {rows && plane && (
         <div role="status">
-          <Wide label="What policy would say">
-            <table className="rows">
-              <thead>
-                <tr>
-                  <th scope="col">Action</th>
-                  <th scope="col">Policy would</th>
-                  <th scope="col">Why, and the next move</th>
-                </tr>
-              </thead>
-              <tbody>
-                {rows.map((row) => (
-                  <tr key={row.action}>
-                    <th scope="row">{words(row.action)}</th>
-                    <td>{row.answer ? row.answer.decision.allowed ? <Badge tone="busy" mark="▲">let it run</Badge> : row.answer.ask && "ask" in row.answer.ask && row.answer.ask["ask"] === "these" ? <Badge tone="amber" mark="?">ask people first</Badge> : <Badge tone="plain" mark="✕">refuse it</Badge> : "not known"}</td>
-                    <td>
-                      {row.problem ?? row.answer?.next}
-                      <span className="faint">{row.answer?.reasons.map((r) => `${r.why} (${r.id})`).join(" ")}</span>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Wide>
+          <Table label="What policy would say" heads={["Action", "Policy would", "Why, and the next move"]}>
+            {rows.map((row) => (
+              <tr key={row.action}>
+                <th scope="row">{words(row.action)}</th>
+                <td>{row.answer ? row.answer.decision.allowed ? <Badge tone="busy" mark="▲">let it run</Badge> : row.answer.ask && "ask" in row.answer.ask && row.answer.ask["ask"] === "these" ? <Badge tone="amber" mark="?">ask people first</Badge> : <Badge tone="plain" mark="✕">refuse it</Badge> : "not known"}</td>
+                <td>
+                  {row.problem ?? row.answer?.next}
+                  <span className="faint">{row.answer?.reasons.map((r) => `${r.why} (${r.id})`).join(" ")}</span>
+                </td>
+              </tr>
+            ))}
+          </Table>
           <p className="faint">
             Consumers that are declared: {facts.consumers > 0 ? facts.consumers : "none, so what would stop is unknown"}. Reach: {facts.reach ?? "unknown"}.
           </p>

@@ -5,9 +5,9 @@ import { get, post, type Ledger, type LedgerLine } from "../api/client";
 import type { Session } from "../app";
 import { useKeys } from "../keys";
 import { BundleCheck } from "../parts/bundle";
-import { LeafSheet } from "../parts/leaf";
+import { LeafButton, LeafSheet } from "../parts/leaf";
 import { OrderDialog, type Order } from "../parts/order";
-import { Screen, Shown, Wide } from "../parts/screen";
+import { Screen, Shown, Table } from "../parts/screen";
 import { Badge, Command, Moment, Outside, Problem } from "../parts/small";
 import { sentence, useRead } from "../read";
 import { go, Link } from "../route";
@@ -225,41 +225,26 @@ function Search({ search, session, size }: { search: URLSearchParams; session: S
             </p>
             {lines.length === 0 && <p className="notice">No line that was looked at says that.</p>}
             {lines.length > 0 && (
-              <Wide label="Lines of the log">
-                <table className="rows log">
-                  <thead>
-                    <tr>
-                      <th scope="col">At</th>
-                      <th scope="col">By</th>
-                      <th scope="col">What</th>
-                      <th scope="col">Case</th>
-                      <th scope="col">Leaf and proof</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {lines.map((line) => (
-                      <tr key={line.index} className={at === line.index ? "selected" : undefined}>
-                        <td>
-                          <Moment at={line.at} />
-                        </td>
-                        <td>{visible(author(line.by, session.names), 40)}</td>
-                        <td>
-                          {visible(line.text, 400)} {line.untrusted && <Outside text={line.untrusted} />}
-                          <span className="faint mono">
-                            {line.type} · {visible(line.stream, 60)} @{line.version}
-                          </span>
-                        </td>
-                        <td>{line.case ? <Link href={`/cases/${line.case}`}>{line.case}</Link> : <span className="faint">–</span>}</td>
-                        <td>
-                          <button id={`line-${line.index}`} className="quiet" onFocus={() => setAt(line.index)} onClick={() => setLeaf(line)} aria-label={`Leaf ${line.index} and its proof`}>
-                            leaf {line.index}
-                          </button>
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </Wide>
+              <Table label="Lines of the log" className="log" heads={["At", "By", "What", "Case", "Leaf and proof"]}>
+                {lines.map((line) => (
+                  <tr key={line.index} className={at === line.index ? "selected" : undefined}>
+                    <td>
+                      <Moment at={line.at} />
+                    </td>
+                    <td>{visible(author(line.by, session.names), 40)}</td>
+                    <td>
+                      {visible(line.text, 400)} {line.untrusted && <Outside text={line.untrusted} />}
+                      <span className="faint mono">
+                        {line.type} · {visible(line.stream, 60)} @{line.version}
+                      </span>
+                    </td>
+                    <td>{line.case ? <Link href={`/cases/${line.case}`}>{line.case}</Link> : <span className="faint">–</span>}</td>
+                    <td>
+                      <LeafButton id={`line-${line.index}`} index={line.index} onFocus={() => setAt(line.index)} onClick={() => setLeaf(line)} />
+                    </td>
+                  </tr>
+                ))}
+              </Table>
             )}
             {more.next !== null && <button onClick={() => void older()}>Look at older lines</button>}
           </>

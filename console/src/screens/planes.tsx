@@ -6,7 +6,7 @@ import type { Session } from "../app";
 import { useKeys } from "../keys";
 import { useNow, useNowLocal } from "../live";
 import { OrderDialog, type Order } from "../parts/order";
-import { ReadAt, Screen, Shown, Wide } from "../parts/screen";
+import { ReadAt, Screen, Shown, Table, Wide } from "../parts/screen";
 import { Badge, Command, Moment, Until } from "../parts/small";
 import { useRead } from "../read";
 import { arming, coverage, health, lastHeard, proven, type Matrix } from "../view/planes";
@@ -285,34 +285,20 @@ function Sources() {
               <Command line="quell source create gitleaks-ci --detector gitleaks" />
             </div>
           ) : (
-            <Wide label="Sources">
-              <table className="rows">
-                <thead>
-                  <tr>
-                    <th scope="col">Source</th>
-                    <th scope="col">Detector</th>
-                    <th scope="col">May speak about</th>
-                    <th scope="col">Highest tier it may cause</th>
-                    <th scope="col">Signs its messages</th>
-                    <th scope="col">Heard last</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {sources.map((s) => (
-                    <tr key={s.source}>
-                      <th scope="row">{s.source}</th>
-                      <td>{s.detector}</td>
-                      <td>{s.systems.join(", ")}</td>
-                      <td>{words(s.tier_max)}</td>
-                      <td>{s.hmac ? "yes" : "no, a token alone"}</td>
-                      <td>
-                        <Heard at={heard.get(s.source)} lines={lines.data} />
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </Wide>
+            <Table label="Sources" heads={["Source", "Detector", "May speak about", "Highest tier it may cause", "Signs its messages", "Heard last"]}>
+              {sources.map((s) => (
+                <tr key={s.source}>
+                  <th scope="row">{s.source}</th>
+                  <td>{s.detector}</td>
+                  <td>{s.systems.join(", ")}</td>
+                  <td>{words(s.tier_max)}</td>
+                  <td>{s.hmac ? "yes" : "no, a token alone"}</td>
+                  <td>
+                    <Heard at={heard.get(s.source)} lines={lines.data} />
+                  </td>
+                </tr>
+              ))}
+            </Table>
           );
         }}
       </Shown>

@@ -4,7 +4,7 @@ import { useRef, useState } from "react";
 import { post, type Explained, type PolicyRow } from "../api/client";
 import type { Session } from "../app";
 import { useKeys } from "../keys";
-import { ReadAt, Screen, Shown, Wide } from "../parts/screen";
+import { ReadAt, Screen, Shown, Table } from "../parts/screen";
 import { Badge, Command, Moment, Problem } from "../parts/small";
 import { sentence, useRead } from "../read";
 import { Link } from "../route";
@@ -22,7 +22,7 @@ export default function PolicyScreen({ session }: { session: Session }) {
         {(data) => (
           <>
             <Sets digest={data.digest} rows={data.rows} session={session} />
-            <Table rows={data.rows} />
+            <Rules rows={data.rows} />
           </>
         )}
       </Shown>
@@ -89,7 +89,7 @@ function Sets({ digest, rows, session }: { digest: string; rows: readonly Policy
   );
 }
 
-function Table({ rows }: { rows: readonly PolicyRow[] }) {
+function Rules({ rows }: { rows: readonly PolicyRow[] }) {
   const [owner, setOwner] = useState<string | null>(null);
   const [effect, setEffect] = useState<Effect>("all");
   const [text, setText] = useState("");
@@ -125,39 +125,24 @@ function Table({ rows }: { rows: readonly PolicyRow[] }) {
       {shown.length === 0 ? (
         <p className="notice">No rule matches; the others are in force all the same.</p>
       ) : (
-        <Wide label="The rules">
-          <table className="rows rules">
-            <thead>
-              <tr>
-                <th scope="col">Effect</th>
-                <th scope="col">Who</th>
-                <th scope="col">May do</th>
-                <th scope="col">To what</th>
-                <th scope="col">Unless</th>
-                <th scope="col">Ask whom</th>
-                <th scope="col">Why</th>
-              </tr>
-            </thead>
-            <tbody>
-              {shown.map((r) => (
-                <tr key={r.id} id={`rule-${r.id}`}>
-                  <td>
-                    <Badge tone={r.forbids ? "amber" : "plain"} mark={r.forbids ? "✕" : "✓"}>
-                      {r.forbids ? "forbids" : "permits"}
-                    </Badge>
-                    <span className="faint mono">{r.id}</span>
-                  </td>
-                  <td>{r.who}</td>
-                  <td>{r.may}</td>
-                  <td>{r.to}</td>
-                  <td>{r.unless ?? <span className="faint">{r.forbids ? "never lifted" : "–"}</span>}</td>
-                  <td>{r.ask ?? <span className="faint">nobody</span>}</td>
-                  <td>{r.why}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Wide>
+        <Table label="The rules" className="rules" heads={["Effect", "Who", "May do", "To what", "Unless", "Ask whom", "Why"]}>
+          {shown.map((r) => (
+            <tr key={r.id} id={`rule-${r.id}`}>
+              <td>
+                <Badge tone={r.forbids ? "amber" : "plain"} mark={r.forbids ? "✕" : "✓"}>
+                  {r.forbids ? "forbids" : "permits"}
+                </Badge>
+                <span className="faint mono">{r.id}</span>
+              </td>
+              <td>{r.who}</td>
+              <td>{r.may}</td>
+              <td>{r.to}</td>
+              <td>{r.unless ?? <span className="faint">{r.forbids ? "never lifted" : "–"}</span>}</td>
+              <td>{r.ask ?? <span className="faint">nobody</span>}</td>
+              <td>{r.why}</td>
+            </tr>
+          ))}
+        </Table>
       )}
     </section>
   );

@@ -18,7 +18,7 @@ use quell_core::{
     plan::{PlanKind, Step},
     respond,
     secret::Secret,
-    target::{Reading, Target, TargetKind},
+    target::{Reading, Target},
     time::{Timestamp, after, after_millis, hour_of},
 };
 

@@ -3,7 +3,7 @@
 import { post, type Plan } from "../../api/client";
 import type { Order } from "../../parts/order";
 import { Moment, Outside, Until } from "../../parts/small";
-import { author, role, words } from "../../view/words";
+import { author, role, visible, words } from "../../view/words";
 import type { Shown } from "./screen";
 
 const JUDGES = [
@@ -146,6 +146,16 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
             {words(f.kind)} ×{f.count}
             {f.sample && " (sample)"}
             {f.unreadable && " (unreadable)"}: <Outside text={f.untrusted.title} />
+            {f.ambiguous && (
+              <span className="line">
+                AMBIGUOUS: its id means {visible(f.ambiguous.id_means, 80)}, its name {visible(f.ambiguous.name_means, 80)}; nobody is cut for it without a person
+              </span>
+            )}
+            {f.uncompared.length > 0 && (
+              <span className="line">
+                NOT COMPARED: {f.uncompared.map((plane) => visible(plane, 60)).join(", ")} did not answer whether the value is one of their own; nothing there is restored until this has an outcome
+              </span>
+            )}
           </li>
         ))}
       </ul>

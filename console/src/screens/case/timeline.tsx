@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { get, type Case, type EventLine } from "../../api/client";
 import type { Session } from "../../app";
-import { LeafSheet } from "../../parts/leaf";
+import { LeafButton, LeafSheet } from "../../parts/leaf";
 import { Moment, Outside } from "../../parts/small";
 import { folded, inView, type TimelineView } from "../../view/case";
 import { author, visible } from "../../view/words";
@@ -52,9 +52,7 @@ export function Timeline({ c, events, session, stale }: { c: Case; events: reado
               )}
               <Changed changed={line.changed} />
             </span>
-            <button className="quiet" onClick={() => setLeaf(line)} aria-label={`Leaf ${line.index} and its proof`}>
-              leaf {line.index}
-            </button>
+            <LeafButton index={line.index} onClick={() => setLeaf(line)} />
           </li>
         ))}
       </ol>

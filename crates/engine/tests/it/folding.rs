@@ -1,13 +1,17 @@
 //! What folds into what, on real filing: which rule, which key, and what a preview says before.
 
 use quell_core::{
+    case::Command,
+    decision::{Role, Verb},
     event::SourceCreated,
-    id::CaseId,
+    finding::Outcome,
+    id::{CaseId, FindingId},
     time::{Timestamp, after},
 };
+use quell_engine::lookup;
 use serde_json::{Value, json};
 
-use crate::installation::Installation;
+use crate::installation::{Installation, report};
 
 /// A statement about the database login, in Quell's own format.
 fn word(event: &str, change: impl Fn(&mut Value)) -> Vec<u8> {
@@ -192,4 +196,27 @@ async fn an_id_and_a_name_of_two_identities_cut_nobody_without_a_person() {
         let view = here.view(&case).await;
         assert_eq!((&view["corroborated"], view["findings"].as_array().map(Vec::len)), (&json!(false), Some(2)), "{view:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaked_value_that_a_plane_did_not_compare_says_so_until_somebody_ends_it() {
+    let mut here = Installation::start(false).await;
+    let sam = here.person("sam", &[Role::Secops]).await;
+    let silent =
+        async |here: &Installation| here.engine.ports.store.lookup_range(lookup::UNCOMPARED, "", None, 9).await.expect("rows").len();
+    let asked = file(&here, &here.source, report("c1", "a-value-of-nobody-here-1").as_bytes()).await;
+    assert_eq!((&here.view(&asked).await["findings"][0]["uncompared"], silent(&here).await), (&json!([]), 0), "it was compared");
+
+    // Nobody is let in, and whoever was is put out.
+    here.server.set_hba(&[]).await.expect("it reloads");
+    let superuser = here.server.connect_unix_superuser("postgres").await.expect("the lab's own way in");
+    superuser.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'quell'", &[]).await.expect("ended");
+    let unasked = file(&here, &here.source, report("c2", "a-value-of-nobody-here-2").as_bytes()).await;
+    let finding = here.view(&unasked).await["findings"][0].clone();
+    assert_eq!((&finding["uncompared"], &finding["subject"], silent(&here).await), (&json!(["pg-main"]), &Value::Null, 1), "{finding:#}");
+
+    let id = FindingId::new(finding["id"].as_str().expect("an id"));
+    let ended = Command::EndFinding { finding: id, outcome: Outcome::FalsePositive, evidence: None };
+    here.engine.command(&sam, &unasked, Verb::Close, ended).await.expect("ended");
+    assert_eq!(silent(&here).await, 0);
 }

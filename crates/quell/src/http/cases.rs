@@ -172,13 +172,7 @@ async fn leaf(Shared(app): Shared<State>, Account(person): Account, Path((id, in
     if !linked(&ground).contains(&stored.leaf.stream) {
         return Err(none());
     }
-    let (size, root) = store.root(None).await.map_err(Failure::from)?;
-    let proof = store.inclusion(index, size).await.map_err(Failure::from)?;
-    let hex = quell_core::secret::hex;
-    Ok(Json(json!({
-        "index": index, "leaf": String::from_utf8_lossy(&stored.leaf.bytes), "hash": hex(&stored.leaf.hash), "size": size, "root": hex(&root),
-        "proof": proof.iter().map(|h| hex(h.as_slice())).collect::<Vec<_>>(), "checkpoint": store.checkpoint().await.map_err(Failure::from)?,
-    })))
+    Ok(Json(shown::leaf(&app, &stored).await?))
 }
 
 /// The streams of a case, its own first.

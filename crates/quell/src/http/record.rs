@@ -29,7 +29,7 @@ use super::{
     State,
     input::Account,
     problem::{Answer, Problem},
-    shape, shape_screens,
+    shape, shape_screens, shown,
     told::{Told, told},
 };
 
@@ -206,11 +206,5 @@ async fn leaf(Shared(app): Shared<State>, Account(person): Account, Path(index):
     let store = &app.engine.ports.store;
     let found = store.leaves(index, 1).await.map_err(Failure::from)?.into_iter().find(|e| e.index == index);
     let stored = found.ok_or_else(|| Problem::unknown(format!("event {index} in the log")))?;
-    let (size, root) = store.root(None).await.map_err(Failure::from)?;
-    let proof = store.inclusion(index, size).await.map_err(Failure::from)?;
-    let hex = quell_core::secret::hex;
-    Ok(Json(json!({
-        "index": index, "leaf": String::from_utf8_lossy(&stored.leaf.bytes), "hash": hex(&stored.leaf.hash), "size": size, "root": hex(&root),
-        "proof": proof.iter().map(|h| hex(h.as_slice())).collect::<Vec<_>>(), "checkpoint": store.checkpoint().await.map_err(Failure::from)?,
-    })))
+    Ok(Json(shown::leaf(&app, &stored).await?))
 }

@@ -3,8 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use quell_core::{id::CaseId, id::StreamId, time::Timestamp, view};
-use quell_engine::{Failure, ground::Ground, lookup};
+use quell_core::{
+    id::{CaseId, StreamId},
+    secret::hex,
+    time::Timestamp,
+    view,
+};
+use quell_engine::{Failure, ground::Ground, lookup, port::StoredEvent};
 use serde_json::{Value, json};
 
 use super::State;
@@ -38,6 +43,18 @@ pub fn row(ground: &Ground, now: Timestamp) -> Value {
         // Unknown is null and never 0: the largest of what is known, where everything is.
         "reach": case.subjects.values().map(|s| s.reach).collect::<Option<Vec<_>>>().and_then(|r| r.into_iter().max()),
     })
+}
+
+/// One line as the ledger holds it, with the proof that the log contains it at the size
+/// it has now.
+pub async fn leaf(app: &State, stored: &StoredEvent) -> Result<Value, Failure> {
+    let store = &app.engine.ports.store;
+    let (size, root) = store.root(None).await?;
+    let proof = store.inclusion(stored.index, size).await?;
+    Ok(json!({
+        "index": stored.index, "leaf": String::from_utf8_lossy(&stored.leaf.bytes), "hash": hex(&stored.leaf.hash), "size": size, "root": hex(&root),
+        "proof": proof.iter().map(|h| hex(h.as_slice())).collect::<Vec<_>>(), "checkpoint": store.checkpoint().await?,
+    }))
 }
 
 /// Which cases are asked for.

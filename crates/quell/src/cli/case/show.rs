@@ -178,11 +178,11 @@ fn finding(finding: &Value) -> String {
             cell(&two["name_means"])
         ),
     };
-    let line = match items(&finding["uncompared"]) {
-        [] => line,
-        planes => format!(
-            "{line}\n   NOT COMPARED: {} did not answer whether the value is one of their own, so nothing there is restored until this has an outcome",
-            planes.iter().map(cell).collect::<Vec<_>>().join(", ")
+    let silent = items(&finding["uncompared"]).map(cell).collect::<Vec<_>>().join(", ");
+    let line = match silent.as_str() {
+        "" => line,
+        silent => format!(
+            "{line}\n   NOT COMPARED: {silent} did not answer whether the value is one of their own; nothing there is restored until this has an outcome"
         ),
     };
     folding(&finding["folding"]).map_or(line.clone(), |told| format!("{line}\n   {told}"))
