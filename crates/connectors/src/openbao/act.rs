@@ -104,7 +104,7 @@ impl OpenBao {
         for _ in 0..ROUNDS_MAX {
             let subject = self.subject(who).await?;
             let trail = self.trail().await?;
-            let tokens = self.tokens_of(&subject, trail.as_ref()).await?;
+            let tokens = self.tokens_of(&subject, trail.as_deref()).await?;
             empty = if tokens.held.is_empty() { empty + 1 } else { 0 };
             if empty == 2 {
                 return Ok(change_if(!ended.is_empty(), "tokens", Some(ended.len().to_string()), Some("0".to_owned())));

@@ -6,26 +6,26 @@
 //! being kept. Its lines are data: paths and addresses in them were chosen by
 //! whoever called the server.
 
+mod line;
+mod log;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::{BufRead, BufReader, Read, Seek, SeekFrom},
-    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use quell_core::{hold::Used, secret::Secret, time::Timestamp};
 use quell_engine::port::PlaneError;
-use serde::Deserialize;
 use serde_json::Value;
 
+use self::{line::Line, log::Log};
 use super::{OpenBao, native::Who};
 
-/// How much of the log's end is read.
-const TAIL_BYTES: u64 = 64 << 20;
-/// The longest line that is read as one.
-const LINE_BYTES_MAX: u64 = 4 << 20;
 /// Most uses that are reported.
 const USES_MAX: usize = 1_000;
+
+/// The log, read on by whoever looks.
+pub(super) type Kept = Arc<Mutex<Log>>;
 
 /// What the log says of minting, by the hashes of accessors.
 #[derive(Clone, Debug, Default)]
@@ -62,67 +62,9 @@ pub struct Use {
     pub accepted: bool,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    time: Timestamp,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    auth: Option<Auth>,
-    request: Request,
-    #[serde(default)]
-    response: Option<Response>,
-    #[serde(default)]
-    error: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Auth {
-    #[serde(default)]
-    accessor: Option<String>,
-    #[serde(default)]
-    client_token: Option<String>,
-    #[serde(default)]
-    entity_id: Option<String>,
-    #[serde(default)]
-    metadata: Option<BTreeMap<String, Value>>,
-}
-
-#[derive(Deserialize)]
-struct Request {
-    #[serde(default)]
-    operation: String,
-    #[serde(default)]
-    path: String,
-    #[serde(default)]
-    mount_type: String,
-    #[serde(default)]
-    client_token: Option<String>,
-    #[serde(default)]
-    remote_address: Option<String>,
-    #[serde(default)]
-    data: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Response {
-    #[serde(default)]
-    auth: Option<Auth>,
-    #[serde(default)]
-    secret: Option<Leased>,
-    #[serde(default)]
-    data: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Leased {
-    #[serde(default)]
-    lease_id: String,
-}
-
 impl Trail {
     fn take(&mut self, line: Line) {
-        if line.kind != "response" || line.error.is_some() {
+        if !line.is_response() || line.error.is_some() {
             return;
         }
         let caller = line.auth.as_ref().and_then(|a| a.accessor.clone());
@@ -217,22 +159,13 @@ impl OpenBao {
     pub async fn uses(&self, mark: &str, since: Timestamp) -> Result<Vec<Use>, PlaneError> {
         self.audit_device()?;
         let mark = mark.to_owned();
-        let (uses, _) = self
-            .fold(Vec::new(), move |uses: &mut Vec<Use>, line: Line| {
-                if uses.len() < USES_MAX && is_use(&line, &mark, since) {
-                    let accepted = line.is_accepted();
-                    uses.push(Use { at: line.time, path: line.request.path, address: line.request.remote_address, accepted });
-                }
-            })
-            .await?;
-        Ok(uses)
+        self.look(move |log| log.uses_of(&mark).iter().filter(|u| u.at > since).take(USES_MAX).cloned().collect()).await
     }
 
     /// How often since then, and when last: all of them, however many.
     pub(super) async fn count_uses(&self, mark: &str, since: Timestamp) -> Result<Used, PlaneError> {
         let mark = mark.to_owned();
-        let (used, _) = self.fold(none_since(since), move |used: &mut Used, line: Line| count(used, &line, &mark)).await?;
-        Ok(used)
+        self.look(move |log| counted(log.uses_of(&mark), since)).await
     }
 
     /// The same of a token whose value nobody here ever had: the log wrote what it
@@ -241,42 +174,28 @@ impl OpenBao {
     pub(super) async fn count_uses_of_token(&self, accessor: &str, since: Timestamp) -> Result<Option<Used>, PlaneError> {
         let device = self.audit_device()?;
         let accessor = self.audit_hash(&device, accessor).await.map_err(|f| f.plane_error(&self.config.name))?;
-        let begun = (None::<String>, none_since(since));
-        let ((mark, used), _) = self
-            .fold(begun, move |(mark, used), line: Line| {
-                if mark.is_none() {
-                    *mark = line.mark_of(&accessor);
-                }
-                if let Some(mark) = mark {
-                    count(used, &line, mark);
-                }
-            })
-            .await?;
-        Ok(mark.map(|_| used))
+        self.look(move |log| log.value_of(&accessor).map(|mark| counted(log.uses_of(mark), since))).await
     }
 
-    /// Reads the whole trail; none where no log is configured.
-    pub(super) async fn trail(&self) -> Result<Option<Trail>, PlaneError> {
+    /// The trail as it is now; none where no log is configured.
+    pub(super) async fn trail(&self) -> Result<Option<Arc<Trail>>, PlaneError> {
         if self.config.audit.is_none() {
             return Ok(None);
         }
-        let (mut trail, cut_short) = self.fold(Trail::default(), Trail::take).await?;
-        trail.cut_short = cut_short;
-        Ok(Some(trail))
+        self.look(Log::trail).await.map(Some)
     }
 
-    /// Reads the log's lines in order; the flag says that it began earlier.
-    async fn fold<T: Send + 'static>(
-        &self,
-        mut into: T,
-        mut take: impl FnMut(&mut T, Line) + Send + 'static,
-    ) -> Result<(T, bool), PlaneError> {
-        let plane = self.config.name.clone();
-        let Some(file) = self.config.audit.as_ref().map(|a| a.file.clone()) else { return Ok((into, false)) };
-        let named = file.display().to_string();
-        let read = tokio::task::spawn_blocking(move || lines(&file, |line| take(&mut into, line)).map(|cut_short| (into, cut_short))).await;
-        read.map_err(std::io::Error::other).and_then(|r| r).map_err(|e| PlaneError::NotPermitted {
-            plane,
+    /// Reads the log on to its end, and asks it.
+    async fn look<T: Send + 'static>(&self, ask: impl FnOnce(&Log) -> T + Send + 'static) -> Result<T, PlaneError> {
+        self.audit_device()?;
+        let file = self.config.audit.as_ref().map(|a| a.file.clone()).unwrap_or_default();
+        let (named, kept) = (file.display().to_string(), self.log.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut log = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            log.read_on(&file).map(|()| ask(&log))
+        });
+        read.await.map_err(std::io::Error::other).and_then(|r| r).map_err(|e| PlaneError::NotPermitted {
+            plane: self.config.name.clone(),
             why: format!(
                 "has an audit log that cannot be read (`{named}`: {e}); let Quell's account read it, or take `[connector.audit]` away"
             ),
@@ -292,76 +211,18 @@ impl OpenBao {
     }
 }
 
-impl Line {
-    /// What stands for the value of the token whose accessor is hashed to `accessor`.
-    fn mark_of(&self, accessor: &str) -> Option<String> {
-        let made = self.response.as_ref().and_then(|r| r.auth.as_ref());
-        let of = [self.auth.as_ref(), made].into_iter().flatten().find(|a| a.accessor.as_deref() == Some(accessor))?;
-        of.client_token.clone()
+/// How often since then, and when last.
+fn counted(uses: &[Use], since: Timestamp) -> Used {
+    let mut used = Used { since, accepted: 0, refused: 0, last_accepted_at: None, last_refused_at: None };
+    for one in uses.iter().filter(|u| u.at > since) {
+        let (count, last) = match one.accepted {
+            true => (&mut used.accepted, &mut used.last_accepted_at),
+            false => (&mut used.refused, &mut used.last_refused_at),
+        };
+        *count = count.saturating_add(1);
+        *last = (*last).max(Some(one.at));
     }
-
-    /// Of a login the answer must hold a token; any other call must not have failed.
-    fn is_accepted(&self) -> bool {
-        let login = self.request.client_token.is_none();
-        self.error.is_none() && (!login || self.response.as_ref().is_some_and(|r| r.auth.is_some()))
-    }
-}
-
-fn none_since(since: Timestamp) -> Used {
-    Used { since, accepted: 0, refused: 0, last_accepted_at: None, last_refused_at: None }
-}
-
-fn count(used: &mut Used, line: &Line, mark: &str) {
-    if !is_use(line, mark, used.since) {
-        return;
-    }
-    let (count, last) = match line.is_accepted() {
-        true => (&mut used.accepted, &mut used.last_accepted_at),
-        false => (&mut used.refused, &mut used.last_refused_at),
-    };
-    *count = count.saturating_add(1);
-    *last = (*last).max(Some(line.time));
-}
-
-fn is_use(line: &Line, mark: &str, since: Timestamp) -> bool {
-    if line.kind != "response" || line.time <= since {
-        return false;
-    }
-    if line.request.client_token.as_deref() == Some(mark) {
-        return true;
-    }
-    let login = line.request.path.ends_with("/login") || line.request.path.contains("/login/");
-    login
-        && line
-            .request
-            .data
-            .as_ref()
-            .is_some_and(|d| ["secret_id", "password"].iter().any(|f| d.get(f).and_then(Value::as_str) == Some(mark)))
-}
-
-/// Answers whether the log began before what was read. A line that is not whole, or
-/// not of this form, is left out: the last one may still be in writing.
-fn lines(file: &PathBuf, mut each: impl FnMut(Line)) -> std::io::Result<bool> {
-    let mut file = File::open(file)?;
-    let length = file.metadata()?.len();
-    let cut_short = length > TAIL_BYTES;
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    let mut first = cut_short;
-    loop {
-        line.clear();
-        let read = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
-        if read == 0 {
-            return Ok(cut_short);
-        }
-        // What was read began within a line.
-        if !std::mem::take(&mut first)
-            && let Ok(read) = serde_json::from_slice::<Line>(&line)
-        {
-            each(read);
-        }
-    }
+    used
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl Issuing {
 impl OpenBao {
     pub(super) async fn issuing(&self, subject: &Subject) -> Result<Issuing, PlaneError> {
         let trail = self.trail().await?;
-        let tokens = self.tokens_of(subject, trail.as_ref()).await?;
+        let tokens = self.tokens_of(subject, trail.as_deref()).await?;
         self.issuing_from(subject, &tokens, trail.is_some()).await.map_err(|f| f.plane_error(&self.config.name))
     }
 

@@ -61,7 +61,7 @@ impl OpenBao {
         }
         let trail = self.trail().await?;
         let subject = self.subject(&who).await.map_err(failed)?;
-        let tokens = self.tokens_of(&subject, trail.as_ref()).await?;
+        let tokens = self.tokens_of(&subject, trail.as_deref()).await?;
         let mut gaps = not_looked_at(self.config.audit.is_some());
         let mut found = Vec::new();
         let mut elsewhere = Vec::new();

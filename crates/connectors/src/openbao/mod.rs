@@ -77,6 +77,7 @@ pub struct OpenBao {
     cuts: Cuts,
     failures: Failures,
     known: Known,
+    log: audit::Kept,
 }
 
 impl OpenBao {
@@ -101,6 +102,7 @@ impl OpenBao {
             cuts: Cuts::default(),
             failures: Failures::default(),
             known: Known::default(),
+            log: audit::Kept::default(),
         })
     }
 

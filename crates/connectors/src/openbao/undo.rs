@@ -106,7 +106,7 @@ impl OpenBao {
             (Action::TerminateSessions, Native::Who(who)) => {
                 let subject = self.subject(who).await?;
                 let trail = self.trail().await?;
-                self.tokens_of(&subject, trail.as_ref()).await?.held.is_empty()
+                self.tokens_of(&subject, trail.as_deref()).await?.held.is_empty()
             }
             (Action::TerminateSessions | Action::RevokeCredential, Native::Token { accessor }) => self.token(accessor).await?.is_none(),
             (Action::RevokeCredential, Native::SecretId { mount, role, accessor }) => {

@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{actor::Actor, clock, private};
 
+/// Longest wait for a plan to be through, on a machine that does other work.
+const CONTAINED_SECONDS: u64 = 150;
+
 /// What the lab does behind Quell's back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
@@ -107,7 +110,7 @@ async fn play(scene: &Scene, sabotage: Sabotage) -> Result<bool> {
     arm(scene)?;
     who_is_asked(scene, &case)?;
     approve(scene, &case)?;
-    watch(scene, &case, 60, |c| c["state"] == "proven")?;
+    watch(scene, &case, CONTAINED_SECONDS, |c| c["state"] == "proven")?;
     facts.see(&company.desk.case(&case)?);
     tell_proofs(scene, &case)?;
     let version = company.vault.admin(reqwest::Method::GET, "secret/metadata/billing", None).await?;
@@ -252,7 +255,7 @@ fn the_owner(scene: &Scene, case: &str, facts: &mut Facts) -> Result<()> {
     tell_plan(scene, plan_about(&shown, "contain", &company.people.mara.dn).context("no plan about Mara")?);
     who_is_asked(scene, &same)?;
     approve(scene, &same)?;
-    watch(scene, &same, 60, |c| {
+    watch(scene, &same, CONTAINED_SECONDS, |c| {
         plan_about(c, "contain", &company.people.mara.dn).is_some_and(|p| p["state"] == "proved" || p["state"] == "handed_over")
     })?;
     facts.see(&company.desk.case(&same)?);
@@ -268,7 +271,7 @@ fn the_owner(scene: &Scene, case: &str, facts: &mut Facts) -> Result<()> {
         plans(c, "undo").count() == 2 && plans(c, "undo").all(|p| p["state"] == "waiting") && !list(&c["waiting_for"]).is_empty()
     })?;
     approve(scene, &same)?;
-    watch(scene, &same, 60, |c| plans(c, "undo").all(|p| p["state"] == "proved" || p["state"] == "handed_over"))?;
+    watch(scene, &same, CONTAINED_SECONDS, |c| plans(c, "undo").all(|p| p["state"] == "proved" || p["state"] == "handed_over"))?;
     let login = read_back(&company.handed).and_then(|v| v["user"].as_str().map(str::to_owned));
     scene.tell(&format!("a new password of {} lies in the file that is handed to her", login.as_deref().unwrap_or("nobody")));
     Ok(())
@@ -298,7 +301,7 @@ async fn lying_plane(scene: &Scene, facts: &mut Facts) -> Result<String> {
         let state = credential(c, "pg-main/export_job#password")["state"].clone();
         !list(&c["tasks"]).is_empty() && list(&c["plans"]).iter().all(over) && state != "CONTAINING"
     };
-    let shown = watch(scene, &case, 60, handed_over)?;
+    let shown = watch(scene, &case, CONTAINED_SECONDS, handed_over)?;
     facts.see(&shown);
     let state = credential(&shown, "pg-main/export_job#password")["state"].as_str().unwrap_or("?").to_owned();
     scene.tell(&format!("the plane said done, the probe said otherwise: {state}, and a person has it"));
@@ -331,9 +334,19 @@ fn tell_plan(scene: &Scene, plan: &Value) {
             step["sentence"].as_str().unwrap_or("?"),
             step["undo"].as_str().unwrap_or("?")
         );
-        for survives in list(&step["survives"]) {
-            println!("               goes on after it: {}", survives.as_str().unwrap_or("?"));
+    }
+    // Once, and after which steps: most steps leave the same behind.
+    let mut survivors: Vec<(&str, Vec<String>)> = Vec::new();
+    for step in list(&plan["steps"]) {
+        for sentence in list(&step["survives"]).iter().filter_map(Value::as_str) {
+            match survivors.iter_mut().find(|(s, _)| *s == sentence) {
+                Some((_, steps)) => steps.push(step["n"].to_string()),
+                None => survivors.push((sentence, vec![step["n"].to_string()])),
+            }
         }
+    }
+    for (sentence, steps) in survivors {
+        println!("            goes on after {}: {sentence}", steps.join(", "));
     }
     for gap in list(&plan["incomplete"]) {
         println!("            INCOMPLETE: {}", gap.as_str().unwrap_or("?"));
