@@ -443,6 +443,8 @@ pub fn still_open(
     if open_plans > 0 {
         open.push(format!("{open_plans} plan(s) have not ended"));
     }
+    let reviews = case.tasks.iter().filter(|t| t.ended.is_none() && t.added.reviews.is_some());
+    open.extend(reviews.map(|t| format!("task `{}` is not done: {}", t.added.task, t.added.what)));
     // A case whose every finding has an outcome that needs no containment is done.
     let needs_none = |f: &Finding| f.needs_none(now);
     if case.findings.iter().all(needs_none) {

@@ -15,6 +15,7 @@ use alloc::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    break_glass::Glass,
     decision::Approvals,
     event::{By, Event, PlanDecided, PlanDrafted, PlanStarted, StepDecision},
     id::{ApprovalId, TargetId},
@@ -57,6 +58,8 @@ pub struct PlanState {
     pub preview: crate::event::Preview,
     pub decided: Option<Decided>,
     pub started: Option<Started>,
+    /// It runs without approvals that policy asks for.
+    pub glass: Option<Glass>,
     pub excluded: Vec<TargetId>,
     pub courses: BTreeMap<u16, StepCourse>,
     pub paused: Option<String>,
@@ -110,6 +113,7 @@ impl PlanState {
             preview: event.preview.clone(),
             decided: None,
             started: None,
+            glass: None,
             excluded: Vec::new(),
             courses: BTreeMap::new(),
             paused: None,
@@ -136,6 +140,18 @@ impl PlanState {
                     gaps_accepted: gaps_accepted.is_some(),
                     closes_at: *closes_at,
                 });
+            }
+            Event::GlassBroken(e) => {
+                if let By::Person(person) = by {
+                    self.glass = Some(Glass {
+                        by: person.clone(),
+                        role: e.role,
+                        at,
+                        until: e.until,
+                        skipped: e.skipped.clone(),
+                        reason: e.reason.clone(),
+                    });
+                }
             }
             Event::PlanExcluded(e) => {
                 let known: BTreeSet<_> = self.excluded.iter().cloned().collect();

@@ -13,7 +13,7 @@ use crate::{
     action::{Action, Reversible},
     id::PersonId,
     plan::Tier,
-    signal::IdentityKind,
+    signal::{IdentityKind, is_false},
 };
 
 /// Fixed ids; what each may do is policy.
@@ -120,6 +120,8 @@ pub enum Verb {
     RunPlan,
     Approve,
     Deny,
+    /// Run a plan at once, without the approvals that policy asks for.
+    BreakGlass,
     GiveVerdict,
     Note,
     Task,
@@ -147,13 +149,14 @@ pub enum Verb {
 
 impl Verb {
     /// All verbs; the Cedar schema is checked against it.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Read,
         Self::OpenCase,
         Self::PlanCase,
         Self::RunPlan,
         Self::Approve,
         Self::Deny,
+        Self::BreakGlass,
         Self::GiveVerdict,
         Self::Note,
         Self::Task,
@@ -187,6 +190,7 @@ impl Verb {
             Self::RunPlan => "run_plan",
             Self::Approve => "approve",
             Self::Deny => "deny",
+            Self::BreakGlass => "break_glass",
             Self::GiveVerdict => "give_verdict",
             Self::Note => "note",
             Self::Task => "task",
@@ -254,6 +258,9 @@ pub struct Circumstances {
     /// A recorded "not malicious" of security operations stands.
     pub not_malicious: bool,
     pub approvals: Approvals,
+    /// A person broke the glass for this plan, and its time is not over.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub break_glass: bool,
     /// The plan moves consumers to a new credential before it cuts the old one.
     pub failover: bool,
     pub reversible: Reversible,

@@ -13,6 +13,7 @@ extern crate std;
 
 pub mod action;
 pub mod approval;
+pub mod break_glass;
 pub mod canonical;
 pub mod case;
 pub mod clear;

@@ -98,7 +98,9 @@ pub fn merge(from: &Situation<'_>, into: &Situation<'_>, reason: &Personal) -> R
         events.push((stream.clone(), PlanLinked { plan: plan.clone(), kind: *kind }.into()));
     }
     for task in gone.tasks.iter().filter(|t| t.ended.is_none()) {
-        let added = TaskAdded { plan: None, step: None, ..task.added.clone() };
+        // What reviews a plan stays with it.
+        let plan = task.added.plan.clone().filter(|_| task.added.reviews.is_some());
+        let added = TaskAdded { plan, step: None, ..task.added.clone() };
         events.push((stream.clone(), added.into()));
     }
     for held in from.targets.values().filter(|t| t.holds.contains(&gone.id)) {

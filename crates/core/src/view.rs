@@ -13,6 +13,7 @@ use alloc::{
 use serde_json::{Value, json};
 
 use crate::{
+    break_glass::Glass,
     case::Case,
     course::{PlanStage, PlanState},
     decision::Role,
@@ -20,6 +21,7 @@ use crate::{
     finding::Finding,
     fold::Rule,
     hold::TargetState,
+    id::PlanId,
     plan::{Selector, Step},
     proof::{Life, Liveness},
     respond::{self, Situation, act_targets},
@@ -280,7 +282,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "credentials": of(TargetKind::Credential), "sessions": of(TargetKind::Session), "entitlements": of(TargetKind::Entitlement),
         "not_looked_at": case.not_looked_at(), "waiting_for": waiting_for(s, now), "plans": plans,
         "chain": chain(s), "notes": case.notes.iter().map(|(text, by, at)| json!({ "untrusted": text.shown(), "by": by, "at": at })).collect::<Vec<_>>(),
-        "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
+        "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "reviews": t.added.reviews, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
         "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
 }
@@ -395,8 +397,16 @@ fn plan(s: &Situation<'_>, state: &PlanState) -> Value {
         "wanted": state.decided.as_ref().map(|d| d.wanted.iter().map(|(r, n)| json!({ "role": r.name(), "people": n })).collect::<Vec<_>>()),
         "approvals": given.iter().map(|a| json!({ "id": a.id, "by": a.by, "role": a.role.name(), "at": a.at, "until": a.until, "used": a.used_by.is_some() })).collect::<Vec<_>>(),
         "started_at": state.started.as_ref().map(|x| x.at), "ended_at": state.ended.as_ref().map(|(at, _)| at), "because": state.ended.as_ref().map(|(_, why)| why.clone()),
-        "paused": state.paused, "left_out": left_out(s, state), "steps": steps,
+        "break_glass": state.glass.as_ref().map(|g| glass(s.case, &state.plan.id, g)), "paused": state.paused, "left_out": left_out(s, state), "steps": steps,
     })
+}
+
+/// Who ran a plan without which approvals, and who has not reviewed it yet.
+fn glass(case: &Case, plan: &PlanId, glass: &Glass) -> Value {
+    let reviews = case.tasks.iter().filter(|t| t.added.plan.as_ref() == Some(plan) && t.added.reviews.is_some());
+    json!({ "by": glass.by, "role": glass.role.name(), "at": glass.at, "until": glass.until, "untrusted": glass.reason.shown(),
+        "skipped": glass.skipped.iter().map(|(r, n)| json!({ "role": r.name(), "people": n })).collect::<Vec<_>>(),
+        "reviews": reviews.map(|t| json!({ "task": t.added.task, "role": t.added.owner.name(), "by": t.ended.as_ref().map(|(by, _)| by), "at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>() })
 }
 
 /// What an undo does not give back although the plan it reverses took it away:

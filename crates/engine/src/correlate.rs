@@ -307,6 +307,7 @@ impl Engine {
                         owner: path.owner,
                         what: format!("{}; then end the finding as `{}`", path.task, path.ends_as),
                         text: Some(signal.title.clone()),
+                        reviews: None,
                     };
                     filing.writing.event(StreamId::case(&placed.case), &By::Automation, added);
                 }
@@ -367,7 +368,7 @@ impl Engine {
         filing.writing.event(
             StreamId::case(id),
             &By::Automation,
-            TaskAdded { task, plan: None, step: None, owner, what, text: Some(text) },
+            TaskAdded { task, plan: None, step: None, owner, what, text: Some(text), reviews: None },
         );
         Ok(())
     }

@@ -309,7 +309,7 @@ impl Engine {
 
     pub(crate) fn task_for(&self, writing: &mut Writing, ground: &Ground, plan: &PlanId, step: Option<u16>, owner: Role, what: String) {
         let task = TaskId::from_chance(self.ports.chance.id());
-        let added = TaskAdded { task, plan: Some(plan.clone()), step, owner, what, text: None };
+        let added = TaskAdded { task, plan: Some(plan.clone()), step, owner, what, text: None, reviews: None };
         writing.event(StreamId::case(&ground.case.id), &By::Automation, added);
     }
 

@@ -34,6 +34,7 @@ pub fn example() -> AttemptQuestion {
             secret_exposed: true,
             not_malicious: false,
             approvals: Approvals::new(),
+            break_glass: false,
             failover: false,
             reversible: Reversible::Exact,
             reach: Some(1),

@@ -151,6 +151,7 @@ impl Vocabulary {
             pair("secret_exposed", truth(c.secret_exposed)),
             pair("not_malicious", truth(c.not_malicious)),
             pair("approvals", approvals(&c.approvals)?),
+            pair("break_glass", truth(c.break_glass)),
             pair("failover", truth(c.failover)),
             pair("reversible", self.word(&self.reversible, reversible_name(c.reversible))),
             pair("reach", number(c.reach.map_or(UNKNOWN_COUNT, i64::from))),

@@ -14,7 +14,7 @@ use crate::{
     course::PlanState,
     decision::Role,
     event::{
-        CaseClosed, CaseReopened, Event, FindingEnded, LeadTaken, NoteAdded, RestAccepted, TaskAdded, TaskEnded, Verdict, VerdictGiven,
+        By, CaseClosed, CaseReopened, Event, FindingEnded, LeadTaken, NoteAdded, RestAccepted, TaskAdded, TaskEnded, Verdict, VerdictGiven,
     },
     finding::Outcome,
     hold::TargetState,
@@ -30,7 +30,7 @@ pub enum Command {
     TakeLead { person: PersonId },
     Note { text: Personal },
     AddTask { task: TaskId, owner: Role, text: Personal },
-    EndTask { task: TaskId, attested: Option<Personal> },
+    EndTask { task: TaskId, by: By, attested: Option<Personal> },
     EndFinding { finding: FindingId, outcome: Outcome, evidence: Option<Personal> },
     Accept { target: TargetId, until: Timestamp, reason: Personal },
     Close { note: Option<Personal> },
@@ -50,6 +50,8 @@ pub enum Refused {
     Unknown(String, CaseId),
     #[error("case `{case}` cannot close: {open}; contain it, give the finding an outcome, or accept the rest")]
     StillOpen { case: CaseId, open: String },
+    #[error("task `{0}` reviews what somebody did, so another person ends it, signed in")]
+    OwnReview(TaskId),
     #[error("an acceptance needs an end in the future, found `{0}`")]
     EndsInThePast(Timestamp),
     #[error("the role `{0}` gives no verdict; `iam`, `secops` and `business_owner` do")]
@@ -81,11 +83,15 @@ pub fn decide(
         Command::TakeLead { person } => LeadTaken { lead: person, from: case.lead.clone() }.into(),
         Command::Note { text } => NoteAdded { text }.into(),
         Command::AddTask { task, owner, text } => {
-            TaskAdded { task, plan: None, step: None, owner, what: "a person's task".to_string(), text: Some(text) }.into()
+            TaskAdded { task, plan: None, step: None, owner, what: "a person's task".to_string(), text: Some(text), reviews: None }.into()
         }
-        Command::EndTask { task, attested } => {
-            if !case.tasks.iter().any(|t| t.added.task == task && t.ended.is_none()) {
+        Command::EndTask { task, by, attested } => {
+            let Some(open) = case.tasks.iter().find(|t| t.added.task == task && t.ended.is_none()) else {
                 return Err(Refused::Unknown(format!("no open task `{task}`"), case.id.clone()));
+            };
+            let is_other = |person: &PersonId| matches!(&by, By::Person(p) if p != person);
+            if open.added.reviews.as_ref().is_some_and(|person| !is_other(person)) {
+                return Err(Refused::OwnReview(task));
             }
             TaskEnded { task, attested }.into()
         }

@@ -275,6 +275,9 @@ pub struct TaskAdded {
     pub owner: Role,
     pub what: String,
     pub text: Option<Personal>,
+    /// Whose deed it reviews: somebody else ends it, and the case closes after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviews: Option<PersonId>,
 }
 
 /// They say it is done. Said is not proved: the target stays UNKNOWN until a probe.

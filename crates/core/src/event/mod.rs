@@ -40,8 +40,8 @@ pub use evidence::PopulationExported;
 pub use installation::{AutomationPaused, AutomationResumed, ClockStepped, ConnectorArmed, ConnectorDisarmed, PolicyLoaded};
 pub use person::{PersonChanged, PersonCreated, SignedIn, TokenCreated, TokenRevoked};
 pub use plan::{
-    PlanDecided, PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanPaused, PlanResumed, PlanStarted, Preview, StepDecision, StepEnded,
-    TargetsFound,
+    GlassBroken, PlanDecided, PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanPaused, PlanResumed, PlanStarted, Preview,
+    StepDecision, StepEnded, TargetsFound,
 };
 pub use source::{AlertRefused, FactsAsserted, InventoryImported, SourceCreated};
 pub use target::{AttemptEnded, AttemptIntended, HoldPlaced, HoldReleased, TargetProbed};
@@ -161,6 +161,7 @@ events! {
     PlanDrafted "plan_drafted" v 1,
     PlanDecided "plan_decided" v 1,
     PlanDenied "plan_denied" v 1,
+    GlassBroken "glass_broken" v 1,
     PlanExcluded "plan_excluded" v 1,
     PlanStarted "plan_started" v 1,
     TargetsFound "targets_found" v 1,

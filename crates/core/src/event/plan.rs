@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    decision::{Approvals, Decision},
+    decision::{Approvals, Decision, Role},
     id::{ApprovalId, TargetId},
     personal::Personal,
     plan::Plan,
@@ -56,6 +56,19 @@ pub struct PlanDecided {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanDenied {
     pub reason: Personal,
+}
+
+/// A person runs it at once, without approvals that policy asks for. Everybody who was
+/// passed over has a task to review it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GlassBroken {
+    /// The role it was done in.
+    pub role: Role,
+    pub reason: Personal,
+    /// What is not done by then waits for people.
+    pub until: Timestamp,
+    /// The approvals that policy asks for and nobody gave.
+    pub skipped: Approvals,
 }
 
 /// Targets were taken out; narrowing never voids an approval.

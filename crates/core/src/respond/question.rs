@@ -29,6 +29,7 @@ pub fn question(s: &Situation<'_>, state: &PlanState, step: &Step, principal: Pr
             secret_exposed: corroboration.secret_exposed,
             not_malicious: s.case.is_not_malicious(),
             approvals: approval::count(given, &state.plan.id, &state.digest, &s.case.bench(), now),
+            break_glass: state.glass.as_ref().is_some_and(|g| g.holds(now)),
             failover: state.plan.fails_over(step),
             reversible: step.reversible,
             reach: subject.reach,

@@ -328,7 +328,15 @@ impl World {
             Move::Pause { plan, because, .. } if pauses_by_itself(&self.plans[&plan]) => self.on_plan(&plan, PlanPaused { because }),
             Move::Pause { plan, step, because } => {
                 let (task, owner) = (quell_core::id::TaskId::new(format!("t-{}", self.count)), quell_core::decision::Role::ResponseOwner);
-                self.on_case(quell_core::event::TaskAdded { task, plan: Some(plan), step, owner, what: because, text: None });
+                self.on_case(quell_core::event::TaskAdded {
+                    task,
+                    plan: Some(plan),
+                    step,
+                    owner,
+                    what: because,
+                    text: None,
+                    reviews: None,
+                });
             }
             Move::Advance { stage } => self.on_case(CaseAdvanced { stage }),
             Move::TellReuse { target, .. } => {
@@ -360,7 +368,15 @@ impl World {
     fn hand_over(&mut self, plan: &PlanId, step: u16, because: String) {
         self.on_plan(plan, StepEnded { step, ended: "handed_over".into(), because: because.clone() });
         let task = TaskId::new(format!("task-{}-{step}", plan));
-        self.on_case(TaskAdded { task, plan: Some(plan.clone()), step: Some(step), owner: Role::PlatformOwner, what: because, text: None });
+        self.on_case(TaskAdded {
+            task,
+            plan: Some(plan.clone()),
+            step: Some(step),
+            owner: Role::PlatformOwner,
+            what: because,
+            text: None,
+            reviews: None,
+        });
     }
 
     pub fn approve(&mut self, who: &str, role: Role) {

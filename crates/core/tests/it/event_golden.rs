@@ -205,6 +205,7 @@ fn samples() -> Vec<Event> {
             owner: Role::PlatformOwner,
             what: "by hand".into(),
             text: Some(text("more")),
+            reviews: None,
         }
         .into(),
         TaskEnded { task: TaskId::new("task-1"), attested: Some(text("done")) }.into(),
@@ -232,6 +233,13 @@ fn samples() -> Vec<Event> {
         }
         .into(),
         PlanDenied { reason: text("no") }.into(),
+        GlassBroken {
+            role: Role::Lead,
+            reason: text("they are draining it"),
+            until: at(900),
+            skipped: Approvals::from([(Role::BusinessOwner, 1)]),
+        }
+        .into(),
         PlanExcluded { targets: vec![session(1).id], reason: Some(text("ours")) }.into(),
         PlanStarted {
             approvals: vec![approval("bea", Role::BusinessOwner, &plan()).id],

@@ -217,6 +217,7 @@ fn the_root_cause_is_asked_for_once_until_somebody_answers() {
         owner: quell_core::decision::Role::Lead,
         what: format!("{ROOT_CAUSE}: it came back"),
         text: None,
+        reviews: None,
     };
     case.apply(&task.into(), &By::Automation, at(1));
     assert!(case.has_root_cause_task());

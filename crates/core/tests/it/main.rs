@@ -2,6 +2,7 @@
 
 mod action;
 mod approval;
+mod break_glass;
 mod canonical;
 mod case;
 mod clear;

@@ -228,7 +228,15 @@ fn no_target_is_without_a_hold_at_any_moment_of_a_merge_or_of_its_end() {
 
 #[test]
 fn what_a_case_knows_goes_along_and_comes_back_as_it_is_now() {
-    let task = TaskAdded { task: TaskId::new("task-1"), plan: None, step: None, owner: Role::Lead, what: "call".into(), text: None };
+    let task = TaskAdded {
+        task: TaskId::new("task-1"),
+        plan: None,
+        step: None,
+        owner: Role::Lead,
+        what: "call".into(),
+        text: None,
+        reviews: None,
+    };
     let (mut from, mut into) = (Held::about("C-1", 10, "billing").holding().then(2, task), Held::about("C-2", 20, "payroll"));
     let events = merged(&from, &into).expect("merged");
     from.take(&events, 30);

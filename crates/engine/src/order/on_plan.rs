@@ -1,14 +1,15 @@
 //! Orders about plans: approve, deny, exclude, run, draft anew, undo.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use quell_core::{
     approval::{self, Approval, Candidate},
+    break_glass::break_glass,
     course::PlanState,
-    decision::{Role, Verb},
+    decision::{Principal, Role, Verb, VerbQuestion},
     draft,
-    event::{ApprovalGiven, PlanDenied, PlanEnded, PlanExcluded},
-    id::{ApprovalId, CaseId, PlanId, StreamId, TargetId},
+    event::{ApprovalGiven, GlassBroken, PlanDenied, PlanEnded, PlanExcluded, TaskAdded},
+    id::{ApprovalId, CaseId, PlanId, StreamId, TargetId, TaskId},
     personal::Salter,
     plan::{PlanKind, UndoMode},
     respond,
@@ -120,6 +121,75 @@ impl Engine {
         .await
     }
 
+    /// Runs a plan at once, without the approvals that are missing: everybody who was
+    /// passed over gets a task to review it ([`break_glass`]).
+    pub async fn break_glass(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: &CaseId,
+        digest: &str,
+        reason: &str,
+        seconds: i64,
+    ) -> Result<(), Failure> {
+        self.may(caller, Verb::BreakGlass, Some(id), &[]).await?;
+        let person = self.person(&caller.id).await?.ok_or_else(|| Failure::Unknown("such account".to_owned()))?;
+        let alone = |role: &Role| {
+            let principal = Principal::Person { id: caller.id.clone(), roles: vec![*role] };
+            let question = VerbQuestion {
+                principal,
+                verb: Verb::BreakGlass,
+                signed_in: caller.signed_in,
+                entangled: false,
+                contested: false,
+                scopes: caller.scopes.clone(),
+                gives_roles: Vec::new(),
+            };
+            self.ports.policy.permits(&question).allowed
+        };
+        let permitted: BTreeSet<Role> = person.roles.iter().copied().filter(alone).collect();
+        let salter = Salter::new(self.ports.chance.seed());
+        self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
+            let state = engine.plan_with(ground, digest)?;
+            let now = engine.ports.clock.now();
+            let bench = ground.case.bench();
+            let candidate = Candidate {
+                id: caller.id.clone(),
+                roles: person.roles.clone(),
+                since: person.since.clone(),
+                entangled: bench.entangled.contains(&caller.id),
+                contested: bench.contested.contains(&caller.id),
+                proposer: state.drafted_by == caller.by(),
+                is_person: person.human && caller.signed_in,
+            };
+            let yeses = ground.approvals.get(&state.plan.id).into_iter().flatten();
+            let given = approval::count(yeses, &state.plan.id, &state.digest, &bench, now);
+            let broken = break_glass(&candidate, &permitted, state, &given, reason, seconds, ground.case.opened_at, now)
+                .map_err(|e| Failure::Refused(e.to_string()))?;
+            engine.armed_for(ground, state, now)?;
+
+            let plan = state.plan.id.clone();
+            let committed = salter.commit(reason.trim());
+            for (role, _) in &broken.skipped {
+                let added = TaskAdded {
+                    task: TaskId::from_chance(engine.ports.chance.id()),
+                    plan: Some(plan.clone()),
+                    step: None,
+                    owner: *role,
+                    what: format!("review the break-glass: plan {plan} ran without your approval"),
+                    text: Some(committed.clone()),
+                    reviews: Some(caller.id.clone()),
+                };
+                writing.event(StreamId::case(id), &caller.by(), added);
+            }
+            let event = GlassBroken { role: broken.role, reason: committed.clone(), until: broken.until, skipped: broken.skipped };
+            writing.event(StreamId::plan(&plan), &caller.by(), event);
+            let approvals: Vec<ApprovalId> = counted(ground, &plan, now).into_iter().map(|a| a.id).collect();
+            engine.start_plan(writing, ground, &plan, &caller.by(), &approvals, (!state.plan.gaps.is_empty()).then_some(committed));
+            Ok(())
+        })
+        .await
+    }
+
     /// Orders a plan to run now. Policy is still asked for every attempt.
     pub async fn run_plan(self: &Arc<Self>, caller: &Caller, id: &CaseId, digest: &str, gaps: Option<String>) -> Result<(), Failure> {
         self.may(caller, Verb::RunPlan, Some(id), &[]).await?;
@@ -184,6 +254,11 @@ impl Engine {
                 missing.join(", ")
             )));
         }
+        self.armed_for(ground, state, now)
+    }
+
+    /// Every plane of the plan is armed for what it does there.
+    fn armed_for(&self, ground: &Ground, state: &PlanState, now: Timestamp) -> Result<(), Failure> {
         let unarmed: Vec<&str> = state
             .plan
             .steps

@@ -65,13 +65,13 @@ fn circumstances() -> impl Strategy<Value = Circumstances> {
             proptest::bool::weighted(0.7),
             any::<bool>(),
         ),
-        (approvals(), any::<bool>(), proptest::sample::select(vec![Reversible::No, Reversible::Approximate, Reversible::Exact])),
+        (approvals(), seldom(), any::<bool>(), proptest::sample::select(vec![Reversible::No, Reversible::Approximate, Reversible::Exact])),
         (proptest::option::of(0..500_u32), proptest::option::of(0..500_u32), seldom(), seldom(), often(), 0..24_u8),
     )
         .prop_map(
             |(
                 (tier, confidence, corroborated, possession, secret_exposed, not_malicious),
-                (approvals, failover, reversible),
+                (approvals, break_glass, failover, reversible),
                 (reach, dependents, sample, paused, armed, hour_utc),
             )| Circumstances {
                 tier,
@@ -81,6 +81,7 @@ fn circumstances() -> impl Strategy<Value = Circumstances> {
                 secret_exposed,
                 not_malicious,
                 approvals,
+                break_glass,
                 failover,
                 reversible,
                 reach,
@@ -234,6 +235,24 @@ fn automation_never_cuts_on_one_senders_word_alone() {
                 "{} is allowed",
                 question.action.name()
             );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn broken_glass_opens_nothing_but_a_persons_containment() {
+    let set = CedarPolicy::shipped();
+    every(1_000, questions(), |mut question| {
+        question.circumstances.break_glass = false;
+        let whole = set.decide(&question);
+        question.circumstances.break_glass = true;
+        let broken = set.decide(&question);
+        prop_assert!(broken.allowed || !whole.allowed, "it takes nothing away: {:?}", broken.deciding);
+        let never = question.identity.protected.is_some() || question.circumstances.sample || !question.circumstances.armed;
+        let person = matches!(question.principal, Principal::Person { .. });
+        if never || !person || question.action.gives_access() {
+            prop_assert_eq!(broken.allowed, whole.allowed, "{:?}", broken.deciding);
         }
         Ok(())
     });

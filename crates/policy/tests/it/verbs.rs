@@ -24,6 +24,7 @@ fn roles(verb: Verb) -> &'static [Role] {
         Verb::Read => &Role::ALL,
         Verb::OpenCase | Verb::PlanCase | Verb::RunPlan | Verb::Merge | Verb::Undo => RESPONDERS,
         Verb::Approve | Verb::Deny => &Role::APPROVERS,
+        Verb::BreakGlass => &[ResponseOwner, Lead],
         Verb::GiveVerdict => &[Iam, Secops, BusinessOwner],
         Verb::Note | Verb::Task => ANSWERING,
         Verb::TakeLead => &[Secops, Lead, ResponseOwner],
@@ -64,6 +65,7 @@ fn whoever_is_entangled_judges_nothing_in_any_role() {
     for role in Role::ALL {
         for verb in [
             Verb::Approve,
+            Verb::BreakGlass,
             Verb::GiveVerdict,
             Verb::TakeLead,
             Verb::Accept,

@@ -113,6 +113,21 @@ fn plan(out: &mut Vec<String>, plan: &Value) {
     for gap in items(&plan["incomplete"]) {
         out.push(format!(" INCOMPLETE: {}", sentence(gap)));
     }
+    let glass = &plan["break_glass"];
+    if !glass.is_null() {
+        let skipped: Vec<String> = items(&glass["skipped"]).map(|s| format!("{} of {}", cell(&s["people"]), cell(&s["role"]))).collect();
+        let open: Vec<String> = items(&glass["reviews"]).filter(|r| r["at"].is_null()).map(|r| cell(&r["role"])).collect();
+        let reviewed = if open.is_empty() { "reviewed".to_owned() } else { format!("review open: {}", open.join(", ")) };
+        out.push(format!(
+            " BREAK-GLASS by {} as {} at {}, until {}; without {}; {reviewed}",
+            cell(&glass["by"]),
+            cell(&glass["role"]),
+            cell(&glass["at"]),
+            cell(&glass["until"]),
+            skipped.join(" and ")
+        ));
+        out.push(format!("  \"{}\"", cell(&glass["untrusted"])));
+    }
     if !plan["because"].is_null() {
         out.push(format!(" {}", cell(&plan["because"])));
     }

@@ -55,6 +55,33 @@ pub struct Run {
     no_wait: bool,
 }
 
+/// Run exactly one plan at once, without the approvals that are missing
+///
+/// For the minute in which waiting costs more than being wrong. It only contains; what
+/// is protected and what is not armed stays as it is; everybody who was passed over is
+/// told and reviews it, and the case closes after that.
+#[derive(Args)]
+#[command(after_help = "Example: quell case break-glass C-8f3kq2m7xw --digest 4be1.. --reason 'payments are being drained now' --for 15m")]
+pub struct BreakGlass {
+    /// The case
+    case: String,
+    /// The plan's digest, as `quell case show` prints it
+    #[arg(long)]
+    digest: String,
+    /// Why nobody is waited for: everybody who is passed over reads it
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// How long it holds, at most an hour; what is not done by then waits for people
+    #[arg(long = "for", value_name = "TIME", default_value = "15m", value_parser = moment::duration)]
+    lasts: Duration,
+    /// Wait at most this long
+    #[arg(long, value_name = "TIME", default_value = PATIENCE, value_parser = moment::duration)]
+    wait: Duration,
+    /// Do not wait
+    #[arg(long, conflicts_with = "wait")]
+    no_wait: bool,
+}
+
 /// Draft the way back, and with --run go it
 ///
 /// reinstate: the identity works again with new credentials, the old stay dead.
@@ -144,9 +171,14 @@ async fn run_plan(
         body["dry_run"] = json!(true);
     }
     let after = client.post(&path(case, "/run"), &body).await?;
-    match wait.filter(|_| !dry_run) {
+    ordered(context, client, case, digest, &after, wait.filter(|_| !dry_run)).await
+}
+
+/// Waits for a plan that was ordered, or prints what was recorded.
+async fn ordered(context: &Context, client: &Client, case: &str, digest: &str, after: &Value, wait: Option<Duration>) -> Done {
+    match wait {
         None => {
-            print(context, &after)?;
+            print(context, after)?;
             let would = &after["dry_run"];
             if would["would_run"] == false {
                 progress(&format!("it would not run: {}", cell(&would["because"])));
@@ -154,6 +186,15 @@ async fn run_plan(
             Ok(if would["would_run"] == false { REFUSED } else { 0 })
         }
         Some(wait) => finish(context, client, case, wait, |c| ran(c, digest)).await,
+    }
+}
+
+impl BreakGlass {
+    pub async fn run(self, context: &Context) -> Done {
+        let client = context.client()?;
+        let body = json!({ "digest": self.digest, "reason": self.reason, "for": format!("{}s", self.lasts.as_secs()) });
+        let after = client.post(&path(&self.case, "/break-glass"), &body).await?;
+        ordered(context, &client, &self.case, &self.digest, &after, (!self.no_wait).then_some(self.wait)).await
     }
 }
 
