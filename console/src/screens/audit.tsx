@@ -31,10 +31,7 @@ export default function AuditScreen({ session }: { session: Session }) {
       }
     >
       <Acceptances session={session} open={setLeaf} />
-      <section aria-labelledby="h-breakglass">
-        <h2 id="h-breakglass">Break-glass</h2>
-        <p className="faint">This version has no break-glass: nobody can act without the approvals that policy asks for, so the log has no such line. Accounts that are declared break-glass are protected from automation.</p>
-      </section>
+      <BrokenGlass session={session} open={setLeaf} />
       <Pauses session={session} open={setLeaf} />
       <Closures />
       <Who />
@@ -64,6 +61,27 @@ function Acceptances({ session, open }: { session: Session; open: (index: number
               <Lines lines={data.events} session={session} open={open} label="Acceptances" />
             )}
             <p className="faint">{reached(data.events.length, data.looked_at, data.next ?? null)}. An acceptance has an end, is probed on, and counts as open.</p>
+          </>
+        )}
+      </Shown>
+    </section>
+  );
+}
+
+function BrokenGlass({ session, open }: { session: Session; open: (index: number) => void }) {
+  const read = useRead("/api/v1/ledger/events", { type: "glass_broken", limit: 200 }, (told) => told.type === "glass_broken");
+  return (
+    <section aria-labelledby="h-breakglass">
+      <h2 id="h-breakglass">Break-glass: what ran without those who must be asked</h2>
+      <Shown read={read} what="the log">
+        {(data) => (
+          <>
+            {data.events.length === 0 ? (
+              <p>None in what was looked at.</p>
+            ) : (
+              <Lines lines={data.events} session={session} open={open} label="Break-glass" />
+            )}
+            <p className="faint">{reached(data.events.length, data.looked_at, data.next ?? null)}. It contains only, ends by itself, and keeps its case open until somebody else has reviewed it.</p>
           </>
         )}
       </Shown>

@@ -10,7 +10,7 @@ const step = (dependents: string[]): Step => ({
   approved_by: [], policies: [], allowed_now: null, because: null,
 });
 const plan = (id: string, state: Plan["state"], steps: Step[] = [], failover = false): Plan => ({
-  id, kind: "contain", parent: null, digest: id, state, tier: "contain", incomplete: [], failover, undo: null, wanted: null, approvals: [], started_at: null, ended_at: null, because: null, paused: null, left_out: [], steps,
+  id, kind: "contain", parent: null, digest: id, state, tier: "contain", incomplete: [], failover, undo: null, wanted: null, approvals: [], started_at: null, ended_at: null, because: null, break_glass: null, paused: null, left_out: [], steps,
 });
 const line = (index: number, text: string, views: string[] = ["story"], untrusted: string | null = null): EventLine => ({
   index, at: "2026-11-30T03:00:00Z", by: "automation", stream: "case/C-1", type: "x", version: index, views, text, untrusted, changed: null,

@@ -10,7 +10,7 @@ export interface Asked {
 /** Families of lines that people look for, by the types they consist of. */
 export const FAMILIES: readonly { id: string; name: string; types: string }[] = [
   { id: "all", name: "Everything", types: "" },
-  { id: "authority", name: "Approvals and verdicts", types: "approval_given,plan_denied,verdict_given,lead_taken,plan_decided" },
+  { id: "authority", name: "Approvals and verdicts", types: "approval_given,glass_broken,plan_denied,verdict_given,lead_taken,plan_decided" },
   { id: "acts", name: "Acts on planes", types: "attempt_intended,attempt_ended,hold_placed,hold_released,secret_used" },
   { id: "proofs", name: "Proofs", types: "target_probed,reuse_seen" },
   { id: "installation", name: "Arming, pauses, policy", types: "connector_armed,connector_disarmed,automation_paused,automation_resumed,policy_loaded,clock_stepped" },

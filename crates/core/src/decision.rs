@@ -13,7 +13,7 @@ use crate::{
     action::{Action, Reversible},
     id::PersonId,
     plan::Tier,
-    signal::{IdentityKind, is_false},
+    signal::IdentityKind,
 };
 
 /// Fixed ids; what each may do is policy.
@@ -259,7 +259,7 @@ pub struct Circumstances {
     pub not_malicious: bool,
     pub approvals: Approvals,
     /// A person broke the glass for this plan, and its time is not over.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub break_glass: bool,
     /// The plan moves consumers to a new credential before it cuts the old one.
     pub failover: bool,

@@ -2,9 +2,9 @@
 // is taken back; and the orders that people give on it.
 import { post, type Case, type Plan, type Step } from "../../api/client";
 import type { Order } from "../../parts/order";
-import { Badge, Moment, Term, Until } from "../../parts/small";
+import { Badge, Moment, Outside, Term, Until } from "../../parts/small";
 import { impact, isMine, isOpen } from "../../view/case";
-import { STEP_STATES, words } from "../../view/words";
+import { author, role, STEP_STATES, visible, words } from "../../view/words";
 import type { Shown } from "./screen";
 
 export function PlanPanel({ c, plan, session, stale, ask }: Shown & { plan: Plan | null }) {
@@ -30,6 +30,7 @@ export function PlanPanel({ c, plan, session, stale, ask }: Shown & { plan: Plan
               <p className="faint">
                 {p.id} {p.because}
               </p>
+              {p.break_glass && <GlassLine glass={p.break_glass} session={session} />}
               <Steps plan={p} stale={stale} />
             </div>
           ))}
@@ -49,7 +50,7 @@ function PlanState({ plan, stale }: { plan: Plan; stale: boolean }) {
   );
 }
 
-function Body({ c, plan, stale }: Omit<Shown, "ask"> & { plan: Plan; ask: Shown["ask"] }) {
+function Body({ c, plan, stale, session }: Omit<Shown, "ask"> & { plan: Plan; ask: Shown["ask"] }) {
   return (
     <>
       <p className="planline">
@@ -62,6 +63,7 @@ function Body({ c, plan, stale }: Omit<Shown, "ask"> & { plan: Plan; ask: Shown[
         {plan.wanted?.length === 0 && !plan.started_at && " · asks nobody"}
       </p>
       {plan.incomplete.length > 0 && <p className="notice bad">INCOMPLETE, it leaves out: {plan.incomplete.join("; ")}</p>}
+      {plan.break_glass && <GlassLine glass={plan.break_glass} session={session} />}
       {plan.paused && <p className="notice">Paused: {plan.paused}</p>}
       {plan.because && <p className={plan.state === "proved" ? "faint" : "notice"}>{plan.because}</p>}
       {plan.left_out.length > 0 && <p className="notice">Not given back: {plan.left_out.join(", ")}</p>}
@@ -70,6 +72,19 @@ function Body({ c, plan, stale }: Omit<Shown, "ask"> & { plan: Plan; ask: Shown[
       </p>
       <Steps plan={plan} stale={stale} />
     </>
+  );
+}
+
+function GlassLine({ glass, session }: { glass: NonNullable<Plan["break_glass"]>; session: Shown["session"] }) {
+  const open = glass.reviews.filter((r) => r.at === null);
+  return (
+    <p className="notice bad">
+      <Badge tone="amber" mark="!">
+        break-glass
+      </Badge>{" "}
+      {visible(author(`person:${glass.by}`, session.names), 60)} ran it as {role(glass.role)} <Moment at={glass.at} />, without {glass.skipped.map((s) => `${s.people} of ${role(s.role)}`).join(" and ")}. <Outside text={glass.untrusted} />{" "}
+      {open.length > 0 ? <strong>Not reviewed yet: {open.map((r) => role(r.role)).join(", ")}.</strong> : "Reviewed."}
+    </p>
   );
 }
 
@@ -169,6 +184,23 @@ function Orders({ c, plan, session, ask }: Shown & { plan: Plan | null }) {
     ask: { label: "Why?", required: true },
     run: async (reason) => void (await post("/api/v1/cases/{id}/deny", { id }, { digest, reason })),
   };
+  const glass: Order = {
+    title: "Break the glass for this plan?",
+    verb: "Run it without them",
+    danger: true,
+    says: (
+      <>
+        {effect}
+        <p>
+          It runs now, without {c.waiting_for.filter((w) => w.plan === plan?.id && w.missing !== undefined).map((w) => role(w.role)).join(" and ")}. They are told, and one of them or another person reviews it before the case
+          closes. It holds for 15 minutes and contains only; what is protected or not armed stays as it is.
+        </p>
+      </>
+    ),
+    command: `quell case break-glass ${id} --digest ${digest} --reason TEXT`,
+    ask: { label: "Why is nobody waited for? They read it.", required: true },
+    run: async (reason) => void (await post("/api/v1/cases/{id}/break-glass", { id }, { digest, reason })),
+  };
   const undo = (mode: "reinstate" | "restore"): Order => ({
     title: mode === "reinstate" ? "Draft the way back?" : "Draft a restore?",
     verb: mode === "reinstate" ? "Draft a reinstate" : "Draft a restore",
@@ -211,6 +243,11 @@ function Orders({ c, plan, session, ask }: Shown & { plan: Plan | null }) {
           {waits ? "Refuse" : "Stop"}
         </button>
       )}
+      {waits && plan?.kind !== "undo" && (session.me.roles.includes("response_owner") || session.me.roles.includes("lead")) && c.waiting_for.some((w) => w.plan === plan?.id && w.missing !== undefined) && (
+        <button data-order="break-glass" className="danger" data-command={glass.command} onClick={() => ask(glass)}>
+          Break glass
+        </button>
+      )}
       {acted && (
         <button data-order="undo" data-command={undo("reinstate").command} onClick={() => ask(undo("reinstate"))}>
           Undo: reinstate (u)
@@ -228,7 +265,6 @@ function Orders({ c, plan, session, ask }: Shown & { plan: Plan | null }) {
           ends undone <Until at={c.waiting_for[0].deadline} />
         </span>
       )}
-      <span className="faint">Break-glass is not in this version.</span>
     </div>
   );
 }

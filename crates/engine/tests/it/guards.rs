@@ -172,3 +172,55 @@ async fn an_unsigned_claim_is_shown_and_makes_no_second_sender_and_no_plan() {
     assert_eq!((&view["corroborated"], &view["confidence"]), (&json!(false), &json!(40)), "{view:#}");
     assert!(can_log_in(&here).await, "nothing was cut on one sender's word and an unsigned claim");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_glass_cuts_without_those_who_are_asked_and_they_review_it() {
+    let here = Installation::start(true).await;
+    let lead = here.person("lea", &[Role::Lead]).await;
+    let [ian, sam] = [here.person("ian", &[Role::Iam]).await, here.person("sam", &[Role::Secops]).await];
+    let (_, case) = here.leak("c1").await;
+    let digest = |view: &Value| view["plans"][0]["digest"].as_str().expect("a digest").to_owned();
+    let view = here.work_until(&case, |v| v["waiting_for"].as_array().is_some_and(|w| !w.is_empty())).await;
+    let why = "payments are being drained now";
+    let glass = async |who, digest: &str| here.engine.break_glass(who, &case, digest, why, 900).await;
+    let refused = |done: Result<(), quell_engine::Failure>, part: &str| {
+        let said = done.expect_err("refused").to_string();
+        assert!(said.contains(part), "{said}");
+    };
+
+    refused(glass(&lead, &digest(&view)).await, "quell connector arm");
+    here.arm().await;
+    let view = here.work_until(&case, |v| v["waiting_for"].as_array().is_some_and(|w| w.iter().any(|w| w["role"] == "iam"))).await;
+    refused(glass(&sam, &digest(&view)).await, "`break_glass` is not permitted");
+    refused(glass(&lead, &"0".repeat(64)).await, "digest");
+    assert!(can_log_in(&here).await, "nothing was cut");
+
+    glass(&lead, &digest(&view)).await.expect("broken");
+    let view = here.work_until(&case, |v| v["state"] == "proven").await;
+    assert!(!can_log_in(&here).await);
+    let plan = view["plans"].as_array().into_iter().flatten().find(|p| !p["break_glass"].is_null()).expect("it is shown");
+    assert_eq!(
+        (&plan["break_glass"]["role"], &plan["break_glass"]["skipped"], &plan["break_glass"]["untrusted"]),
+        (&json!("lead"), &json!([{ "role": "iam", "people": 1 }]), &json!(why)),
+        "{plan:#}"
+    );
+    let attempts = here.engine.ground(&case).await.expect("loaded").expect("a case");
+    let cleared: Vec<_> = attempts.targets.values().flat_map(|t| &t.attempts).map(|a| &a.cleared).collect();
+    assert!(
+        !cleared.is_empty() && cleared.iter().all(|c| c.approvals.is_empty() && c.decision.deciding == ["secops.break-glass"]),
+        "{cleared:#?}"
+    );
+
+    // Who was passed over is told, and the case stays open until somebody else has looked.
+    let task = view["tasks"].as_array().into_iter().flatten().find(|t| t["owner"] == "iam").expect("a task").clone();
+    let (verb, close) = (quell_core::decision::Verb::Close, quell_core::case::Command::Close { note: None });
+    refused(here.engine.command(&lead, &case, verb, close.clone()).await, "review the break-glass");
+    let end = |by: &quell_engine::order::Caller| quell_core::case::Command::EndTask {
+        task: quell_core::id::TaskId::new(task["id"].as_str().expect("an id")),
+        by: by.by(),
+        attested: None,
+    };
+    refused(here.engine.command(&lead, &case, quell_core::decision::Verb::Task, end(&lead)).await, "another person");
+    here.engine.command(&ian, &case, quell_core::decision::Verb::Task, end(&ian)).await.expect("he looked");
+    here.engine.command(&lead, &case, verb, close).await.expect("closed");
+}

@@ -118,10 +118,10 @@ shapes! {
     Plan {
         id: String, kind: PlanKind, #[schema(required)] parent: Option<String>, digest: String, state: PlanState, tier: String, incomplete: Vec<String>, failover: bool, #[schema(required)] undo: Option<String>,
         #[schema(required)] wanted: Option<Vec<Wanted>>, approvals: Vec<Approval>, #[schema(required)] started_at: Option<String>, #[schema(required)] ended_at: Option<String>, #[schema(required)] because: Option<String>,
-        #[schema(required)] break_glass: Option<BreakGlass>, #[schema(required)] paused: Option<String>, left_out: Vec<String>, steps: Vec<Step>,
+        #[schema(required)] break_glass: Option<Glass>, #[schema(required)] paused: Option<String>, left_out: Vec<String>, steps: Vec<Step>,
     }
     Wanted { role: String, people: u8 }
-    BreakGlass { by: String, role: String, at: String, until: String, untrusted: String, skipped: Vec<Wanted>, reviews: Vec<Review> }
+    Glass { by: String, role: String, at: String, until: String, untrusted: String, skipped: Vec<Wanted>, reviews: Vec<Review> }
     Review { task: String, role: String, #[schema(required)] by: Option<String>, #[schema(required)] at: Option<String> }
     Approval { id: String, by: String, role: String, at: String, until: String, used: bool }
     Step {

@@ -125,6 +125,11 @@ pub fn told(event: &Event, target: Option<&TargetId>, name: impl Fn(&TargetId) -
             };
             (STORY, text)
         }
+        Event::GlassBroken(e) => {
+            let skipped: Vec<String> = e.skipped.iter().map(|(role, n)| format!("{n} of {}", role.in_words())).collect();
+            untrusted = Some(e.reason.shown().to_owned());
+            (STORY, format!("broke the glass as {} until {}: the plan runs without {}", e.role.in_words(), e.until, skipped.join(" and ")))
+        }
         Event::PlanDenied(e) => {
             untrusted = Some(e.reason.shown().to_owned());
             (STORY, "refused the plan".to_owned())

@@ -29,6 +29,7 @@ GET /cases/{id}/events/{index}
 POST /cases/{id}/plan
 POST /cases/{id}/run
 POST /cases/{id}/approve
+POST /cases/{id}/break-glass
 POST /cases/{id}/deny
 POST /cases/{id}/exclude
 POST /cases/{id}/verdict
