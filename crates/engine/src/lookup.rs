@@ -31,6 +31,8 @@ pub const SUBJECT_CASE: &str = "subject_case";
 pub const CASE: &str = "case";
 /// Cases that are not closed.
 pub const OPEN_CASE: &str = "open_case";
+/// Cases that are closed, or part of another one.
+pub const CLOSED_CASE: &str = "closed_case";
 /// Every case by when it was opened, the newest first: its place -> its id.
 pub const RECENT_CASE: &str = "recent_case";
 /// What may wait for people: a plan that nobody started, or an open task -> its case.
@@ -132,10 +134,14 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
             rows
         }
         Event::FindingEnded(e) => vec![unset(UNCOMPARED, e.finding.to_string())],
-        Event::CaseMergedAway(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],
-        Event::CaseGivenBack(_) => vec![set(OPEN_CASE, recorded.stream.key().to_owned(), json!(true))],
-        Event::CaseClosed(_) => vec![unset(OPEN_CASE, recorded.stream.key().to_owned())],
-        Event::CaseReopened(_) => vec![set(OPEN_CASE, recorded.stream.key().to_owned(), json!(true))],
+        Event::CaseMergedAway(_) | Event::CaseClosed(_) => {
+            let case = recorded.stream.key().to_owned();
+            vec![unset(OPEN_CASE, case.clone()), set(CLOSED_CASE, case, json!(true))]
+        }
+        Event::CaseGivenBack(_) | Event::CaseReopened(_) => {
+            let case = recorded.stream.key().to_owned();
+            vec![set(OPEN_CASE, case.clone(), json!(true)), unset(CLOSED_CASE, case)]
+        }
         Event::PlanDrafted(e) => {
             let case = json!(e.plan.case);
             vec![set(PLAN, e.plan.id.to_string(), case.clone()), set(WAITING, recorded.stream.to_string(), case)]

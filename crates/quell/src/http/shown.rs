@@ -81,40 +81,42 @@ pub async fn ids(app: &State, which: Which, after: Option<&str>, limit: usize) -
         },
         None => None,
     };
-    let (mut found, mut open) = (Vec::new(), Open::OneByOne);
+    let (first, mut found, mut rare) = (from.clone(), Vec::new(), false);
     loop {
+        if std::mem::take(&mut rare)
+            && let Some(few) = few(app, which, first.as_deref(), limit).await?
+        {
+            return Ok(few);
+        }
         let rows = store.lookup_range(lookup::RECENT_CASE, "", from.as_deref(), BATCH).await?;
         let Some((last, _)) = rows.last() else { return Ok(found) };
+        rare = from == first && which != Which::All;
         from = Some(last.clone());
         for id in rows.iter().filter_map(|(_, id)| id.as_str()) {
-            if which == Which::All || open.has(app, id).await? == (which == Which::Open) {
+            if which == Which::All || is_open(app, id).await? == (which == Which::Open) {
                 found.push(CaseId::new(id));
             }
             if found.len() == limit {
                 return Ok(found);
             }
         }
-        // What is asked for is rare.
-        if which != Which::All && matches!(open, Open::OneByOne) {
-            let rows = store.lookup_range(lookup::OPEN_CASE, "", None, u32::MAX).await?;
-            open = Open::All(rows.into_iter().map(|(id, _)| id).collect());
-        }
     }
 }
 
-/// How it is told whether a case is open.
-enum Open {
-    OneByOne,
-    All(BTreeSet<String>),
-}
-
-impl Open {
-    async fn has(&self, app: &State, case: &str) -> Result<bool, Failure> {
-        match self {
-            Self::OneByOne => is_open(app, case).await,
-            Self::All(open) => Ok(open.contains(case)),
-        }
+/// The same of a kind of which there are few among many; none where there are many.
+async fn few(app: &State, which: Which, from: Option<&str>, limit: usize) -> Result<Option<Vec<CaseId>>, Failure> {
+    const FEW: u32 = 5_000;
+    let table = if which == Which::Open { lookup::OPEN_CASE } else { lookup::CLOSED_CASE };
+    let rows = app.engine.ports.store.lookup_range(table, "", None, FEW).await?;
+    if rows.len() == FEW as usize {
+        return Ok(None);
     }
+    let mut found = Vec::new();
+    for (case, _) in rows {
+        found.extend(place(app, &case).await?.filter(|p| from.is_none_or(|from| p.as_str() > from)).map(|p| (p, CaseId::new(case))));
+    }
+    found.sort();
+    Ok(Some(found.into_iter().take(limit).map(|(_, id)| id).collect()))
 }
 
 async fn place(app: &State, case: &str) -> Result<Option<String>, Failure> {
