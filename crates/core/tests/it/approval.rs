@@ -52,7 +52,8 @@ fn only_people_who_said_yes_to_this_digest_count() {
     check("contested beside an ended one", |g| (g[0].contested, g[1].until) = (true, at(9)), &[]);
 }
 
-fn candidate(roles: &[Role]) -> Candidate {
+/// Somebody who held these roles before anything happened.
+pub fn candidate(roles: &[Role]) -> Candidate {
     Candidate {
         id: person("ada"),
         roles: roles.iter().copied().collect(),

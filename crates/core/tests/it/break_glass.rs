@@ -14,21 +14,12 @@ use quell_core::{
     plan::{Plan, PlanKind},
 };
 
-use crate::world::{at, case_id, finding, opened, person, plan, salter};
+use crate::{
+    approval::candidate,
+    world::{at, case_id, finding, opened, person, plan, salter},
+};
 
 const WHY: &str = "payments are being drained now";
-
-fn somebody(roles: &[Role]) -> Candidate {
-    Candidate {
-        id: person("rosa"),
-        roles: roles.iter().copied().collect(),
-        since: roles.iter().map(|r| (*r, at(-3600))).collect::<BTreeMap<_, _>>(),
-        entangled: false,
-        contested: false,
-        proposer: false,
-        is_person: true,
-    }
-}
 
 fn waiting(plan: Plan) -> PlanState {
     let drafted = PlanDrafted { digest: plan.digest(), plan, preview: Preview::default() };
@@ -50,7 +41,7 @@ struct Try {
 
 fn tried(change: impl FnOnce(&mut Try)) -> Result<Broken, NotBroken> {
     let mut t = Try {
-        who: somebody(&[Role::Lead]),
+        who: candidate(&[Role::Lead]),
         permitted: BTreeSet::from([Role::ResponseOwner, Role::Lead]),
         state: waiting(plan()),
         given: Approvals::new(),
@@ -68,7 +59,7 @@ fn few_may_for_a_while_and_it_is_said_who_was_passed_over() {
     assert_eq!(broken.skipped, Approvals::from([(Role::BusinessOwner, 1), (Role::Iam, 2)]));
     let some = tried(|t| t.given = Approvals::from([(Role::Iam, 1), (Role::BusinessOwner, 1)])).expect("broken");
     assert_eq!(some.skipped, Approvals::from([(Role::Iam, 1)]), "who said yes was not passed over");
-    let both = tried(|t| t.who = somebody(&[Role::Lead, Role::ResponseOwner])).expect("broken");
+    let both = tried(|t| t.who = candidate(&[Role::Lead, Role::ResponseOwner])).expect("broken");
     assert_eq!(both.role, Role::ResponseOwner);
     assert!(tried(|t| t.who.proposer = true).is_ok(), "whoever drafted it may");
     assert_eq!(tried(|t| t.seconds = SECONDS_MAX).expect("broken").until, at(100 + SECONDS_MAX));
@@ -81,10 +72,10 @@ fn nobody_else_and_nothing_else() {
     refused("a machine", eligible(NotEligible::NotAPerson), &|t| t.who.is_person = false);
     refused("a subject of the case", eligible(NotEligible::Entangled), &|t| t.who.entangled = true);
     refused("contested", NotBroken::Contested, &|t| t.who.contested = true);
-    refused("a role that may not", eligible(NotEligible::NoSuchRole("approver", String::new())), &|t| t.who = somebody(&[Role::Secops]));
+    refused("a role that may not", eligible(NotEligible::NoSuchRole("approver", String::new())), &|t| t.who = candidate(&[Role::Secops]));
     refused("a role given since", eligible(NotEligible::GainedTooLate("lead")), &|t| t.who.since = BTreeMap::from([(Role::Lead, at(1))]));
     let late = |t: &mut Try| {
-        t.who = somebody(&[Role::Lead, Role::Iam]);
+        t.who = candidate(&[Role::Lead, Role::Iam]);
         t.who.since.insert(Role::Lead, at(1));
     };
     refused("an old role that may not beside a new one that may", eligible(NotEligible::GainedTooLate("lead")), &late);
