@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, and says so before. `setup.sh demo` needs the real
-# PostgreSQL, OpenBao and OpenLDAP; `setup.sh tests` also the strangers' verifiers,
-# nextest and Chromium.
+# PostgreSQL, OpenBao and OpenLDAP, `setup.sh drill` OpenSSH beside them; `setup.sh
+# tests` also the strangers' verifiers, nextest and Chromium.
 set -euo pipefail
 what=${1:-tests}
 cd "$(dirname "$0")/.."
@@ -21,6 +21,11 @@ command -v cc >/dev/null || missing+=(gcc libc6-dev)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ -x /usr/sbin/slapd ] || missing+=(slapd)
 command -v ldapmodify >/dev/null || missing+=(ldap-utils)
+if [ "$what" != demo ]; then
+  [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+  command -v ssh >/dev/null || missing+=(openssh-client)
+  ls /usr/lib/*/libnss_wrapper.so >/dev/null 2>&1 || missing+=(libnss-wrapper)
+fi
 if [ "$what" = tests ]; then
   command -v go >/dev/null || missing+=(golang-go)
   [ -d /usr/share/gocode/src/golang.org/x/mod ] || missing+=(golang-golang-x-mod-dev)
@@ -34,9 +39,14 @@ if [ ${#missing[@]} -gt 0 ]; then
     as_root mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
   fi
-  # Nor is the directory that slapd's package would start for the whole machine.
+  # Nor is the directory, or the door, that these packages would start for the whole
+  # machine: sshd also not at its next start, by the file that its unit asks for.
   held=
-  if [[ " ${missing[*]} " == *" slapd "* ]] && [ ! -e /usr/sbin/policy-rc.d ]; then
+  if [[ " ${missing[*]} " == *" openssh-server "* ]]; then
+    as_root mkdir -p /etc/ssh
+    as_root touch /etc/ssh/sshd_not_to_be_run
+  fi
+  if [[ " ${missing[*]} " == *" slapd "* || " ${missing[*]} " == *" openssh-server "* ]] && [ ! -e /usr/sbin/policy-rc.d ]; then
     printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null
     as_root chmod 755 /usr/sbin/policy-rc.d
     held=yes

@@ -18,6 +18,7 @@ pub mod file_sink;
 mod names;
 pub mod openbao;
 pub mod openldap;
+pub mod openssh;
 mod pinned;
 mod pool;
 pub mod postgresql;

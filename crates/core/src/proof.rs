@@ -84,6 +84,8 @@ pub struct Control {
 pub enum Channel {
     /// TLS to an endpoint whose certificate chains to the pinned CA and bears the pinned name.
     TlsPinned,
+    /// SSH to an endpoint that signed the key exchange with the pinned host key.
+    SshPinned,
     /// A Unix socket whose peer is the server's own user.
     UnixSocket,
     /// Anything else, clear TCP on loopback among it.
@@ -200,7 +202,7 @@ fn falls_short(seen: &Observation) -> Option<String> {
         return Some("a record is not a probe".to_owned());
     }
     if seen.channel == Channel::Unauthenticated {
-        let why = "the channel does not prove who answered: it is neither TLS with the pinned CA nor the server's Unix socket";
+        let why = "the channel does not prove who answered: it is neither TLS with the pinned CA, nor SSH with the pinned host key, nor the server's Unix socket";
         return Some(why.to_owned());
     }
     if !seen.authoritative {

@@ -106,7 +106,7 @@ impl Engine {
         let mut writing = Writing::because(id.as_str());
         let sealed_before = self.hold(&mut writing, ground, target, &held, reading.clone(), secrets)?;
         let new_secret = match step.action {
-            Action::RotateCredential | Action::ReissueCredential | Action::Reinstate => Some(self.make_secret()),
+            Action::RotateCredential | Action::ReissueCredential | Action::Reinstate => Some(connector.shaped(self.make_secret())),
             _ => None,
         };
         let sealed_secret = match &new_secret {

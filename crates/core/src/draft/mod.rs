@@ -108,8 +108,12 @@ impl Subject<'_> {
     /// that the old one's death and the new one's life are two facts.
     fn next_credential(&self, naming: &Naming<'_>, plan: &PlanId) -> Target {
         let kinds = || self.found.credentials.iter().filter_map(|(_, kind)| *kind);
-        let by_secret_id = kinds().any(|k| k == CredentialKind::SecretId) && !kinds().any(|k| k == CredentialKind::Password);
-        let word = if by_secret_id { "secret_id" } else { "password" };
+        let has = |kind: CredentialKind| kinds().any(|k| k == kind);
+        let word = match has(CredentialKind::Password) {
+            false if has(CredentialKind::SecretId) => "secret_id",
+            false if has(CredentialKind::SshKey) => "ssh_key",
+            _ => "password",
+        };
         let identity = &self.found.identity;
         let native = format!("{}#{word}:{}", identity.native.shown(), generation(plan));
         naming.target(&identity.plane, TargetKind::Credential, &native, identity.native.shown())
@@ -260,6 +264,7 @@ pub fn issued_kind(native: &str) -> Option<CredentialKind> {
     match native.rsplit_once('#')?.1.split(':').next()? {
         "password" => Some(CredentialKind::Password),
         "secret_id" => Some(CredentialKind::SecretId),
+        "ssh_key" => Some(CredentialKind::SshKey),
         _ => None,
     }
 }

@@ -269,6 +269,32 @@ fn the_way_back_over_planes_leaves_leases_and_stores_as_they_are() {
     assert!(next[0].starts_with("approle:ci#secret_id:") && next[1].starts_with("billing_app#password:"), "{next:?}");
 }
 
+#[test]
+fn what_is_given_back_is_of_the_kind_that_was_taken() {
+    use CredentialKind::{Certificate, Password, SecretId, SshKey};
+    let vault = vault();
+    for (kinds, word, issued) in [
+        (vec![SshKey], "ssh_key", SshKey),
+        (vec![Certificate, SshKey], "ssh_key", SshKey),
+        (vec![SecretId], "secret_id", SecretId),
+        (vec![SshKey, Password], "password", Password),
+        (vec![], "password", Password),
+    ] {
+        let credentials = kinds.iter().enumerate().map(|(n, kind)| (at_ci(TargetKind::Credential, &format!("c{n}")), Some(*kind)));
+        let found = subject(ci(), credentials.collect());
+        let entries: [Entry<'_>; 1] = [(&found, &vault, None)];
+        let (salter, key) = (salter(), key());
+        let back = draft::undo(&ground(&entries, &salter, &key), UndoMode::Reinstate, &contain(&entries), &[], &[]);
+        let next = back.steps.iter().find_map(|s| match &s.proves {
+            quell_core::plan::Proves::Reinstated { credential, .. } => Some(credential.native.shown()),
+            _ => None,
+        });
+        let next = next.expect("it is reinstated");
+        assert!(next.starts_with(&format!("approle:ci#{word}:")), "{kinds:?}: {next}");
+        assert_eq!(draft::issued_kind(next), Some(issued), "{kinds:?}");
+    }
+}
+
 fn case(subjects: Vec<CaseEnriched>) -> Case {
     let mut leaked = finding("f-1", "src-1");
     leaked.resolved.as_mut().expect("it names somebody").identity = ci();

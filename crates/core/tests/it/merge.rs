@@ -228,23 +228,27 @@ fn no_target_is_without_a_hold_at_any_moment_of_a_merge_or_of_its_end() {
 
 #[test]
 fn what_a_case_knows_goes_along_and_comes_back_as_it_is_now() {
-    let task = TaskAdded {
-        task: TaskId::new("task-1"),
-        plan: None,
-        step: None,
+    let task = |n: u32, reviews| TaskAdded {
+        task: TaskId::new(format!("task-{n}")),
+        plan: Some(PlanId::new("p-1")),
+        step: Some(1),
         owner: Role::Lead,
         what: "call".into(),
         text: None,
-        reviews: None,
+        reviews,
     };
-    let (mut from, mut into) = (Held::about("C-1", 10, "billing").holding().then(2, task), Held::about("C-2", 20, "payroll"));
+    let of_a_plan = task(1, None);
+    let review = task(2, Some(person("rosa")));
+    let (mut from, mut into) = (Held::about("C-1", 10, "billing").holding().then(2, of_a_plan).then(3, review), Held::about("C-2", 20, "payroll"));
     let events = merged(&from, &into).expect("merged");
     from.take(&events, 30);
     into.take(&events, 30);
     let ids = |case: &Case| case.findings.iter().map(|f| f.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&into.case), [FindingId::new("f-C-2"), FindingId::new("f-C-1")]);
     assert_eq!(into.case.received[&FindingId::new("f-C-1")], at(10), "it came in when it came in");
-    assert_eq!((into.case.tasks.len(), &into.case.linked), (1, &from.case.linked));
+    let plans: Vec<_> = into.case.tasks.iter().map(|t| t.added.plan.clone()).collect();
+    assert_eq!(plans, [None, Some(PlanId::new("p-1"))], "what reviews a plan stays with it");
+    assert_eq!(&into.case.linked, &from.case.linked);
     assert!(into.case.subjects[&identity().id].unseen.is_some(), "its plane is asked again");
     assert_eq!((from.case.is_open(), into.case.is_open()), (false, true));
     assert!(from.with(|s| respond::next(s, at(31)).moves.is_empty()), "a merged case does nothing by itself");

@@ -200,6 +200,12 @@ pub trait Connector: Send + Sync {
     /// Whose is this leaked value? Bounded; only for secrets from an authenticated source.
     async fn identify(&self, secret: &Secret) -> Result<Identified, PlaneError>;
 
+    /// A secret that the engine drew, in the form that this plane's credentials have: the
+    /// same text gives the same secret.
+    fn shaped(&self, drawn: Secret) -> Secret {
+        drawn
+    }
+
     /// What the plane's own log writes in place of `secret`; none where it keeps no
     /// such log. Asked while the value is at hand, so that it need not be kept.
     async fn mark_of(&self, _secret: &Secret) -> Result<Option<String>, PlaneError> {

@@ -194,7 +194,7 @@ impl Course<'_> {
     /// One action, and what must be so after it.
     async fn act(&mut self, stage: &str, action: Action, target: &Target, sabotaged: Sabotage) -> Result<Strength> {
         if makes_one(action) {
-            self.made = Some(new_secret()?);
+            self.made = Some(self.ground.connector().shaped(new_secret()?));
         }
         let attempt = self.with_all(action, target)?;
         self.done(attempt).await.with_context(|| format!("{stage}: `{}`", action.name()))?;

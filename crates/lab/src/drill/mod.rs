@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | `attempt` | one attempt with its clearance, one question |
 //! | `course` | what every action goes through, and what must be so after it |
-//! | `postgres` `openbao` `openldap` | a real server, and what an action is tried on |
+//! | `postgres` `openbao` `openldap` `openssh` | a real server, and what an action is tried on |
 //! | `matrix` | what was proved, as a file and as a page |
 
 pub mod attempt;
@@ -18,6 +18,7 @@ mod course;
 mod matrix;
 mod openbao;
 mod openldap;
+mod openssh;
 mod postgres;
 
 use std::path::PathBuf;
@@ -52,7 +53,7 @@ pub struct Options {
 /// When a server does not start, or a file cannot be written.
 pub async fn run(options: &Options) -> Result<bool> {
     let mut drill = Drill::default();
-    for kind in ["postgresql", "openbao", "openldap"] {
+    for kind in ["postgresql", "openbao", "openldap", "openssh"] {
         if options.only.as_deref().is_none_or(|only| only == kind) {
             let ground = ground(kind).await.with_context(|| format!("start {kind}"))?;
             println!("{kind} ({})", ground.version());
@@ -81,7 +82,8 @@ async fn ground(kind: &str) -> Result<Box<dyn Ground>> {
     Ok(match kind {
         "postgresql" => Box::new(postgres::Roles::start().await?),
         "openbao" => Box::new(openbao::Vault::start().await?),
-        _ => Box::new(openldap::Directory::start().await?),
+        "openldap" => Box::new(openldap::Directory::start().await?),
+        _ => Box::new(openssh::Host::start().await?),
     })
 }
 

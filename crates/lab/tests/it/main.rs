@@ -4,6 +4,7 @@ mod actors;
 mod drill;
 mod openbao;
 mod openldap;
+mod openssh;
 mod postgres;
 
 use std::{collections::BTreeSet, fs, future::Future, time::Duration};

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quell_connectors::{openbao::bootstrap_script, openldap::bootstrap_ldif, postgresql::bootstrap_sql};
+use quell_connectors::{openbao, openldap::bootstrap_ldif, openssh, postgresql::bootstrap_sql};
 use quell_core::secret::FingerprintKey;
 use quell_store::{KeyFile, OpenMode};
 use zeroize::Zeroizing;
@@ -70,8 +70,9 @@ impl Local {
             return Err(Fault::refused(format!("there is no connector `{name}`; {known}. Name it in quell.toml, or give `--config`")));
         };
         let script = match wanted.kind.as_str() {
-            "openbao" => bootstrap_script(&wiring::openbao(wanted).map_err(|e| of_wiring(&e))?, scope),
+            "openbao" => openbao::bootstrap_script(&wiring::openbao(wanted).map_err(|e| of_wiring(&e))?, scope),
             "openldap" => bootstrap_ldif(&wiring::openldap(wanted).map_err(|e| of_wiring(&e))?, scope),
+            "openssh" => openssh::bootstrap_script(&wiring::openssh(wanted).map_err(|e| of_wiring(&e))?, scope),
             _ => bootstrap_sql(&wiring::postgres(wanted).map_err(|e| of_wiring(&e))?, scope),
         };
         script.map_err(|e| Fault::refused(e.to_string()))

@@ -21,3 +21,4 @@ mod ldap_contained;
 mod mapping;
 mod population;
 mod server;
+mod ssh_contained;
