@@ -22,7 +22,7 @@ use quell_core::{
     target::TargetKind,
 };
 
-use crate::world::{approval, at, enriched, finding, identity, password, plan, salter, target};
+use crate::world::{approval, at, enriched, finding, identity, password, person, plan, salter, target};
 
 /// A case with its plans and targets, as events make it.
 #[derive(Clone)]
@@ -239,7 +239,8 @@ fn what_a_case_knows_goes_along_and_comes_back_as_it_is_now() {
     };
     let of_a_plan = task(1, None);
     let review = task(2, Some(person("rosa")));
-    let (mut from, mut into) = (Held::about("C-1", 10, "billing").holding().then(2, of_a_plan).then(3, review), Held::about("C-2", 20, "payroll"));
+    let (mut from, mut into) =
+        (Held::about("C-1", 10, "billing").holding().then(2, of_a_plan).then(3, review), Held::about("C-2", 20, "payroll"));
     let events = merged(&from, &into).expect("merged");
     from.take(&events, 30);
     into.take(&events, 30);
