@@ -7,6 +7,7 @@
 
 mod ask;
 pub mod census;
+pub mod compare;
 pub mod correlate;
 mod draft;
 mod enrich;
@@ -15,10 +16,12 @@ pub mod execute;
 pub mod export;
 pub mod filing;
 pub mod ground;
+pub mod health;
 pub mod intake;
 pub mod lookup;
 mod onward;
 pub mod order;
+pub mod ownership;
 pub mod port;
 pub mod prove;
 pub mod record;
@@ -39,6 +42,7 @@ use quell_core::{
     inventory::Inventory,
     people::Limits,
     secret::FingerprintKey,
+    time::Timestamp,
 };
 use tokio::sync::{Mutex, Notify as Wakeup, broadcast};
 
@@ -108,6 +112,11 @@ pub struct Engine {
     cases: Mutex<BTreeMap<CaseId, Arc<Mutex<()>>>>,
     told: broadcast::Sender<Told>,
     wakeup: Wakeup,
+    /// Before this nobody listened, so nobody was silent.
+    pub(crate) listens_since: Timestamp,
+    pub(crate) heard: health::Heard,
+    /// Findings that a plane is asked about right now.
+    pub(crate) comparing: std::sync::Mutex<std::collections::BTreeSet<quell_core::id::FindingId>>,
 }
 
 impl Engine {
@@ -121,6 +130,7 @@ impl Engine {
             ports.clock = Arc::new(onward::Onward::after(newest, ports.clock));
         }
         let (told, _) = broadcast::channel(4096);
+        let listens_since = ports.clock.now();
         let engine = Self {
             ports,
             settings,
@@ -129,6 +139,9 @@ impl Engine {
             cases: Mutex::default(),
             told,
             wakeup: Wakeup::new(),
+            listens_since,
+            heard: health::Heard::default(),
+            comparing: std::sync::Mutex::default(),
         };
         engine.load_inventory().await?;
         let engine = Arc::new(engine);

@@ -43,7 +43,7 @@ pub use plan::{
     PlanDecided, PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanPaused, PlanResumed, PlanStarted, Preview, StepDecision, StepEnded,
     TargetsFound,
 };
-pub use source::{AlertRefused, FactsAsserted, InventoryImported, SourceCreated};
+pub use source::{AlertRefused, FactsAsserted, InventoryImported, SourceCreated, SourceOwned};
 pub use target::{AttemptEnded, AttemptIntended, HoldPlaced, HoldReleased, TargetProbed};
 
 use crate::{
@@ -182,6 +182,7 @@ events! {
     TokenCreated "token_created" v 1,
     TokenRevoked "token_revoked" v 1,
     SourceCreated "source_created" v 1,
+    SourceOwned "source_owned" v 1,
     InventoryImported "inventory_imported" v 1,
     FactsAsserted "facts_asserted" v 1,
     PolicyLoaded "policy_loaded" v 1,

@@ -201,7 +201,7 @@ async fn an_id_and_a_name_of_two_identities_cut_nobody_without_a_person() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaked_value_that_a_plane_did_not_compare_says_so_until_somebody_ends_it() {
     let mut here = Installation::start(false).await;
-    let sam = here.person("sam", &[Role::Secops]).await;
+    let sam = here.person("sam", &[Role::Lead]).await;
     let silent =
         async |here: &Installation| here.engine.ports.store.lookup_range(lookup::UNCOMPARED, "", None, 9).await.expect("rows").len();
     let asked = file(&here, &here.source, report("c1", "a-value-of-nobody-here-1").as_bytes()).await;

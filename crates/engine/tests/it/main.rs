@@ -1,11 +1,14 @@
 //! The engine against real parts: SQLite, Cedar, PostgreSQL.
+mod compare;
 mod crash;
 mod dying;
 mod failover;
 mod filing;
 mod folding;
 mod guards;
+mod health;
 mod installation;
 mod merging;
+mod ownership;
 mod spine;
 mod vault;
