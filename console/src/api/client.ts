@@ -31,7 +31,7 @@ export type MeasuredCase = Schemas["MeasuredCase"];
 export type Offered = Schemas["Offered"];
 export type OwnerLine = Schemas["OwnerLine"];
 export type Plane = Schemas["Plane"];
-export type Source = Schemas["Source"];
+export type Source = Schemas["SourceRow"];
 export type BlindSource = Schemas["BlindSource"];
 export type PolicyRow = Schemas["PolicyRow"];
 

@@ -16,6 +16,7 @@ pub mod approval;
 pub mod canonical;
 pub mod case;
 pub mod clear;
+pub mod context;
 pub mod course;
 pub mod coverage;
 pub mod decision;

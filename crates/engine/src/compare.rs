@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use quell_core::{
     case::Case,
-    event::{By, FindingAttached},
+    event::{By, CaseReopened, FindingAttached},
     finding::{Finding, Resolved},
     fold,
     id::{CaseId, FindingId, StreamId},
@@ -145,6 +145,11 @@ impl Engine {
                 finding.folds.timing = fold::timing(finding.last_at, resolved, credential.as_deref(), identity.as_deref());
                 finding.resolved = Some(resolved.clone());
                 finding.uncompared.clear();
+                // Closed by what its sender's words meant: whose the value is, is news.
+                if !case.is_open() {
+                    let because = format!("`{}` answered that a leaked value is one of its own", resolved.identity.plane);
+                    writing.event(StreamId::case(&case.id), &By::Automation, CaseReopened { because });
+                }
                 writing.job(format!("case/{}", case.id), now);
             }
             let is_over = finding.uncompared.is_empty();

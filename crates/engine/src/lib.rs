@@ -8,6 +8,7 @@
 mod ask;
 pub mod census;
 pub mod compare;
+pub mod context;
 pub mod correlate;
 mod draft;
 mod enrich;
@@ -37,6 +38,7 @@ use std::{
 };
 
 use quell_core::{
+    context::Context,
     event::Recorded,
     id::{CaseId, StreamId},
     inventory::Inventory,
@@ -108,6 +110,7 @@ pub struct Engine {
     pub settings: Settings,
     pub(crate) streams: streams::Streams,
     inventory: RwLock<Arc<Inventory>>,
+    context: RwLock<Arc<Context>>,
     /// One worker a case at a time.
     cases: Mutex<BTreeMap<CaseId, Arc<Mutex<()>>>>,
     told: broadcast::Sender<Told>,
@@ -136,6 +139,7 @@ impl Engine {
             settings,
             streams: streams::Streams::default(),
             inventory: RwLock::default(),
+            context: RwLock::default(),
             cases: Mutex::default(),
             told,
             wakeup: Wakeup::new(),
@@ -144,6 +148,7 @@ impl Engine {
             comparing: std::sync::Mutex::default(),
         };
         engine.load_inventory().await?;
+        engine.load_context().await?;
         let engine = Arc::new(engine);
         if let Some(newest) = newest.filter(|newest| newest.duration_since(wall) > onward::STEP) {
             engine.clock_stepped(newest, wall).await?;

@@ -56,6 +56,8 @@ pub const PERSON_EMAIL: &str = "person_email";
 pub const TOKEN: &str = "token";
 /// Name of a source -> its id.
 pub const SOURCE: &str = "source";
+/// Name of a feed of threat context -> what was brought in last, and its blob.
+pub const CONTEXT: &str = "context";
 /// Opaque identity / case -> by which rule it was routed, and whether somebody has to say
 /// who answers for it.
 pub const ROUTE: &str = "route";
@@ -222,6 +224,10 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
                 json!({ "id": e.token, "source": e.name, "signed_in": false, "scopes": ["alerts:write"], "expires_at": e.expires_at }),
             ),
         ],
+        Event::ContextImported(e) => {
+            let row = json!({ "name": e.name, "form": e.form, "entries": e.entries, "digest": e.digest, "blob": e.blob, "at": recorded.at, "by": recorded.by });
+            vec![set(CONTEXT, e.name.clone(), row)]
+        }
         Event::ErasureRequested(e) => vec![set(ERASURE, e.erasure.to_string(), json!(true))],
         Event::ValuesErased(e) => e.commitments.iter().map(|c| set(ERASED, c.clone(), json!(recorded.stream.key()))).collect(),
         _ => Vec::new(),

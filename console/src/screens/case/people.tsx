@@ -120,6 +120,20 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
           );
         })}
       </ul>
+      {c.threat_context.length > 0 && (
+        <>
+          <h3>Threat context</h3>
+          <p className="faint">What others publish of what the signals name. It decides nothing.</p>
+          <ul className="plainlist">
+            {c.threat_context.map((t, n) => (
+              <li key={n}>
+                {words(t.kind)} <strong>{t.named}</strong> <span className="faint">{t.feed}</span>
+                <Outside text={t.untrusted.says ? `${t.untrusted.title}: ${t.untrusted.says}` : t.untrusted.title} />
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
       <p>
         <button data-order="lead" className="quiet" data-command={lead.command} onClick={() => ask(lead)}>
           Take the lead (l)

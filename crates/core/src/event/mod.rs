@@ -10,6 +10,7 @@ mod alert;
 mod approval;
 mod budget;
 mod case;
+mod context;
 mod erasure;
 mod evidence;
 mod installation;
@@ -35,6 +36,7 @@ pub use case::{
     CaseUnmerged, Consumer, Derivation, FindingAttached, FindingEnded, FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry,
     PeopleAsked, PlanLinked, RestAccepted, ReuseSeen, SecretUsed, Stage, TargetLinked, TaskAdded, TaskEnded, Verdict, VerdictGiven,
 };
+pub use context::ContextImported;
 pub use erasure::{ErasureApproved, ErasureDenied, ErasureExtended, ErasureRequested, ErasureWithdrawn, ValuesErased};
 pub use evidence::PopulationExported;
 pub use installation::{AutomationPaused, AutomationResumed, ClockStepped, ConnectorArmed, ConnectorDisarmed, PolicyLoaded};
@@ -185,6 +187,7 @@ events! {
     SourceOwned "source_owned" v 1,
     InventoryImported "inventory_imported" v 1,
     FactsAsserted "facts_asserted" v 1,
+    ContextImported "context_imported" v 1,
     PolicyLoaded "policy_loaded" v 1,
     ConnectorArmed "connector_armed" v 1,
     ConnectorDisarmed "connector_disarmed" v 1,

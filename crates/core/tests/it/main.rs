@@ -5,6 +5,7 @@ mod approval;
 mod canonical;
 mod case;
 mod clear;
+mod context;
 mod coverage;
 mod draft;
 mod draft_across;

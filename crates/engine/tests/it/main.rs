@@ -1,5 +1,6 @@
 //! The engine against real parts: SQLite, Cedar, PostgreSQL.
 mod compare;
+mod context;
 mod crash;
 mod dying;
 mod failover;

@@ -58,6 +58,7 @@ struct Import {
     dry_run: bool,
     /// `inventory`, or a list of owners: `codeowners`, `owners_csv`.
     #[serde(default)]
+    #[param(inline)]
     format: Format,
     /// Whose paths a `codeowners` file names, such as `acme/shop`; without one its patterns
     /// are references of the inventory.

@@ -44,7 +44,9 @@ shapes! {
         #[schema(required)] lead: Option<String>, verdicts: Vec<VerdictEntry>, credentials: Vec<Holding>, sessions: Vec<Holding>, entitlements: Vec<Holding>,
         not_looked_at: Vec<String>,
         /// Sources that could not have told of it in its time.
-        blind_sources: Vec<BlindSource>, waiting_for: Vec<Waiting>, plans: Vec<Plan>, #[schema(value_type = Vec<Object>)] chain: Vec<Value>, notes: Vec<NoteLine>, tasks: Vec<TaskLine>,
+        blind_sources: Vec<BlindSource>,
+        /// What feeds of others say of what its signals name; it decides nothing.
+        threat_context: Vec<ThreatNamed>, waiting_for: Vec<Waiting>, plans: Vec<Plan>, #[schema(value_type = Vec<Object>)] chain: Vec<Value>, notes: Vec<NoteLine>, tasks: Vec<TaskLine>,
         passed_over: Vec<PassedOver>, events: Span,
         /// Only in the answer to a dry run.
         #[schema(nullable = false)] dry_run: Option<DryRun>,
@@ -61,6 +63,14 @@ shapes! {
         /// What tags propose; nothing is decided by them.
         proposed: Vec<String>,
     }
+    ThreatNamed {
+        feed: String,
+        /// `kev`, `stix`.
+        form: String,
+        /// `vulnerability`, `address`, `domain`, `hash`, `actor`.
+        kind: String, named: String, #[schema(required)] since: Option<String>, #[schema(required)] until: Option<String>, untrusted: ThreatSaid,
+    }
+    ThreatSaid { title: String, #[schema(required)] says: Option<String> }
     BlindSource {
         source: String,
         /// `silent` against its own usual rate, or `never_heard`.

@@ -25,10 +25,13 @@ shapes! {
         #[schema(required)] lab_drill: Option<LabDrill>,
     }
     LabDrill { proven_at: String, server: String, strength: String, undone: String }
+    /// `GET /context`.
+    Feeds { feeds: Vec<FeedRow> }
+    FeedRow { name: String, form: String, entries: u64, digest: String, blob: String, at: String, by: String }
     /// `GET /sources`.
-    SourcesAnswer { sources: Vec<Source> }
+    SourcesAnswer { sources: Vec<SourceRow> }
     /// A sender of alerts, and how it is heard.
-    Source {
+    SourceRow {
         source: String, id: String, detector: String, systems: Vec<String>, tier_max: String, hmac: bool, made_at: String,
         /// Whoever has the role `telemetry_owner` where nobody is named.
         #[schema(required)] owner: Option<String>, #[schema(required)] last_alert_at: Option<String>,

@@ -62,7 +62,7 @@ async fn list(Shared(app): Shared<State>, Account(person): Account) -> Answer<Js
 
 /// One source: what it may cause, when it was heard, who answers for it, and what its messages hold.
 #[utoipa::path(get, path = "/sources/{name}", tag = "alerts", params(("name" = String, Path)),
-    responses((status = 200, description = "The source, with `schema`: what each kind of its readings was seen to hold", body = shape_screens::Source), (status = 404)))]
+    responses((status = 200, description = "The source, with `schema`: what each kind of its readings was seen to hold", body = shape_screens::SourceRow), (status = 404)))]
 async fn show(Shared(app): Shared<State>, Account(person): Account, Path(name): Path<String>) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
     let source = app.engine.source_state(&name).await?.ok_or_else(|| Failure::Unknown(format!("source `{}`", name.escape_default())))?;
@@ -104,19 +104,19 @@ async fn create(Shared(app): Shared<State>, Account(person): Account, Input(sour
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Owner {
+struct SourceOwner {
     /// The name of an account.
     person: String,
 }
 
 /// Names who answers for a source's silence and for a change of its schema.
-#[utoipa::path(post, path = "/sources/{name}/owner", tag = "alerts", params(("name" = String, Path)), request_body = Owner,
+#[utoipa::path(post, path = "/sources/{name}/owner", tag = "alerts", params(("name" = String, Path)), request_body = SourceOwner,
     responses((status = 200, description = "`{source, owner}`", body = Object), (status = 403), (status = 404, description = "no such source or account")))]
 async fn own(
     Shared(app): Shared<State>,
     Account(person): Account,
     Path(name): Path<String>,
-    Input(owner): Input<Owner>,
+    Input(owner): Input<SourceOwner>,
 ) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::CreateSource, None, &[]).await?;
     let account = app.engine.person_by_name(&owner.person).await?;

@@ -40,6 +40,7 @@ pub fn case(case: &Value) -> String {
         items(&case["verdicts"]).map(|v| format!("{}: {} at {}", cell(&v["role"]), cell(&v["verdict"]), cell(&v["at"]))),
     );
     lines(&mut out, "NOT LOOKED AT", items(&case["not_looked_at"]).map(cell));
+    lines(&mut out, "THREAT CONTEXT (of others; it decides nothing)", items(&case["threat_context"]).map(threat));
     lines(&mut out, "BLIND IN ITS WINDOW", items(&case["blind_sources"]).map(blind));
     lines(&mut out, "FINDINGS (titles are the senders' words)", items(&case["findings"]).map(finding));
     lines(&mut out, "NOTES", items(&case["notes"]).map(|n| format!("{} \"{}\"", cell(&n["at"]), cell(&n["untrusted"]))));
@@ -182,6 +183,13 @@ fn routed(route: &Value) -> String {
     )
 }
 
+/// What a feed says of what a signal names, in its own words.
+fn threat(named: &Value) -> String {
+    let (title, says) = (cell(&named["untrusted"]["title"]), &named["untrusted"]["says"]);
+    let says = if says.is_null() { String::new() } else { format!(": {}", cell(says)) };
+    format!("{} {} ({}): \"{title}{says}\"", cell(&named["kind"]), cell(&named["named"]), cell(&named["feed"]))
+}
+
 fn blind(source: &Value) -> String {
     let until = if source["until"].is_null() { "now".to_owned() } else { cell(&source["until"]) };
     let why = if source["why"] == "silent" { "silent" } else { "never heard" };
@@ -209,7 +217,7 @@ fn finding(finding: &Value) -> String {
     let line = match silent.as_str() {
         "" => line,
         silent => format!(
-            "{line}\n   NOT COMPARED: {silent} did not answer whether the value is one of their own; nothing there is restored until this has an outcome"
+            "{line}\n   NOT COMPARED: {silent} did not answer whether the value is one of their own and will be asked again; nothing there is restored until they do, or this has an outcome"
         ),
     };
     let line = match &finding["accountable"] {
@@ -300,6 +308,8 @@ mod tests {
                 "used_since_cut": {"since": "2026-11-23T09:00:00Z", "accepted": 1, "refused": 2, "last_accepted_at": "2026-11-23T09:00:01Z", "last_refused_at": "2026-11-23T09:00:02Z"},
                 "proof": {"liveness": "dead", "strength": "enforced", "probe": "read", "control": {"what": "q", "alive": true}}}],
             "sessions": [], "entitlements": [], "not_looked_at": ["delegations"],
+            "threat_context": [{"feed": "kev", "form": "kev", "kind": "vulnerability", "named": "CVE-2031-12345", "since": "2031-01-01", "until": null,
+                "untrusted": {"title": "Sign-in Bypass", "says": "a made-up one"}}],
             "blind_sources": [{"source": "okta-log", "why": "silent", "from": "2026-11-23T08:00:00Z", "until": null}],
             "waiting_for": [{"role": "iam", "people": ["mara"], "deadline": "2026-11-23T10:00:00Z", "at_timeout": "the plan ends undone", "what": "approves"}],
             "plans": [{"id": "p-1", "kind": "contain", "state": "waiting", "digest": "ab", "tier": "contain", "incomplete": ["tokens"], "because": "x",
@@ -342,6 +352,7 @@ mod tests {
             "apart from f-0",
             "AMBIGUOUS: its id means pg-main/app",
             "pg-main/app: olga@corp.example (last deployer, by `deployed_by`) [never confirmed] until 2026-11-23T09:10:00Z, then dora, then the response owner; tags propose team=x",
+            "vulnerability CVE-2031-12345 (kev): \"Sign-in Bypass: a made-up one\"",
             "okta-log: silent from 2026-11-23T08:00:00Z until now",
             "x3 cross_source",
         ] {
