@@ -67,6 +67,10 @@ fn an_owner_of_a_place_has_no_authority_over_what_comes_from_it() {
     let inventory = Inventory::of(objects.into_iter().map(object));
     assert!(inventory.owners("pg-main/app").is_empty(), "only a declared owner may be asked to approve");
     assert_eq!(route::accountable(&inventory, "pg-main/app", at(0), &|_| false).rule, Rule::Repository);
+    // Also where somebody calls a system as a place is called.
+    let called = json!({ "type": "identity", "id": "repository:acme/shop/app", "kind": "workload" });
+    let inventory = Inventory::of([called, owner("repository:acme/shop/*", "repository@corp.example")].map(object));
+    assert!(inventory.owners("repository:acme/shop/app").is_empty());
 }
 
 #[test]
