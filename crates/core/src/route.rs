@@ -162,12 +162,12 @@ fn by_rule<'a>(
     }
 }
 
-/// The owner of a place: of several records the one that comes last in its file, else
-/// the one that says most of the place.
+/// The owner of a place: what was said of it by itself outweighs every file; of several
+/// lines of a file the last one decides, else the record that says most of the place.
 fn by_place<'a>(rule: Rule, inventory: &'a Inventory, at: &str, has_left: &dyn Fn(&str) -> bool) -> Option<Accountable<'a>> {
     let bare = at.trim_end_matches('/');
     let matches = inventory.all_owners().filter(|o| matches_glob(&o.of, at) || matches_glob(&o.of, bare));
-    let best = matches.max_by_key(|o| (o.line, !o.of.contains('*'), o.of.len(), o.role == OwnerRole::Business))?;
+    let best = matches.max_by_key(|o| (o.line.is_none(), o.line, !o.of.contains('*'), o.of.len(), o.role == OwnerRole::Business))?;
     // A later record that names nobody takes the place away from those before it.
     is_there(best, has_left).then(|| named(rule, best, has_left))
 }

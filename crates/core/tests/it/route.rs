@@ -86,6 +86,12 @@ fn the_last_line_of_a_file_that_matches_a_place_decides_also_where_it_names_nobo
     };
     assert_eq!(lines(json!("late@corp.example")).as_deref(), Some("late@corp.example"), "not the longest pattern");
     assert_eq!(lines(Value::Null), None, "an owner was taken away on purpose");
+    // What a person said of the place by hand outweighs every line.
+    let identity = json!({ "type": "identity", "id": "k8s/app", "kind": "workload", "repository": "acme/shop/services/app" });
+    let mut line = owner("repository:acme/shop/services/app/*", "line@corp.example");
+    line["line"] = json!(9);
+    let inventory = Inventory::of([identity, line, owner("repository:acme/*", "hand@corp.example")].map(object));
+    assert_eq!(route::accountable(&inventory, "k8s/app", at(0), &|_| false).person, Some("hand@corp.example"));
 }
 
 #[test]

@@ -10,8 +10,9 @@ use quell_core::{
     case::Command,
     clear::Clearance,
     decision::{Role, Verb},
+    event::{By, CaseClosed, SourceCreated},
     finding::Outcome as Ending,
-    id::{CaseId, FindingId},
+    id::{CaseId, FindingId, SourceId, StreamId},
     proof::Observation,
     secret::Secret,
     target::{Enumeration, Reading, Target},
@@ -20,11 +21,12 @@ use quell_core::{
 use quell_engine::{
     Engine,
     port::{Attempt, Card, Check, Connector, Identified, Outcome, PlaneError, ProbeRequest},
+    record::Writing,
 };
 use quell_store::SystemClock;
 use serde_json::{Value, json};
 
-use crate::installation::{Installation, open_with, report, view, work_until};
+use crate::installation::{Installation, import, open_with, report, view, work_until};
 
 /// A plane that may say nothing when it is asked whose a value is.
 struct Shy {
@@ -141,4 +143,47 @@ async fn a_value_that_a_plane_did_not_compare_gets_its_identity_once_it_answers_
     let due = engine.ports.store.due(engine.ports.clock.now(), 99).await.expect("jobs");
     assert!(due.iter().any(|job| job.key == format!("case/{mine}")), "{due:?}");
     work_until(&engine, mine, |v| v["state"] == "proven").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_that_may_not_speak_of_a_plane_names_nobody_there_also_late_and_a_closed_case_opens_again() {
+    let here = Installation::start(false).await;
+    let secret = here.estate.app.password.reveal().to_owned();
+    import(&here.engine, &here.admin, [json!({ "type": "identity", "id": "k8s/svc", "kind": "workload" })]).await;
+    let free = here.source_of("free", "quell").await;
+    let bound = SourceCreated {
+        source: SourceId::new("src-bound"),
+        name: "bound".to_owned(),
+        hash: "b".to_owned(),
+        systems: vec!["k8s".to_owned()],
+        ..free.clone()
+    };
+    here.engine.create_source(&By::Automation, bound.clone()).await.expect("a source");
+    let closed = here.closed();
+    let inner = Arc::new(PostgreSql::new(closed.config.clone(), Arc::new(SystemClock::new())).expect("a connector"));
+    let shy = Arc::new(Shy { inner, is_silent: AtomicBool::new(true), asked: AtomicU32::new(0) });
+    let engine = open_with(closed.dir.path(), vec![shy.clone() as Arc<dyn Connector>], vec![], |ports| ports).await;
+    // Both senders mean an identity of another system by name, and carry a value of `pg-main`.
+    let word = |event: &str, name: &str| {
+        json!({ "kind": "leaked_secret", "title": "found", "dedupe_key": event, "severity": { "id": 3, "vendor": "3" },
+            "subject": { "kind": "workload", "native_id": name, "system": "k8s" }, "credential": { "kind": "password", "secret": secret } })
+        .to_string()
+    };
+    let mut cases = Vec::new();
+    for (source, name) in [(&free, "svc"), (&bound, "unlisted")] {
+        let alert = engine.receive(source, word(name, name).as_bytes()).await.expect("received");
+        cases.push(engine.file(&alert).await.expect("filed").cases[0].clone());
+    }
+    assert_eq!(told(&view(&engine, &cases[0]).await), (json!(["pg-main"]), json!("k8s/svc"), json!(false)));
+    assert_eq!(told(&view(&engine, &cases[1]).await), (json!(["pg-main"]), Value::Null, json!(false)));
+    // As if its rest had been accepted.
+    let mut writing = Writing::because("test");
+    writing.event(StreamId::case(&cases[0]), &By::Automation, CaseClosed { note: None });
+    engine.append(writing, engine.ports.clock.now()).await.expect("closed");
+    shy.is_silent.store(false, Ordering::SeqCst);
+    ask_again(&engine).await;
+    let first = view(&engine, &cases[0]).await;
+    assert_eq!(told(&first), (json!([]), json!("pg-main/billing_app"), json!(true)));
+    assert!(first["closed_at"].is_null(), "whose the value is, is news: {first:#}");
+    assert_eq!(told(&view(&engine, &cases[1]).await), (json!([]), Value::Null, json!(false)), "its sender is not bound to `pg-main`");
 }
