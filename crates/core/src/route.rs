@@ -135,7 +135,7 @@ fn by_rule<'a>(
     reference: &'a str,
     has_left: &dyn Fn(&str) -> bool,
 ) -> Option<Accountable<'a>> {
-    let place = |prefix: &str, path: Option<&String>| path.map(|path| format!("{prefix}{}/", path.trim_matches('/')));
+    let place = |prefix: &str, path: Option<&str>| path.map(|path| format!("{prefix}{}/", path.trim_matches('/')));
     match rule {
         Rule::Declared => {
             let declared = inventory.owners(reference);
@@ -143,10 +143,10 @@ fn by_rule<'a>(
             let first = declared.iter().filter(answers).find(|o| o.role == OwnerRole::Business).or(declared.iter().find(answers));
             first.map(|o| named(rule, o, has_left))
         }
-        Rule::Repository => by_place(rule, inventory, &place(Owner::REPOSITORY, identity?.repository.as_ref())?, has_left),
-        Rule::Pipeline => by_place(rule, inventory, &place(Owner::PIPELINE, identity?.pipeline.as_ref())?, has_left),
+        Rule::Repository => by_place(rule, inventory, &place(Owner::REPOSITORY, identity?.repository.as_deref())?, has_left),
+        Rule::Pipeline => by_place(rule, inventory, &place(Owner::PIPELINE, identity?.pipeline.as_deref())?, has_left),
         Rule::Platform => {
-            let workflow = identity.and_then(|i| place(Owner::WORKFLOW, i.workflow.as_ref()));
+            let workflow = identity.and_then(|i| place(Owner::WORKFLOW, i.workflow.as_deref()));
             let of_workflow = workflow.and_then(|at| by_place(rule, inventory, &at, has_left));
             of_workflow.or_else(|| by_place(rule, inventory, &format!("{}{}/", Owner::PLATFORM, split(reference)?.0), has_left))
         }

@@ -72,11 +72,14 @@ pub(crate) struct Heard(Mutex<Known>);
 struct Known {
     /// How many alerts came so far: what was read before one of them may lack it.
     alerts: u64,
-    of: BTreeMap<SourceId, (bool, Arc<Vec<Timestamp>>)>,
+    of: BTreeMap<SourceId, Moments>,
 }
 
+/// Whether nothing came since they were read, and the last moment of each hour.
+type Moments = (bool, Arc<Vec<Timestamp>>);
+
 impl Heard {
-    fn of(&self, source: &SourceId) -> (u64, Option<(bool, Arc<Vec<Timestamp>>)>) {
+    fn of(&self, source: &SourceId) -> (u64, Option<Moments>) {
         let known = self.0.lock().expect("no holder of this lock can panic");
         (known.alerts, known.of.get(source).cloned())
     }

@@ -1,6 +1,6 @@
 //! The objects of an inventory.
 
-use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,15 +57,15 @@ pub struct Identity {
     pub tags: BTreeMap<String, String>,
     /// Where it comes from, such as `acme/shop/services/billing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
+    pub repository: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pipeline: Option<String>,
+    pub pipeline: Option<Box<str>>,
     /// What runs it; of an agent, the workflow that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workflow: Option<String>,
+    pub workflow: Option<Box<str>>,
     /// Who deployed it last, an address, as its plane reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deployed_by: Option<String>,
+    pub deployed_by: Option<Box<str>>,
 }
 
 /// How its consumers get a new credential.
