@@ -1,6 +1,7 @@
 //! What is read, from what it starts, and what must hold.
 
 mod detector;
+mod feed;
 mod log;
 mod mapping;
 mod record;
@@ -80,6 +81,7 @@ impl Target {
 pub fn all() -> Vec<Target> {
     let mut all = detector::targets();
     all.extend(log::targets());
+    all.extend(feed::targets());
     all.extend(mapping::targets());
     all.extend(record::targets());
     all

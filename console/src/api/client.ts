@@ -31,6 +31,8 @@ export type MeasuredCase = Schemas["MeasuredCase"];
 export type Offered = Schemas["Offered"];
 export type OwnerLine = Schemas["OwnerLine"];
 export type Plane = Schemas["Plane"];
+export type Source = Schemas["SourceRow"];
+export type BlindSource = Schemas["BlindSource"];
 export type PolicyRow = Schemas["PolicyRow"];
 
 type Json<T> = T extends { responses: { 200: { content: { "application/json": infer Body } } } } ? Body : never;

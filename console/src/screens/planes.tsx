@@ -9,17 +9,8 @@ import { OrderDialog, type Order } from "../parts/order";
 import { ReadAt, Screen, Shown, Table, Wide } from "../parts/screen";
 import { Badge, Command, Moment, Until } from "../parts/small";
 import { useRead } from "../read";
-import { arming, coverage, health, lastHeard, proven, type Matrix } from "../view/planes";
+import { arming, coverage, health, heard, proven, usually, type Matrix } from "../view/planes";
 import { words } from "../view/words";
-
-interface Source {
-  source: string;
-  id: string;
-  detector: string;
-  systems: string[];
-  tier_max: string;
-  hmac: boolean;
-}
 
 const INSTALLATION = (told: { stream: string }): boolean => told.stream.startsWith("policy");
 
@@ -270,46 +261,51 @@ function Coverage({ planes }: { planes: readonly Plane[] }) {
 }
 
 function Sources() {
-  const read = useRead("/api/v1/sources", {}, (told) => told.stream.startsWith("source/"));
-  const lines = useRead("/api/v1/ledger/events", { type: "alert_received", limit: 200 }, (told) => told.type === "alert_received");
+  const read = useRead("/api/v1/sources", {}, (told) => told.stream.startsWith("source/") || told.type === "alert_received");
   return (
     <section aria-labelledby="h-sources">
       <h2 id="h-sources">Sources</h2>
       <Shown read={read} what="the sources">
-        {(data) => {
-          const sources = (data as unknown as { sources: Source[] }).sources;
-          const heard = lastHeard(sources, lines.data?.events ?? []);
-          return sources.length === 0 ? (
+        {({ sources }) =>
+          sources.length === 0 ? (
             <div className="notice">
               <p>Nobody may send alerts yet.</p>
               <Command line="quell source create gitleaks-ci --detector gitleaks" />
             </div>
           ) : (
-            <Table label="Sources" heads={["Source", "Detector", "May speak about", "Highest tier it may cause", "Signs its messages", "Heard last"]}>
-              {sources.map((s) => (
-                <tr key={s.source}>
-                  <th scope="row">{s.source}</th>
-                  <td>{s.detector}</td>
-                  <td>{s.systems.join(", ")}</td>
-                  <td>{words(s.tier_max)}</td>
-                  <td>{s.hmac ? "yes" : "no, a token alone"}</td>
-                  <td>
-                    <Heard at={heard.get(s.source)} lines={lines.data} />
-                  </td>
-                </tr>
-              ))}
+            <Table label="Sources" heads={["Source", "Detector", "May speak about", "Highest tier it may cause", "Signs its messages", "Heard", "Usually", "Answers for it"]}>
+              {sources.map((s) => {
+                const is = heard(s);
+                return (
+                  <tr key={s.source}>
+                    <th scope="row">{s.source}</th>
+                    <td>{s.detector}</td>
+                    <td>{s.systems.join(", ")}</td>
+                    <td>{words(s.tier_max)}</td>
+                    <td>{s.hmac ? "yes" : "no, a token alone"}</td>
+                    <td>
+                      <Badge tone={is.tone} mark={is.mark}>
+                        {is.says}
+                      </Badge>
+                      {s.last_alert_at && (
+                        <span className="faint">
+                          {" last "}
+                          <Moment at={s.last_alert_at} />
+                        </span>
+                      )}
+                      {is.next && <div className="faint">Next: {is.next}.</div>}
+                    </td>
+                    <td>{usually(s.usual)}</td>
+                    <td>{s.owner ?? <span className="faint">every telemetry owner</span>}</td>
+                  </tr>
+                );
+              })}
             </Table>
-          );
-        }}
+          )
+        }
       </Shown>
       <p className="faint">A silent source is nobody's proof that nothing happened: whoever answers for its telemetry says why it is silent.</p>
       <Command line="quell source list" />
     </section>
   );
-}
-
-function Heard({ at, lines }: { at: string | undefined; lines: { looked_at: number; next: number | null } | null }) {
-  if (at) return <Moment at={at} />;
-  if (!lines) return <span className="faint">not known</span>;
-  return lines.next === null ? <Badge tone="amber" mark="?">never</Badge> : <span className="faint">not in the last {lines.looked_at} lines of the log</span>;
 }

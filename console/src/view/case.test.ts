@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { EventLine, Holding, Plan, Step, Waiting } from "../api/client";
-import { byUrgency, folded, foremost, impact, inView, isMine, isProvedDead, strip } from "./case";
+import { blind, byUrgency, folded, foremost, impact, inView, isMine, isProvedDead, strip } from "./case";
 
 const holding = (id: string, state: Holding["state"], issued_by_quell = false): Holding => ({
   id, target: id, identity: "pg/app", kind: null, fingerprint: null, state, since: null, residual_until: null, exposure: null, proof: null, used_since_cut: null, never_seen_live: false, issued_by_quell, proven_dead_at: null, accepted_until: null,
@@ -71,4 +71,12 @@ test("views are by the line's own word, and repeated lines fold unless somebody 
   expect([inView(act, "story"), inView(act, "enforcement"), inView(act, "all"), inView(act, "raw")]).toEqual([false, true, true, true]);
   expect(folded([line(1, "a"), line(2, "a"), line(3, "b"), line(4, "a")]).map((f) => [f.line.index, f.times])).toEqual([[2, 2], [3, 1], [4, 1]]);
   expect(folded([line(1, "wrote a note", ["story"], "x"), line(2, "wrote a note", ["story"], "y")])).toHaveLength(2);
+});
+
+test.each([
+  [{ source: "okta", why: "silent", from: "2026-11-30T08:00:00Z", until: null }, "okta: silent from 2026-11-30T08:00:00Z until now"],
+  [{ source: "okta", why: "silent", from: "2026-11-30T08:00:00Z", until: "2026-11-30T09:00:00Z" }, "okta: silent from 2026-11-30T08:00:00Z until 2026-11-30T09:00:00Z"],
+  [{ source: "ci", why: "never_heard", from: "2026-11-30T08:00:00Z", until: null }, "ci: never heard until now"],
+])("a source that could not have told of it says why: %#", (source, says) => {
+  expect(blind(source)).toBe(says);
 });

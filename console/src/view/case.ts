@@ -1,5 +1,5 @@
 // What a case's page puts first, computed from the case alone.
-import type { Case, EventLine, Holding, Plan, Stage, Waiting } from "../api/client";
+import type { BlindSource, Case, EventLine, Holding, Plan, Stage, Waiting } from "../api/client";
 
 export const STAGES: readonly Stage[] = ["detected", "triaged", "decided", "acted", "proven", "restored", "reviewed"];
 
@@ -72,4 +72,10 @@ export function impact(c: Pick<Case, "subjects">, plan: Plan): string {
   if (names.length > 0 && plan.undo) return `touches ${names.join(", ")}`;
   if (names.length > 0) return plan.failover ? `${names.join(", ")} move${names.length === 1 ? "s" : ""} to a new credential first` : `stops ${names.join(", ")}`;
   return c.subjects.length > 0 && c.subjects.every((s) => s.dependents !== null) ? "no consumer is declared" : "unknown: nobody has declared what needs it";
+}
+
+/** Why nothing of a source could be heard in the time of the case. */
+export function blind(source: BlindSource): string {
+  const until = source.until ?? "now";
+  return source.why === "silent" ? `${source.source}: silent from ${source.from ?? "?"} until ${until}` : `${source.source}: never heard until ${until}`;
 }

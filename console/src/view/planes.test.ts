@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Offered, Plane } from "../api/client";
-import { arming, coverage, FRESH_MS, health, lastHeard, proven } from "./planes";
+import { arming, coverage, FRESH_MS, health, heard, proven, usually } from "./planes";
 
 const NOW = Date.parse("2026-11-30T12:00:00Z");
 const offered = (action: string, over: Partial<Offered> = {}): Offered => ({ action, reversible: "exact", effective: "now", survives: [], last_proven_at: null, lab_drill: null, ...over });
@@ -53,7 +53,16 @@ test("only a case here makes a coverage green; a drill in the lab does not", () 
   expect(proven(offered("a"))).toMatchObject({ tone: "amber", at: null });
 });
 
-test("a source was heard when its newest line says so, and else not", () => {
-  const heard = lastHeard([{ source: "gitleaks", id: "s1" }, { source: "okta", id: "s2" }], [{ by: "source:s1", at: "2026-11-30T10:00:00Z" }, { by: "source:s1", at: "2026-11-30T11:00:00Z" }, { by: "person:s2", at: "2026-11-30T11:00:00Z" }]);
-  expect([...heard]).toEqual([["gitleaks", "2026-11-30T11:00:00Z"]]);
+test.each([
+  ["it was never heard", { last_alert_at: null }, "amber", "never heard"],
+  ["it is silent", { silent_since: "2026-11-29T11:00:00Z" }, "bad", "SILENT"],
+  ["it has no habit", { usual: null }, "plain", "heard, no habit yet"],
+  ["it is heard as usual", {}, "good", "heard as usual"],
+])("a source: %s", (_, over, tone, says) => {
+  const source = { last_alert_at: "2026-11-30T11:00:00Z", usual: { hours_heard: 20, hours: 24, wait_seconds: 3600 }, silent_since: null, ...over };
+  expect(heard(source)).toMatchObject({ tone, says });
+});
+
+test("a rate that is not known is no number", () => {
+  expect([usually(null), usually({ hours_heard: 20, hours: 24, wait_seconds: 3600 })]).toEqual(["not known yet", "in 20 of 24 hours"]);
 });

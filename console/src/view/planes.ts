@@ -1,6 +1,6 @@
 // What may be said of a plane: how it is, whether it may act, and what was proved to
 // work on it. Nothing is green that was not asked, and asked lately.
-import type { Offered, Plane } from "../api/client";
+import type { Offered, Plane, Source } from "../api/client";
 import type { Tone } from "./words";
 
 export interface Standing {
@@ -75,13 +75,15 @@ export function proven(offered: Offered): { tone: Tone; mark: string; says: stri
   return { tone: "amber", mark: "?", says: "never proved", at: null };
 }
 
-/** When each source was heard last, by the newest lines of the log that received an alert. */
-export function lastHeard(sources: readonly { source: string; id: string }[], lines: readonly { by: string; at: string }[]): Map<string, string> {
-  const heard = new Map<string, string>();
-  for (const { source, id } of sources) {
-    const times = lines.filter((l) => l.by === `source:${id}`).map((l) => l.at);
-    const last = times.sort().at(-1);
-    if (last) heard.set(source, last);
-  }
-  return heard;
+/** How a source is heard. Nothing is green that has no habit: nobody would notice its silence. */
+export function heard(source: Pick<Source, "last_alert_at" | "usual" | "silent_since">): Standing {
+  if (source.last_alert_at === null) return { tone: "amber", mark: "?", says: "never heard", next: "send it an alert, or ask whoever runs it" };
+  if (source.silent_since !== null) return { tone: "bad", mark: "!", says: "SILENT", next: "its telemetry owner has a task to say why" };
+  if (source.usual === null) return { tone: "plain", mark: "·", says: "heard, no habit yet", next: null };
+  return { tone: "good", mark: "✓", says: "heard as usual", next: null };
+}
+
+/** Its usual rate, in words. */
+export function usually(usual: Source["usual"]): string {
+  return usual === null ? "not known yet" : `in ${usual.hours_heard} of ${usual.hours} hours`;
 }

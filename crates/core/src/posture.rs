@@ -16,6 +16,12 @@ pub enum Posture {
     Dormant,
     LongLivedSecret,
     OverPrivilege,
+    /// Quell's own: whoever answers for an identity did not say so for too long.
+    StaleOwner,
+    /// Quell's own: a source is not heard as often as it was.
+    SilentSource,
+    /// Quell's own: a source's messages lack what they always had.
+    ChangedSchema,
     /// Something else; a person reads it.
     Other,
 }
@@ -75,6 +81,9 @@ impl Posture {
     pub fn path(self) -> Path {
         let (owner, task, ends_as) = match self {
             Self::NoOwner => (Role::Iam, "nobody answers for this identity: name its owner, or retire it", "expected"),
+            Self::StaleOwner => {
+                (Role::Iam, "nobody confirmed lately who answers for this identity: have its owner confirmed, or name another", "expected")
+            }
             Self::Orphan => (Role::Iam, "whoever this identity belonged to is gone: retire it, or name its owner", "retired"),
             Self::Dormant => (Role::Iam, "nobody uses this identity: retire it, or say who still needs it", "retired"),
             Self::LongLivedSecret => (
@@ -83,6 +92,14 @@ impl Posture {
                 "retired",
             ),
             Self::OverPrivilege => (Role::Iam, "this identity may do more than it does: take the rest away", "privilege_reduced"),
+            Self::SilentSource => {
+                (Role::TelemetryOwner, "a source is silent: find out whether it still sends, and say why it does not", "expected")
+            }
+            Self::ChangedSchema => (
+                Role::TelemetryOwner,
+                "a source's messages lack what they always had: change what reads them, or what sends them",
+                "expected",
+            ),
             Self::Other => {
                 (Role::Secops, "something of this identity is not as it should be: correct it, or say why it stands", "expected")
             }

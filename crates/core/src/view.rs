@@ -17,7 +17,7 @@ use crate::{
     case::Case,
     course::{PlanStage, PlanState},
     decision::Role,
-    event::Stage,
+    event::{CaseEnriched, Stage},
     finding::Finding,
     fold::Rule,
     hold::TargetState,
@@ -25,6 +25,7 @@ use crate::{
     plan::{Selector, Step},
     proof::{Life, Liveness},
     respond::{self, Situation, act_targets},
+    route::Route,
     target::{Target, TargetKind},
     time::Timestamp,
 };
@@ -254,7 +255,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
             json!({ "id": f.id, "title": f.kind, "untrusted": { "title": f.title.shown() }, "kind": f.kind, "count": f.count, "first_at": f.first_at, "last_at": f.last_at,
                 "senders": f.senders.len(), "sample": f.sample, "unreadable": f.unreadable, "containment_evidence": f.containment_evidence, "unsigned": f.unsigned,
                 "subject": f.resolved.as_ref().map(|r| r.identity.reference()), "possession": f.resolved.as_ref().is_some_and(|r| r.possession),
-                "because": f.resolved.as_ref().map(|r| r.because.clone()), "ambiguous": ambiguous(f), "uncompared": f.uncompared, "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f) })
+                "because": f.resolved.as_ref().map(|r| r.because.clone()), "ambiguous": ambiguous(f), "uncompared": f.uncompared, "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f), "accountable": accountable(case, f) })
         })
         .collect();
     let owners: Vec<Value> = case
@@ -267,6 +268,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
             })
         })
         .collect();
+    let routes: Vec<Value> = case.subjects.values().filter_map(route).collect();
     let why_routed: Vec<&str> = case.subjects.values().map(|x| x.routed.as_str()).collect();
     let of =
         |kind: TargetKind| -> Vec<Value> { case.linked.iter().filter(|(t, _)| t.kind == kind).map(|(t, k)| holding(s, t, *k)).collect() };
@@ -277,7 +279,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "id": case.id, "state": case.stage(), "headline": headline(s, now), "opened_at": case.opened_at, "closed_at": case.closed_at, "stages": stages,
         "exposure": exposure(s, now), "states": states(s), "subjects": subjects(case),
         "merged_into": case.merged_into, "merged": merged(case), "because": case.because, "confidence": corroboration.confidence(), "corroborated": corroboration.is_corroborated(),
-        "findings": findings, "owners": owners, "why_routed": if why_routed.is_empty() { Value::Null } else { json!(why_routed.join("; ")) },
+        "findings": findings, "owners": owners, "why_routed": if why_routed.is_empty() { Value::Null } else { json!(why_routed.join("; ")) }, "routes": routes,
         "lead": case.lead, "verdicts": case.verdicts.iter().map(|(role, verdict, by, at)| json!({ "role": role.name(), "verdict": verdict, "by": by, "at": at })).collect::<Vec<_>>(),
         "credentials": of(TargetKind::Credential), "sessions": of(TargetKind::Session), "entitlements": of(TargetKind::Entitlement),
         "not_looked_at": case.not_looked_at(), "waiting_for": waiting_for(s, now), "plans": plans,
@@ -285,6 +287,29 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "reviews": t.added.reviews, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
         "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
+}
+
+/// Who answers for the subject of a finding; the response owner where nobody is named.
+fn accountable(case: &Case, finding: &Finding) -> Option<String> {
+    let subject = case.subjects.get(&finding.resolved.as_ref()?.identity.id)?;
+    Some(answers(subject.route.as_ref()?))
+}
+
+fn answers(route: &Route) -> String {
+    route.name.as_ref().map_or_else(|| FALLBACK.to_string(), |n| n.shown().to_string())
+}
+
+/// Who has what nobody answers for.
+const FALLBACK: &str = "the response owner";
+
+/// Where a subject was routed, why, until when, and who has it then.
+fn route(subject: &CaseEnriched) -> Option<Value> {
+    let route = subject.route.as_ref()?;
+    Some(
+        json!({ "of": subject.identity.reference(), "to": answers(route), "account": route.person, "rule": route.rule, "why": subject.routed,
+        "record": route.record.as_ref().map(|r| r.shown()), "confirmed_at": route.confirmed_at, "ownership": route.ownership, "deadline": route.deadline,
+        "escalation": route.escalation(), "fallback": FALLBACK, "proposed": route.proposed.iter().map(|tag| tag.shown()).collect::<Vec<_>>() }),
+    )
 }
 
 /// Cases that became part of it.

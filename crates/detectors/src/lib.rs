@@ -16,6 +16,7 @@ mod credential;
 mod ecs;
 pub mod endpoint;
 mod envelope;
+pub mod feed;
 mod field;
 pub mod generic;
 mod json;

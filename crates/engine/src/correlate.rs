@@ -20,13 +20,14 @@ use quell_core::{
     id::{CaseId, FindingId, StreamId, TargetId, TaskId},
     personal::Salter,
     posture::Posture,
+    respond,
     signal::{SignalKind, Unreadable},
     target::TargetKind,
     time::Timestamp,
 };
 
 use crate::{
-    Engine, Failure, lookup,
+    Engine, Failure, compare, lookup,
     record::{Seen, Writing},
     streams::{self, AlertState},
 };
@@ -451,6 +452,10 @@ impl Engine {
         // nobody else from their turn.
         if !opens || finding.resolved.is_some() || finding.kind == SignalKind::Posture {
             filing.at_work.insert(case.clone());
+        }
+        if !finding.uncompared.is_empty() {
+            let due = respond::compared_again_at(filing.at, filing.at);
+            filing.writing.job(compare::job_of(&id), due);
         }
         filing.touched(&case, &id);
         filing.know(&case, finding);

@@ -1,6 +1,6 @@
 //! Everything that inventory and planes say about one identity, before planning.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use quell_core::{
     case::Case,
@@ -10,8 +10,10 @@ use quell_core::{
     people,
     personal::Salter,
     reach::{self, Reach},
+    route::{self, Route},
     signal::{CredentialKind, IdentityKind},
     target::{Enumeration, Found, Target, TargetKind},
+    time::after,
 };
 
 use crate::{Engine, Failure};
@@ -75,6 +77,11 @@ impl Engine {
             Some((issuer, _)) if inventory.owners(&reference).is_empty() => issuer.owners.clone(),
             _ => self.owners_of(&reference, &inventory, &salter).await?,
         };
+        let own_route = || self.route(&reference, &inventory, case.subjects.get(&identity.id), &salter);
+        let (routed, route) = match issuer {
+            Some((issuer, _)) if inventory.owners(&reference).is_empty() => (issuer.routed.clone(), issuer.route.clone()),
+            _ => own_route().await.map(|(why, route)| (why, Some(route)))?,
+        };
         let consumers: Vec<Consumer> = inventory
             .consumers(&reference)
             .into_iter()
@@ -99,7 +106,7 @@ impl Engine {
             identity: identity.clone(),
             facts,
             name: known.as_ref().and_then(|i| i.name.clone()).map(|n| salter.commit(n)),
-            routed: routed(&owners),
+            routed,
             owners,
             dependents: facts::dependents(known.is_some(), declared, issuer),
             consumers,
@@ -119,6 +126,7 @@ impl Engine {
             outlive: those(Found::outlives_suspension),
             irrevocable: those(Found::is_irrevocable),
             no_login: found().filter(|f| f.kind == TargetKind::Identity).find_map(|f| f.no_login().map(str::to_owned)),
+            route,
         };
         Ok(enriched)
     }
@@ -269,6 +277,38 @@ impl Engine {
         Ok(owners)
     }
 
+    /// Who answers for it, and why. Whom it was routed to before keeps their deadline.
+    async fn route(
+        &self,
+        reference: &str,
+        inventory: &Inventory,
+        before: Option<&CaseEnriched>,
+        salter: &Salter,
+    ) -> Result<(String, Route), Failure> {
+        let people = self.people().await?;
+        let left: BTreeSet<String> =
+            people.iter().filter(|p| p.disabled).filter_map(|p| Some(p.email.as_ref()?.value()?.to_lowercase())).collect();
+        let now = self.ports.clock.now();
+        let found = route::accountable(inventory, reference, now, &|who| left.contains(&who.to_lowercase()));
+        let person = self.account(found.person).await?;
+        let named = |text: Option<&str>| text.map(|text| salter.commit(text));
+        let name = found.person.or(found.team);
+        let kept = before.and_then(|b| b.route.as_ref());
+        let kept = kept.filter(|r| r.rule == found.rule && r.name.as_ref().and_then(|n| n.value()) == name);
+        let route = Route {
+            rule: found.rule,
+            person,
+            name: named(name),
+            deputy: named(found.deputy),
+            record: named(found.record.as_deref()),
+            confirmed_at: found.confirmed_at.map(str::to_owned),
+            ownership: found.ownership,
+            proposed: found.proposed.iter().map(|tag| salter.commit(tag.clone())).collect(),
+            deadline: kept.map_or_else(|| after(now, self.settings.limits.ask_seconds), |r| r.deadline),
+        };
+        Ok((found.why(), route))
+    }
+
     async fn account(&self, email: Option<&str>) -> Result<Option<PersonId>, Failure> {
         match email {
             Some(email) => self.person_by_email(email).await,
@@ -285,18 +325,4 @@ fn owner_of(id: &str, inventory: &Inventory) -> Option<(String, String)> {
         (None, None) => return None,
     };
     inventory::split(reference).map(|(plane, native)| (plane.to_owned(), native.to_owned()))
-}
-
-/// Why this owner is the accountable one, in our words.
-fn routed(owners: &[OwnerEntry]) -> String {
-    let Some(owner) = owners.iter().find(|o| o.role == OwnerRole::Business).or(owners.first()) else {
-        return "nobody owns this identity in the inventory, so the response owner has it".to_owned();
-    };
-    let role = match owner.role {
-        OwnerRole::Iam => "identity",
-        OwnerRole::Security => "security",
-        OwnerRole::Business => "business",
-        OwnerRole::Vendor => "vendor",
-    };
-    format!("the {role} owner of this identity, confirmed {}", owner.confirmed_at.as_deref().unwrap_or("never"))
 }

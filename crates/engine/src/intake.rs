@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use quell_core::{
     event::{AlertReceived, By, SourceCreated},
-    finding::{FiledSignal, Resolved, is_marked},
+    finding::{FiledSignal, Finding, Resolved, is_marked},
     id::{AlertId, CaseId, SourceId, StreamId},
     inventory,
     personal::{Personal, Salter},
@@ -26,7 +26,7 @@ use crate::{
     correlate::Keys,
     port::{Connector, Identified},
     record::{Seen, Writing},
-    streams::{AlertState, Folded},
+    streams::{AlertState, Folded, SourceState},
 };
 
 /// The version of the readings that filed signals carry.
@@ -70,7 +70,9 @@ impl Engine {
         writing.blob(sealed).job(format!("file/{alert}"), due).relaxed();
         // Nothing is loaded: the store itself knows whether the stream is new.
         let new = Seen::from([(StreamId::alert(alert), None)]);
-        self.append_on(writing, at, new).await.map(|_| ())
+        self.append_on(writing, at, new).await?;
+        self.heard.again(&source.source);
+        Ok(())
     }
 
     /// One received alert.
@@ -83,6 +85,11 @@ impl Engine {
 
     /// The source of a name.
     pub async fn source(&self, name: &str) -> Result<Option<SourceCreated>, Failure> {
+        Ok(self.source_state(name).await?.map(|s| s.created))
+    }
+
+    /// The same with who answers for it.
+    pub async fn source_state(&self, name: &str) -> Result<Option<SourceState>, Failure> {
         Ok(match self.streams.load(&*self.ports.store, &StreamId::source(name)).await?.map(|k| k.folded) {
             Some(Folded::Source(source)) => source.map(|s| *s),
             _ => None,
@@ -250,7 +257,11 @@ impl Engine {
 
     /// Which credential of a plane has this value: its native id, its kind and its
     /// identity; none where none has, or the plane cannot compare.
-    async fn compared(&self, connector: &dyn Connector, secret: &Secret) -> Result<Option<(String, CredentialKind, String)>, Unanswered> {
+    pub(crate) async fn compared(
+        &self,
+        connector: &dyn Connector,
+        secret: &Secret,
+    ) -> Result<Option<(String, CredentialKind, String)>, Unanswered> {
         let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
         match tokio::time::timeout(deadline, connector.identify(secret)).await {
             Ok(Ok(Identified::Match { credential, kind, identity })) => return Ok(Some((credential, kind, identity))),
@@ -283,7 +294,7 @@ impl Engine {
     }
 
     /// What the plane's log will call this value, computed while it is at hand.
-    async fn mark_of(&self, plane: &str, kind: CredentialKind, secret: &Secret) -> Option<String> {
+    pub(crate) async fn mark_of(&self, plane: &str, kind: CredentialKind, secret: &Secret) -> Option<String> {
         let connector = self.ports.connectors.get(plane).filter(|_| is_marked(kind))?;
         let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
         match tokio::time::timeout(deadline, connector.mark_of(secret)).await {
@@ -403,18 +414,33 @@ impl Engine {
         for finding in &case.findings {
             let matched =
                 finding.resolved.as_ref().is_some_and(|r| r.possession && r.credential.as_ref().is_some_and(|c| c.id == credential.id));
-            let Some(print) = finding.fingerprint.as_ref().filter(|_| matched) else { continue };
-            for alert in &finding.alerts {
-                let Some(state) = self.alert(alert).await? else { continue };
-                // Erased: the secret that came in it cannot be tried any more.
-                if self.ports.store.blob(&state.received.sealed).await?.is_none() {
-                    continue;
-                }
-                let readout = self.read_alert(&state).await?;
-                let secret = readout.signals.into_iter().filter_map(|d| d.secret).find(|s| self.settings.key.fingerprint(s) == *print);
-                if let Some(secret) = secret {
-                    return Ok(Some((alert.clone(), secret)));
-                }
+            if !matched {
+                continue;
+            }
+            if let Some(found) = self.carried(finding).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The leaked value of a finding, while its alert is not erased.
+    pub(crate) async fn secret_of(&self, finding: &Finding) -> Result<Option<Secret>, Failure> {
+        Ok(self.carried(finding).await?.map(|(_, secret)| secret))
+    }
+
+    async fn carried(&self, finding: &Finding) -> Result<Option<(AlertId, Secret)>, Failure> {
+        let Some(print) = &finding.fingerprint else { return Ok(None) };
+        for alert in &finding.alerts {
+            let Some(state) = self.alert(alert).await? else { continue };
+            // Erased: the secret that came in it cannot be tried any more.
+            if self.ports.store.blob(&state.received.sealed).await?.is_none() {
+                continue;
+            }
+            let readout = self.read_alert(&state).await?;
+            let secret = readout.signals.into_iter().filter_map(|d| d.secret).find(|s| self.settings.key.fingerprint(s) == *print);
+            if let Some(secret) = secret {
+                return Ok(Some((alert.clone(), secret)));
             }
         }
         Ok(None)
@@ -434,7 +460,7 @@ impl Engine {
 }
 
 /// A plane did not say whether a leaked value is one of its own.
-struct Unanswered;
+pub(crate) struct Unanswered;
 
 /// How often a decision is taken anew because somebody was faster.
 pub(crate) const RETRIES: u32 = 50;

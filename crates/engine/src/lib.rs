@@ -7,6 +7,8 @@
 
 mod ask;
 pub mod census;
+pub mod compare;
+pub mod context;
 pub mod correlate;
 mod draft;
 mod enrich;
@@ -15,10 +17,12 @@ pub mod execute;
 pub mod export;
 pub mod filing;
 pub mod ground;
+pub mod health;
 pub mod intake;
 pub mod lookup;
 mod onward;
 pub mod order;
+pub mod ownership;
 pub mod port;
 pub mod prove;
 pub mod record;
@@ -34,11 +38,13 @@ use std::{
 };
 
 use quell_core::{
+    context::Context,
     event::Recorded,
     id::{CaseId, StreamId},
     inventory::Inventory,
     people::Limits,
     secret::FingerprintKey,
+    time::Timestamp,
 };
 use tokio::sync::{Mutex, Notify as Wakeup, broadcast};
 
@@ -104,10 +110,16 @@ pub struct Engine {
     pub settings: Settings,
     pub(crate) streams: streams::Streams,
     inventory: RwLock<Arc<Inventory>>,
+    context: RwLock<Arc<Context>>,
     /// One worker a case at a time.
     cases: Mutex<BTreeMap<CaseId, Arc<Mutex<()>>>>,
     told: broadcast::Sender<Told>,
     wakeup: Wakeup,
+    /// Before this nobody listened, so nobody was silent.
+    pub(crate) listens_since: Timestamp,
+    pub(crate) heard: health::Heard,
+    /// Findings that a plane is asked about right now.
+    pub(crate) comparing: std::sync::Mutex<std::collections::BTreeSet<quell_core::id::FindingId>>,
 }
 
 impl Engine {
@@ -121,16 +133,22 @@ impl Engine {
             ports.clock = Arc::new(onward::Onward::after(newest, ports.clock));
         }
         let (told, _) = broadcast::channel(4096);
+        let listens_since = ports.clock.now();
         let engine = Self {
             ports,
             settings,
             streams: streams::Streams::default(),
             inventory: RwLock::default(),
+            context: RwLock::default(),
             cases: Mutex::default(),
             told,
             wakeup: Wakeup::new(),
+            listens_since,
+            heard: health::Heard::default(),
+            comparing: std::sync::Mutex::default(),
         };
         engine.load_inventory().await?;
+        engine.load_context().await?;
         let engine = Arc::new(engine);
         if let Some(newest) = newest.filter(|newest| newest.duration_since(wall) > onward::STEP) {
             engine.clock_stepped(newest, wall).await?;

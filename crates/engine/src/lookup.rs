@@ -3,7 +3,9 @@
 
 use quell_core::{
     event::{By, Event, Recorded},
-    finding::Finding,
+    finding::{FiledSignal, Finding},
+    id::SourceId,
+    route::Route,
     signal::SignalKind,
     time::Timestamp,
 };
@@ -56,10 +58,41 @@ pub const PERSON_EMAIL: &str = "person_email";
 pub const TOKEN: &str = "token";
 /// Name of a source -> its id.
 pub const SOURCE: &str = "source";
+/// Name of a feed of threat context -> what was brought in last, and its blob.
+pub const CONTEXT: &str = "context";
+/// Opaque identity / case -> by which rule it was routed, and whether somebody has to say
+/// who answers for it.
+pub const ROUTE: &str = "route";
+/// Source / hour -> when it was heard last in it.
+pub const HEARD: &str = "heard";
+/// Source / kind / what readings of it hold -> when such a one came last.
+pub const SHAPE: &str = "shape";
 /// Erasure id -> true.
 pub const ERASURE: &str = "erasure";
 /// Commitment whose value is gone -> its erasure.
 pub const ERASED: &str = "erased";
+
+/// The row of the hour of `at`; sorted by time.
+pub fn heard_key(source: &SourceId, at: Timestamp) -> String {
+    format!("{source}/{:010}", at.as_second().div_euclid(3_600))
+}
+
+/// The row of a shape of readings of one kind.
+pub fn shape_key(source: &SourceId, kind: &str, shape: &str) -> String {
+    format!("{source}/{kind}/{shape}")
+}
+
+/// Rows of the shapes of what was read in an alert.
+fn shapes(recorded: &Recorded, signals: &[FiledSignal], unreadable: bool) -> Vec<LookupChange> {
+    let By::Source(source) = &recorded.by else { return Vec::new() };
+    let shapes = crate::health::shapes(signals, unreadable).into_iter();
+    let row = |(kind, shape): (String, String)| LookupChange {
+        table: SHAPE,
+        key: shape_key(source, &kind, &shape),
+        value: Some(json!(recorded.at)),
+    };
+    shapes.map(row).collect()
+}
 
 /// Where the cases of an identity are found that a finding of this kind may join: what
 /// is not as it should be has cases of its own.
@@ -103,15 +136,21 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
     };
     match &recorded.event {
         Event::AlertReceived(e) => {
-            vec![set(ALERT, e.alert.to_string(), json!({ "state": "stored", "findings": [], "cases": [], "source": e.source }))]
+            vec![
+                set(ALERT, e.alert.to_string(), json!({ "state": "stored", "findings": [], "cases": [], "source": e.source })),
+                set(HEARD, heard_key(&e.source, recorded.at), json!(recorded.at)),
+            ]
         }
         Event::AlertFiled(e) => {
-            vec![set(ALERT, e.alert.to_string(), json!({ "state": e.state(), "findings": e.findings, "cases": e.cases }))]
+            let mut rows = shapes(recorded, &e.signals, !e.unreadable.is_empty());
+            rows.push(set(ALERT, e.alert.to_string(), json!({ "state": e.state(), "findings": e.findings, "cases": e.cases })));
+            rows
         }
         Event::AlertPartFiled(e) => {
             let key = format!("{}/{:06}", e.alert, e.part);
             let row = json!({ "of": e.of, "signals": e.signals.len(), "findings": e.findings, "cases": e.cases });
-            let mut rows = vec![set(ALERT_PART, key.clone(), row)];
+            let mut rows = shapes(recorded, &e.signals, !e.unreadable.is_empty());
+            rows.push(set(ALERT_PART, key.clone(), row));
             rows.extend(e.cases.iter().map(|case| set(CASE_PART, format!("{case}/{key}"), json!(recorded.stream))));
             rows
         }
@@ -129,9 +168,21 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
         Event::FindingAttached(e) => {
             let case = recorded.stream.key();
             let mut rows = uncompared(&e.finding, case);
+            if rows.is_empty() {
+                // The planes answered since it was filed.
+                rows.push(unset(UNCOMPARED, e.finding.id.to_string()));
+            }
             rows.push(set(FOLD, e.finding.fold.clone(), json!({ "case": case, "finding": e.finding.id })));
             rows.extend(about(&e.finding, case));
             rows
+        }
+        Event::CaseEnriched(e) => {
+            let row = |route: &Route| json!({ "rule": route.rule, "in_doubt": route.is_in_doubt(), "ownership": route.ownership });
+            vec![LookupChange {
+                table: ROUTE,
+                key: format!("{}/{}", e.identity.id, recorded.stream.key()),
+                value: e.route.as_ref().map(row),
+            }]
         }
         Event::FindingEnded(e) => vec![unset(UNCOMPARED, e.finding.to_string())],
         Event::CaseMergedAway(_) | Event::CaseClosed(_) => {
@@ -179,6 +230,10 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
                 json!({ "id": e.token, "source": e.name, "signed_in": false, "scopes": ["alerts:write"], "expires_at": e.expires_at }),
             ),
         ],
+        Event::ContextImported(e) => {
+            let row = json!({ "name": e.name, "form": e.form, "entries": e.entries, "digest": e.digest, "blob": e.blob, "at": recorded.at, "by": recorded.by });
+            vec![set(CONTEXT, e.name.clone(), row)]
+        }
         Event::ErasureRequested(e) => vec![set(ERASURE, e.erasure.to_string(), json!(true))],
         Event::ValuesErased(e) => e.commitments.iter().map(|c| set(ERASED, c.clone(), json!(recorded.stream.key()))).collect(),
         _ => Vec::new(),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use quell_core::{
-    id::{AlertId, CaseId, ErasureId},
+    id::{AlertId, CaseId, ErasureId, FindingId},
     time::SignedDuration,
 };
 use tokio::sync::{Semaphore, watch};
@@ -70,6 +70,7 @@ impl Engine {
         match job.key.split_once('/') {
             Some(("file", alert)) => self.file(&AlertId::new(alert)).await.map(|_| ()),
             Some(("case", case)) => self.work(&CaseId::new(case), job.due_at).await,
+            Some(("compare", finding)) => self.compare(&FindingId::new(finding)).await,
             Some(("erase", erasure)) => self.erase(&ErasureId::new(erasure)).await,
             _ => self.clear_job(job.key.clone()).await,
         }

@@ -37,7 +37,7 @@ pub enum Folded {
     /// What was spent.
     Budget(u32),
     Alert(Box<AlertState>),
-    Source(Option<Box<quell_core::event::SourceCreated>>),
+    Source(Option<Box<SourceState>>),
     Erasure(Box<Erasure>),
     /// How often it happened is all there is to know.
     Evidence,
@@ -49,6 +49,15 @@ pub struct AlertState {
     pub received: quell_core::event::AlertReceived,
     pub at: quell_core::time::Timestamp,
     pub filed: Option<quell_core::event::AlertFiled>,
+}
+
+/// One source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceState {
+    pub created: quell_core::event::SourceCreated,
+    pub at: quell_core::time::Timestamp,
+    /// Who answers for its silence; whoever has the role where nobody is named.
+    pub owner: Option<quell_core::id::PersonId>,
 }
 
 impl Folded {
@@ -63,7 +72,7 @@ impl Folded {
             (None, Event::AlertReceived(e)) => Self::Alert(Box::new(AlertState { received: e.clone(), at, filed: None })),
             (None, Event::ErasureRequested(e)) => Self::Erasure(Box::new(Erasure::requested(e, &recorded.by, at))),
             (_, Event::BudgetSpent(e)) => Self::Budget(e.spent),
-            (_, Event::SourceCreated(e)) => Self::Source(Some(Box::new(e.clone()))),
+            (_, Event::SourceCreated(e)) => Self::Source(Some(Box::new(SourceState { created: e.clone(), at, owner: None }))),
             (None, _) if recorded.stream.family() == "target" => {
                 let mut target = TargetState::default();
                 target.apply(&recorded.event, at);
@@ -95,7 +104,12 @@ impl Folded {
                             alert.filed = Some(e.clone());
                         }
                     }
-                    Self::Budget(_) | Self::Source(_) | Self::Evidence => {}
+                    Self::Source(Some(source)) => {
+                        if let Event::SourceOwned(e) = event {
+                            source.owner = Some(e.owner.clone());
+                        }
+                    }
+                    Self::Budget(_) | Self::Source(None) | Self::Evidence => {}
                 }
                 folded
             }

@@ -8,6 +8,7 @@ mod duration;
 mod http;
 mod inventory_file;
 mod notices;
+mod owners_file;
 mod serve;
 mod wiring;
 

@@ -46,6 +46,8 @@ pub struct Options {
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long a checkpoint may be behind what is committed.
 const CHECKPOINT_EVERY: SignedDuration = SignedDuration::from_secs(1);
+/// How often sources and owners are looked after.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(300);
 /// From how much on a difference of clocks is a step and no drift.
 const STEP: SignedDuration = SignedDuration::from_secs(5);
 
@@ -74,6 +76,7 @@ pub async fn run(options: Options) -> Result<()> {
         tokio::spawn(sign_checkpoints(engine.clone(), store, app.clone(), stop.clone())),
         tokio::spawn(watch_clock(engine.clone(), clock, stop.clone())),
         tokio::spawn(count_events(engine.clone(), stop.clone())),
+        tokio::spawn(look_after(engine.clone(), stop.clone())),
     ];
     let server = axum::serve(listener, http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>());
     let mut ended = stop.clone();
@@ -167,6 +170,22 @@ async fn sign_checkpoints(engine: Arc<Engine>, store: Arc<SqliteStore>, app: htt
         }
         tokio::select! {
             () = engine.ports.clock.sleep(CHECKPOINT_EVERY) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// Says which sources fell silent, and which subjects of cases nobody answers for.
+async fn look_after(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = engine.look_after_sources().await {
+            tracing::warn!(%error, "nobody could look after the sources; it is tried again");
+        }
+        if let Err(error) = engine.look_after_owners().await {
+            tracing::warn!(%error, "nobody could look after the owners; it is tried again");
+        }
+        tokio::select! {
+            () = engine.ports.clock.sleep(LOOK_EVERY) => {}
             _ = stop.changed() => {}
         }
     }

@@ -2,7 +2,8 @@
 // verdicts; and what nobody looked at.
 import { post, type Plan } from "../../api/client";
 import type { Order } from "../../parts/order";
-import { Moment, Outside, Until } from "../../parts/small";
+import { Badge, Moment, Outside, Until } from "../../parts/small";
+import { blind } from "../../view/case";
 import { author, role, visible, words } from "../../view/words";
 import type { Shown } from "./screen";
 
@@ -44,6 +45,23 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
           </li>
         ))}
       </ul>
+      <h3>Who answers for it</h3>
+      {c.routes.length === 0 ? (
+        <p className="faint">Nobody looked yet.</p>
+      ) : (
+        <ul className="plainlist">
+          {c.routes.map((r) => (
+            <li key={r.of}>
+              {r.of}: <strong>{r.to}</strong> {r.ownership !== "confirmed" && <Badge tone="amber" mark="!">{words(r.ownership)}</Badge>}
+              <div className="faint">
+                {r.why}
+                {r.record && `, by ${r.record}`}; until <Moment at={r.deadline} />, then {r.escalation}
+                {r.proposed.length > 0 && `; its tags propose ${r.proposed.join(", ")}, which decides nothing`}
+              </div>
+            </li>
+          ))}
+        </ul>
+      )}
       <h3>Approvals</h3>
       {!plan || plan.approvals.length === 0 ? (
         <p className="faint">{plan ? "Nobody approved this digest." : "There is no plan to approve."}</p>
@@ -65,6 +83,16 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
             <li key={n}>{n}</li>
           ))}
         </ul>
+      )}
+      {c.blind_sources.length > 0 && (
+        <>
+          <h3>Blind in its window</h3>
+          <ul>
+            {c.blind_sources.map((b) => (
+              <li key={b.source}>{blind(b)}</li>
+            ))}
+          </ul>
+        </>
       )}
       <h3>Verdicts</h3>
       <ul className="plainlist">
@@ -92,6 +120,20 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
           );
         })}
       </ul>
+      {c.threat_context.length > 0 && (
+        <>
+          <h3>Threat context</h3>
+          <p className="faint">What others publish of what the signals name. It decides nothing.</p>
+          <ul className="plainlist">
+            {c.threat_context.map((t, n) => (
+              <li key={n}>
+                {words(t.kind)} <strong>{t.named}</strong> <span className="faint">{t.feed}</span>
+                <Outside text={t.untrusted.says ? `${t.untrusted.title}: ${t.untrusted.says}` : t.untrusted.title} />
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
       <p>
         <button data-order="lead" className="quiet" data-command={lead.command} onClick={() => ask(lead)}>
           Take the lead (l)

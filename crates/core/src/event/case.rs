@@ -12,6 +12,7 @@ use crate::{
     inventory::{OwnerRole, Rotation},
     personal::Personal,
     plan::PlanKind,
+    route::Route,
     signal::{CredentialKind, is_false},
     target::Target,
     time::Timestamp,
@@ -194,6 +195,9 @@ pub struct CaseEnriched {
     /// Why the plane cannot suspend this identity: nobody logs in as it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_login: Option<String>,
+    /// Who answers for it, by which rule and record, and until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
 }
 
 /// A credential or session became part of the case.

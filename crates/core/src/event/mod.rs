@@ -10,6 +10,7 @@ mod alert;
 mod approval;
 mod budget;
 mod case;
+mod context;
 mod erasure;
 mod evidence;
 mod installation;
@@ -35,6 +36,7 @@ pub use case::{
     CaseUnmerged, Consumer, Derivation, FindingAttached, FindingEnded, FindingRepeated, Head, LeadTaken, NoteAdded, OwnerEntry,
     PeopleAsked, PlanLinked, RestAccepted, ReuseSeen, SecretUsed, Stage, TargetLinked, TaskAdded, TaskEnded, Verdict, VerdictGiven,
 };
+pub use context::ContextImported;
 pub use erasure::{ErasureApproved, ErasureDenied, ErasureExtended, ErasureRequested, ErasureWithdrawn, ValuesErased};
 pub use evidence::PopulationExported;
 pub use installation::{AutomationPaused, AutomationResumed, ClockStepped, ConnectorArmed, ConnectorDisarmed, PolicyLoaded};
@@ -43,7 +45,7 @@ pub use plan::{
     GlassBroken, PlanDecided, PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanPaused, PlanResumed, PlanStarted, Preview,
     StepDecision, StepEnded, TargetsFound,
 };
-pub use source::{AlertRefused, FactsAsserted, InventoryImported, SourceCreated};
+pub use source::{AlertRefused, FactsAsserted, InventoryImported, SourceCreated, SourceOwned};
 pub use target::{AttemptEnded, AttemptIntended, HoldPlaced, HoldReleased, TargetProbed};
 
 use crate::{
@@ -183,8 +185,10 @@ events! {
     TokenCreated "token_created" v 1,
     TokenRevoked "token_revoked" v 1,
     SourceCreated "source_created" v 1,
+    SourceOwned "source_owned" v 1,
     InventoryImported "inventory_imported" v 1,
     FactsAsserted "facts_asserted" v 1,
+    ContextImported "context_imported" v 1,
     PolicyLoaded "policy_loaded" v 1,
     ConnectorArmed "connector_armed" v 1,
     ConnectorDisarmed "connector_disarmed" v 1,

@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{SourceId, TokenId},
+    id::{PersonId, SourceId, TokenId},
     personal::Personal,
     plan::Tier,
     time::Timestamp,
@@ -27,6 +27,12 @@ pub struct SourceCreated {
     pub systems: Vec<String>,
     pub tier_max: Tier,
     pub expires_at: Option<Timestamp>,
+}
+
+/// Somebody answers for a source from now on: for its silence, and for what it says no more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceOwned {
+    pub owner: PersonId,
 }
 
 /// Replayed or wrongly signed messages, counted.

@@ -187,7 +187,7 @@ impl Inventory {
         let mut best: BTreeMap<OwnerRole, &Owner> = BTreeMap::new();
         for object in self.of_kind("owner") {
             let Object::Owner(owner) = object else { continue };
-            if !matches_glob(&owner.of, reference) {
+            if owner.is_of_a_place() || !matches_glob(&owner.of, reference) {
                 continue;
             }
             let weight = |o: &Owner| (!o.of.contains('*'), o.of.len());
@@ -196,6 +196,14 @@ impl Inventory {
             }
         }
         best.into_values().collect()
+    }
+
+    /// Every owner, of identities and of places.
+    pub fn all_owners(&self) -> impl Iterator<Item = &Owner> {
+        self.of_kind("owner").filter_map(|o| match o {
+            Object::Owner(owner) => Some(owner),
+            _ => None,
+        })
     }
 
     /// Who breaks without the credentials of an identity.

@@ -1,6 +1,6 @@
 //! The objects of an inventory.
 
-use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,6 +55,17 @@ pub struct Identity {
     pub bounds: Option<Value>,
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Where it comes from, such as `acme/shop/services/billing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<Box<str>>,
+    /// What runs it; of an agent, the workflow that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Box<str>>,
+    /// Who deployed it last, an address, as its plane reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed_by: Option<Box<str>>,
 }
 
 /// How its consumers get a new credential.
@@ -121,6 +132,23 @@ pub struct Owner {
     pub contract: Option<String>,
     /// A date; `confirmed_at` of an owner is how fresh the claim is.
     pub confirmed_at: Option<String>,
+    /// Where it stands in a file of which a later line outweighs those before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+impl Owner {
+    /// What an owner of a place is `of`: whoever owns the place answers for what comes from
+    /// it where nobody nearer is named, and may approve nothing for that.
+    pub const REPOSITORY: &str = "repository:";
+    pub const PIPELINE: &str = "pipeline:";
+    pub const WORKFLOW: &str = "workflow:";
+    pub const PLATFORM: &str = "platform:";
+
+    /// Owns a place and no identity.
+    pub fn is_of_a_place(&self) -> bool {
+        [Self::REPOSITORY, Self::PIPELINE, Self::WORKFLOW, Self::PLATFORM].iter().any(|prefix| self.of.starts_with(prefix))
+    }
 }
 
 /// For what an owner answers.
@@ -192,7 +220,7 @@ impl Object {
             Self::Credential(o) => vec![&o.identity],
             Self::Session(o) => vec![&o.identity],
             Self::Entitlement(o) => vec![&o.identity],
-            Self::Owner(o) if !o.of.contains('*') => vec![&o.of],
+            Self::Owner(o) if !o.of.contains('*') && !o.is_of_a_place() => vec![&o.of],
             Self::Dependency(o) => vec![&o.on],
             _ => vec![],
         }

@@ -18,7 +18,7 @@ use crate::{
     id::TargetId,
     plan::PlanKind,
     target::Target,
-    time::{Timestamp, after_millis},
+    time::{Timestamp, after, after_millis},
 };
 
 pub(super) fn moves(s: &Situation<'_>, now: Timestamp, next: &mut Next) {
@@ -83,6 +83,13 @@ fn is_outdated(s: &Situation<'_>, state: &PlanState, identity: &Target) -> bool 
         || subject.credentials.iter().any(|(t, _)| !state.plan.roots.iter().any(|r| r.id == t.id))
         || (!subject.delegations.is_empty() && !takes_delegations)
         || reached.iter().any(came)
+}
+
+/// When planes that did not compare a leaked value are asked again: the wait grows with
+/// what was waited for, from five seconds to ten minutes, so it needs no count.
+pub fn compared_again_at(received_at: Timestamp, now: Timestamp) -> Timestamp {
+    let waited = now.duration_since(received_at).as_secs();
+    after(now, waited.clamp(5, 600))
 }
 
 /// 1 s, doubling to a minute.

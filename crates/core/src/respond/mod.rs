@@ -23,6 +23,7 @@ use alloc::{
     vec::Vec,
 };
 
+pub use again::compared_again_at;
 pub use collateral::{CONSUMER_FAILS, is_told, pauses_by_itself};
 pub use prove::proof_targets;
 pub use question::{principal_of, question};

@@ -305,7 +305,10 @@ fn samples() -> Vec<Event> {
             expires_at: Some(at(99)),
         }
         .into(),
+        SourceOwned { owner: person("tess") }.into(),
         InventoryImported { source: "cmdb".into(), read: 5, added: 2, changed: 1, unchanged: 1, gone: 1, digest: "dd".into() }.into(),
+        ContextImported { name: "kev".into(), form: quell_core::context::Form::Kev, entries: 2, digest: "dd".into(), blob: "b7".into() }
+            .into(),
         FactsAsserted { facts: vec![text("{}")], gone: vec![text("identity:x")] }.into(),
         PolicyLoaded { digest: "pp".into(), files: vec![("iam.cedar".into(), "ff".into())] }.into(),
         ConnectorArmed { connector: "pg-main".into(), actions: vec![Action::SuspendIdentity], until: at(3600) }.into(),

@@ -253,3 +253,15 @@ fn what_people_say_they_cut_is_probed_at_once_and_goes_on_being_probed() {
     // It came back: one more is tried, which the plane refuses, too. Then it is theirs.
     assert_eq!((world.says("draft Sweep"), world.says("page")), (sweeps + 1, 1), "{:?}", world.told);
 }
+
+#[test]
+fn planes_that_did_not_compare_a_value_are_asked_again_at_growing_waits() {
+    let (mut now, mut waits) = (at(0), Vec::new());
+    for _ in 0..12 {
+        let next = quell_core::respond::compared_again_at(at(0), now);
+        waits.push(next.duration_since(now).as_secs());
+        now = next;
+    }
+    assert_eq!(waits, [5, 5, 10, 20, 40, 80, 160, 320, 600, 600, 600, 600]);
+    assert_eq!(quell_core::respond::compared_again_at(at(100), at(0)), at(5), "a clock set back asks no later");
+}

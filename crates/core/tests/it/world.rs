@@ -137,6 +137,7 @@ pub fn enriched() -> CaseEnriched {
         outlive: vec![],
         irrevocable: vec![],
         no_login: None,
+        route: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod corpus_cloud;
 mod credential;
 mod demands;
 mod envelope;
+mod feed;
 mod fixtures;
 mod generic;
 mod golden;

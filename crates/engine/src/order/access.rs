@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quell_core::{
-    event::{By, Event, SourceCreated, TokenRevoked},
+    event::{By, Event, SourceCreated, SourceOwned, TokenRevoked},
     id::{PersonId, SourceId, StreamId},
 };
 
@@ -40,6 +40,11 @@ impl Engine {
         let mut writing = Writing::because("source");
         writing.event(StreamId::source(&source.name), by, source).blob(sealed);
         self.append(writing, self.ports.clock.now()).await.map(|_| ())
+    }
+
+    /// Names who answers for a source's silence.
+    pub async fn own_source(self: &Arc<Self>, by: &By, name: &str, owner: PersonId) -> Result<(), Failure> {
+        self.on_source(by, name, SourceOwned { owner }).await
     }
 
     /// The key with which a source signs, if it does.

@@ -1,11 +1,15 @@
 //! The engine against real parts: SQLite, Cedar, PostgreSQL.
+mod compare;
+mod context;
 mod crash;
 mod dying;
 mod failover;
 mod filing;
 mod folding;
 mod guards;
+mod health;
 mod installation;
 mod merging;
+mod ownership;
 mod spine;
 mod vault;

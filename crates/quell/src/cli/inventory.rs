@@ -24,9 +24,11 @@ pub enum Inventory {
     Owner(Owner),
 }
 
-/// Bring in an inventory file (JSON Lines, JSON or YAML): all of it, or nothing where a line is wrong
+/// Bring in an inventory file (JSON Lines, JSON or YAML) or a list of owners (CODEOWNERS, CSV): all of it, or nothing where a line is wrong
 #[derive(Args)]
-#[command(after_help = "Example: quell inventory import estate.yaml --source cmdb --dry-run")]
+#[command(
+    after_help = "Examples: quell inventory import estate.yaml --source cmdb --dry-run\n          quell inventory import CODEOWNERS --repository acme/shop"
+)]
 pub struct Import {
     /// The file; `-` reads stdin
     file: PathBuf,
@@ -39,6 +41,12 @@ pub struct Import {
     /// Only say what would change
     #[arg(long)]
     dry_run: bool,
+    /// What the file is; by its name where nothing is given: CODEOWNERS, `*.csv`, else an inventory
+    #[arg(long, value_parser = ["inventory", "codeowners", "owners_csv"])]
+    format: Option<String>,
+    /// The repository whose paths a CODEOWNERS file names; without it its patterns are SYSTEM/NATIVE_ID
+    #[arg(long, value_name = "ORG/NAME")]
+    repository: Option<String>,
 }
 
 /// Print what is known of one reference
@@ -111,15 +119,27 @@ impl Import {
         let bytes = alert::read(Some(&self.file))?;
         let stem = self.file.file_stem().and_then(|s| s.to_str()).filter(|s| *s != "-").unwrap_or("stdin");
         let source = self.source.as_deref().unwrap_or(stem);
-        let change = import(&context.client()?, source, self.replace, self.dry_run, kind(&self.file), bytes.to_vec()).await?;
+        let format = self.format.as_deref().unwrap_or_else(|| format(&self.file));
+        let repository = self.repository.as_deref().map(|r| format!("&repository={}", part(r))).unwrap_or_default();
+        let how = format!("&replace={}&dry_run={}&format={format}{repository}", self.replace, self.dry_run);
+        let change = import(&context.client()?, source, &how, kind(&self.file), bytes.to_vec()).await?;
         context.print(&change, |c| changed(c, self.dry_run))?;
         Ok(if is_clean(&change) { 0 } else { REFUSED })
     }
 }
 
-async fn import(client: &Client, source: &str, replace: bool, dry_run: bool, kind: &'static str, bytes: Vec<u8>) -> Result<Value, Fault> {
+/// By the file's name.
+fn format(file: &Path) -> &'static str {
+    match (file.file_name().and_then(|n| n.to_str()), file.extension().and_then(|e| e.to_str())) {
+        (Some("CODEOWNERS"), _) => "codeowners",
+        (_, Some("csv")) => "owners_csv",
+        _ => "inventory",
+    }
+}
+
+async fn import(client: &Client, source: &str, how: &str, kind: &'static str, bytes: Vec<u8>) -> Result<Value, Fault> {
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
-    let path = format!("inventory?source={}&replace={replace}&dry_run={dry_run}", part(source));
+    let path = format!("inventory?source={}{how}", part(source));
     client.post_bytes(&path, headers, bytes, std::time::Duration::ZERO).await.map(|(_, change)| change)
 }
 
@@ -235,7 +255,7 @@ impl Owner {
             "type": "owner", "of": self.reference, "role": role, "person": self.person, "team": self.team, "contact": null,
             "deputy": self.deputy, "contract": null, "confirmed_at": self.confirmed_at,
         });
-        let change = import(&client, "by-hand", false, false, "application/x-ndjson", format!("{line}\n").into_bytes()).await?;
+        let change = import(&client, "by-hand", "", "application/x-ndjson", format!("{line}\n").into_bytes()).await?;
         context.print(&change, |c| changed(c, false))?;
         Ok(if is_clean(&change) { 0 } else { REFUSED })
     }

@@ -14,6 +14,7 @@ mod alone;
 mod automation;
 mod case;
 mod connector;
+mod context;
 mod doctor;
 mod erase;
 mod evidence;
@@ -91,6 +92,8 @@ enum Verb {
     #[command(subcommand)]
     Inventory(inventory::Inventory),
     #[command(subcommand)]
+    Context(context::ThreatContext),
+    #[command(subcommand)]
     Case(case::Case),
     #[command(subcommand)]
     Automation(automation::Automation),
@@ -139,6 +142,7 @@ fn run(globals: Globals, verb: Verb) -> Done {
         Verb::Whoami(verb) => asking(verb.run(&context)),
         Verb::Inbox(verb) => asking(verb.run(&context)),
         Verb::Source(verb) => asking(verb.run(&context)),
+        Verb::Context(verb) => asking(verb.run(&context)),
         Verb::Case(verb) => asking(verb.run(&context)),
         Verb::Automation(verb) => asking(verb.run(&context)),
         Verb::User(verb) => asking(verb.run(&context)),

@@ -6,17 +6,20 @@ use serde_json::{Value, json};
 use super::{
     Context,
     fault::{Done, Fault},
-    terminal::{cell, table},
+    terminal::{cell, safe, table},
 };
+use crate::client::part;
 
 /// Senders of alerts
 #[derive(Subcommand)]
 pub enum Source {
     List(List),
+    Show(Show),
     Create(Create),
+    Owner(Owner),
 }
 
-/// List the sources with their detectors and what each may cause
+/// List the sources: what each may cause, when it was heard last, how often it usually is, who answers for it
 #[derive(Args)]
 #[command(after_help = "Example: quell source list")]
 pub struct List {}
@@ -43,6 +46,60 @@ pub struct Create {
     hmac: bool,
 }
 
+/// Show one source: what it may cause, how it is heard, who answers for it, what its messages hold
+#[derive(Args)]
+#[command(after_help = "Example: quell source show ci")]
+pub struct Show {
+    /// The source
+    name: String,
+}
+
+/// Name who answers for a source: for its silence, and where its messages lack what they always had
+#[derive(Args)]
+#[command(after_help = "Example: quell source owner ci --person tess")]
+pub struct Owner {
+    /// The source
+    name: String,
+    /// The name of an account
+    #[arg(long, value_name = "NAME")]
+    person: String,
+}
+
+/// `24 of 48 hours`, or that it is no habit yet.
+fn usual(usual: &Value) -> String {
+    if usual.is_null() {
+        return "no habit yet".to_owned();
+    }
+    format!("{} of {} hours", cell(&usual["hours_heard"]), cell(&usual["hours"]))
+}
+
+/// When it was heard last, and whether that is too long ago.
+fn last(source: &Value) -> String {
+    match (source["last_alert_at"].is_null(), source["silent_since"].is_null()) {
+        (true, _) => "never".to_owned(),
+        (false, true) => cell(&source["last_alert_at"]),
+        (false, false) => format!("SILENT since {}", cell(&source["silent_since"])),
+    }
+}
+
+/// One source, line by line.
+fn shown(source: &Value) -> String {
+    let owner = if source["owner"].is_null() { "nobody by name, so every telemetry owner".to_owned() } else { cell(&source["owner"]) };
+    let signs = if source["hmac"] == true { "signs its messages" } else { "a token alone" };
+    let mut out = vec![
+        format!("{}  {}  {signs}", cell(&source["source"]), cell(&source["detector"])),
+        format!("speaks about: {}, causes {} at most", cell(&source["systems"]), cell(&source["tier_max"])),
+        format!("last heard: {}", last(source)),
+        format!("usually: {}", usual(&source["usual"])),
+        format!("answers for it: {owner}"),
+    ];
+    for (kind, shapes) in source["schema"].as_object().into_iter().flatten() {
+        let kind = if kind == "-" { "unreadable".to_owned() } else { safe(kind) };
+        out.push(format!("{kind} messages hold: {}", cell(shapes)));
+    }
+    out.join("\n")
+}
+
 impl Source {
     pub async fn run(self, context: &Context) -> Done {
         match self {
@@ -52,10 +109,22 @@ impl Source {
                 context.print(&rows, |rows| {
                     let lines = rows.as_array().into_iter().flatten();
                     table(
-                        ["source", "detector", "systems", "at most"],
-                        lines.map(|r| vec![cell(&r["source"]), cell(&r["detector"]), cell(&r["systems"]), cell(&r["tier_max"])]),
+                        ["source", "detector", "systems", "at most", "last heard", "usually", "owner"],
+                        lines.map(|r| {
+                            let plain = ["source", "detector", "systems", "tier_max"].map(|name| cell(&r[name]));
+                            plain.into_iter().chain([last(r), usual(&r["usual"]), cell(&r["owner"])]).collect()
+                        }),
                     )
                 })?;
+            }
+            Self::Show(verb) => {
+                let answer = context.client()?.get(&format!("sources/{}", part(&verb.name))).await?;
+                context.print(&answer, shown)?;
+            }
+            Self::Owner(verb) => {
+                let at = format!("sources/{}/owner", part(&verb.name));
+                let answer = context.client()?.post(&at, &json!({ "person": verb.person })).await?;
+                context.print(&answer, |a| format!("{} answers for {}", cell(&a["owner"]), cell(&a["source"])))?;
             }
             Self::Create(verb) => {
                 let mut body = json!({ "name": verb.name, "detector": verb.detector });

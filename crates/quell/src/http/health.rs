@@ -2,6 +2,7 @@
 //! everybody who can reach the port: they name routes and counts, nothing else.
 
 use axum::{extract::State as Shared, http::StatusCode};
+use quell_core::route::{RULES, Rule};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::State;
@@ -34,6 +35,17 @@ async fn measures(Shared(app): Shared<State>) -> String {
     if let Ok(size) = app.engine.ports.store.size().await {
         // A gauge is a float; the log has far fewer than 2^53 leaves.
         metrics::gauge!("quell_ledger_events").set(size as f64);
+    }
+    if let Ok(routed) = app.engine.routed().await {
+        let all: u64 = routed.values().sum();
+        for rule in RULES.map(Rule::name) {
+            metrics::gauge!("quell_routed_subjects", "rule" => rule).set(routed.get(rule).copied().unwrap_or(0) as f64);
+        }
+        // Of nothing there is no share: unknown is never 0.
+        if all > 0 {
+            let fallback = routed.get(Rule::Fallback.name()).copied().unwrap_or(0);
+            metrics::gauge!("quell_routed_fallback_share").set(fallback as f64 / all as f64);
+        }
     }
     app.metrics.render()
 }

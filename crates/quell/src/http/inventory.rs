@@ -12,7 +12,7 @@ use quell_core::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
     problem::{Answer, Problem},
     shape, shape_screens,
 };
-use crate::inventory_file;
+use crate::{inventory_file, owners_file};
 
 pub fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(reach))
@@ -35,6 +35,16 @@ pub fn patient() -> OpenApiRouter<State> {
 /// The largest inventory file.
 const FILE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// How a file says it.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    #[default]
+    Inventory,
+    Codeowners,
+    OwnersCsv,
+}
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct Import {
@@ -46,9 +56,17 @@ struct Import {
     /// Only say what would change.
     #[serde(default)]
     dry_run: bool,
+    /// `inventory`, or a list of owners: `codeowners`, `owners_csv`.
+    #[serde(default)]
+    #[param(inline)]
+    format: Format,
+    /// Whose paths a `codeowners` file names, such as `acme/shop`; without one its patterns
+    /// are references of the inventory.
+    repository: Option<String>,
 }
 
-/// Brings in an inventory file (JSON Lines, JSON or YAML): all of it or nothing.
+/// Brings in an inventory file (JSON Lines, JSON or YAML) or a list of owners (CODEOWNERS,
+/// CSV): all of it or nothing.
 #[utoipa::path(post, path = "/inventory", tag = "inventory", params(Import),
     request_body(content = Vec<u8>, content_type = "application/x-ndjson", description = "`quell-inventory/1`"),
     responses((status = 200, description = "`{read, added, changed, unchanged, gone, errors, warnings}`; with errors nothing was brought in", body = Object), (status = 403), (status = 413)))]
@@ -67,7 +85,11 @@ async fn import(
     let key = app.engine.settings.key.clone();
     // Large files take a while to read; requests are answered meanwhile.
     let read = tokio::task::spawn_blocking(move || {
-        let read = inventory_file::read(&bytes, Some(&key));
+        let read = match query.format {
+            Format::Inventory => inventory_file::read(&bytes, Some(&key)),
+            Format::Codeowners => owners_file::codeowners(&bytes, query.repository.as_deref()),
+            Format::OwnersCsv => owners_file::csv(&bytes),
+        };
         input::wipe(bytes);
         read
     });

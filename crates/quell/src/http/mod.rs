@@ -9,6 +9,7 @@ mod automation;
 mod cases;
 mod connectors;
 mod console;
+mod context;
 mod erasures;
 mod evidence;
 mod health;
@@ -132,6 +133,7 @@ fn routes() -> OpenApiRouter<State> {
         .merge(alerts::patient())
         .merge(stream::routes())
         .merge(inventory::patient())
+        .merge(context::patient())
         .merge(evidence::routes())
         .merge(erasures::patient());
     let prompt = OpenApiRouter::new()

@@ -40,12 +40,41 @@ shapes! {
         #[schema(value_type = std::collections::BTreeMap<String, u32>)] states: Value,
         subjects: Vec<Subject>,
         /// The case that this one is part of.
-        #[schema(required)] merged_into: Option<String>, merged: Vec<MergedCase>, because: String, confidence: u8, corroborated: bool, findings: Vec<Finding>, owners: Vec<Owner>, #[schema(required)] why_routed: Option<String>,
+        #[schema(required)] merged_into: Option<String>, merged: Vec<MergedCase>, because: String, confidence: u8, corroborated: bool, findings: Vec<Finding>, owners: Vec<Owner>, #[schema(required)] why_routed: Option<String>, routes: Vec<Route>,
         #[schema(required)] lead: Option<String>, verdicts: Vec<VerdictEntry>, credentials: Vec<Holding>, sessions: Vec<Holding>, entitlements: Vec<Holding>,
-        not_looked_at: Vec<String>, waiting_for: Vec<Waiting>, plans: Vec<Plan>, #[schema(value_type = Vec<Object>)] chain: Vec<Value>, notes: Vec<NoteLine>, tasks: Vec<TaskLine>,
+        not_looked_at: Vec<String>,
+        /// Sources that could not have told of it in its time.
+        blind_sources: Vec<BlindSource>,
+        /// What feeds of others say of what its signals name; it decides nothing.
+        threat_context: Vec<ThreatNamed>, waiting_for: Vec<Waiting>, plans: Vec<Plan>, #[schema(value_type = Vec<Object>)] chain: Vec<Value>, notes: Vec<NoteLine>, tasks: Vec<TaskLine>,
         passed_over: Vec<PassedOver>, events: Span,
         /// Only in the answer to a dry run.
         #[schema(nullable = false)] dry_run: Option<DryRun>,
+    }
+    /// Who answers for a subject: named by the first rule that has a record of it.
+    Route {
+        of: String, to: String, #[schema(required)] account: Option<String>,
+        /// `declared`, `repository`, `pipeline`, `platform`, `last_deployer`, `fallback`.
+        rule: String, why: String, #[schema(required)] record: Option<String>, #[schema(required)] confirmed_at: Option<String>,
+        /// `confirmed`, `stale`, `never_confirmed`, `missing`.
+        ownership: String, deadline: String,
+        /// Who has it after the deadline.
+        escalation: String, fallback: String,
+        /// What tags propose; nothing is decided by them.
+        proposed: Vec<String>,
+    }
+    ThreatNamed {
+        feed: String,
+        /// `kev`, `stix`.
+        form: String,
+        /// `vulnerability`, `address`, `domain`, `hash`, `actor`.
+        kind: String, named: String, #[schema(required)] since: Option<String>, #[schema(required)] until: Option<String>, untrusted: ThreatSaid,
+    }
+    ThreatSaid { title: String, #[schema(required)] says: Option<String> }
+    BlindSource {
+        source: String,
+        /// `silent` against its own usual rate, or `never_heard`.
+        why: String, #[schema(required)] from: Option<String>, #[schema(required)] until: Option<String>,
     }
     MergedCase { case: String, opened_at: String, at: String, #[schema(required)] ended_at: Option<String> }
     StageEntry { state: Stage, at: String }
@@ -72,6 +101,8 @@ shapes! {
         /// OCSF severity_id, the highest that was said; 0 where nobody said.
         severity: u8,
         folding: Folding,
+        /// Who answers for its subject; null while nobody looked.
+        #[schema(required)] accountable: Option<String>,
     }
     Ambiguous { id_means: String, name_means: String }
     /// Why a finding stands where it stands, and what joined it.

@@ -25,6 +25,25 @@ shapes! {
         #[schema(required)] lab_drill: Option<LabDrill>,
     }
     LabDrill { proven_at: String, server: String, strength: String, undone: String }
+    /// `GET /context`.
+    Feeds { feeds: Vec<FeedRow> }
+    FeedRow { name: String, form: String, entries: u64, digest: String, blob: String, at: String, by: String }
+    /// `GET /sources`.
+    SourcesAnswer { sources: Vec<SourceRow> }
+    /// A sender of alerts, and how it is heard.
+    SourceRow {
+        source: String, id: String, detector: String, systems: Vec<String>, tier_max: String, hmac: bool, made_at: String,
+        /// Whoever has the role `telemetry_owner` where nobody is named.
+        #[schema(required)] owner: Option<String>, #[schema(required)] last_alert_at: Option<String>,
+        /// Null while it has no habit yet.
+        #[schema(required)] usual: Option<Usual>,
+        /// Null while it is heard as usual.
+        #[schema(required)] silent_since: Option<String>,
+        /// Only of one source: by kind, what its readings were seen to hold; `-` is what cannot be read.
+        #[schema(nullable = false, value_type = Option<std::collections::BTreeMap<String, Vec<String>>>)] schema: Option<Value>,
+    }
+    /// Hours with an alert of the hours since the first one; of twenty waits between them nineteen are no longer.
+    Usual { hours_heard: u32, hours: u32, wait_seconds: u64 }
     /// `GET /inventory`: one object a row, as an inventory file has it.
     InventoryAnswer { #[schema(value_type = Vec<Object>)] objects: Vec<Value>, #[schema(value_type = Vec<Object>)] owners: Vec<Value>, #[schema(value_type = Vec<Object>)] consumers: Vec<Value>, truncated: bool }
     /// `GET /identities`.

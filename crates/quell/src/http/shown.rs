@@ -23,6 +23,8 @@ pub async fn case(app: &State, id: &CaseId) -> Result<Option<Value>, Failure> {
 /// A case that was loaded.
 pub async fn of_ground(app: &State, ground: &Ground) -> Result<Value, Failure> {
     let mut shown = view::case(&ground.situation(), app.engine.ports.clock.now());
+    shown["blind_sources"] = json!(app.engine.blind_sources(&ground.case).await?);
+    shown["threat_context"] = json!(app.engine.threat_context(&ground.case).await?);
     let events = app.engine.ports.store.read(&StreamId::case(&ground.case.id), 1).await?;
     shown["events"] = json!({ "first": events.first().map(|e| e.index), "last": events.last().map(|e| e.index) });
     Ok(shown)

@@ -17,6 +17,10 @@ POST /users
 POST /tokens
 GET /sources
 POST /sources
+GET /context
+POST /context
+GET /sources/{name}
+POST /sources/{name}/owner
 POST /alerts/{name}
 POST /alerts/{name}/fold
 GET /alerts/{name}

@@ -18,6 +18,7 @@ mod http_secrets;
 mod http_stream;
 mod investigate_traces;
 mod ldap_contained;
+mod looked_after;
 mod mapping;
 mod population;
 mod server;

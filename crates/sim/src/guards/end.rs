@@ -14,6 +14,7 @@ pub async fn at_the_end(world: &World, engine: &Arc<Engine>) {
     // A world that a guard ended had no time to bring its plans to an end.
     if !world.is_lost() {
         every_plan_came_to_its_end(world);
+        every_value_was_compared(world).await;
     }
     no_life_without_a_probe(world, engine).await;
     hold(&world.guards).exposures(world);
@@ -74,6 +75,19 @@ fn every_plan_came_to_its_end(world: &World) {
     }
     for why in wrong {
         guards.violated(18, why);
+    }
+}
+
+/// Invariant 18: a leaked value that a plane did not compare waits for nobody, once it answers.
+async fn every_value_was_compared(world: &World) {
+    let rows = world.store.lookup_range(lookup::UNCOMPARED, "", None, 999).await.unwrap_or_default();
+    let mut guards = hold(&world.guards);
+    for (finding, row) in rows {
+        let case = row["case"].as_str().unwrap_or_default();
+        let is_open = guards.cases.iter().any(|(id, seen)| id.as_str() == case && !seen.closed);
+        if is_open {
+            guards.violated(18, format!("finding `{finding}` of case `{case}` was never compared on {}, which answers", row["planes"]));
+        }
     }
 }
 

@@ -87,6 +87,7 @@ const PLANTED: &[Planted] = &[
     Planted { name: "whoever paused resumes", invariant: 13, scene: Where::Wild, bend: inside },
     Planted { name: "a row of a projection is forgotten", invariant: 16, scene: Where::Wild, bend: |w, p| store(w, p, forget_a_row) },
     Planted { name: "a job is forgotten", invariant: 18, scene: Where::Wild, bend: |w, p| store(w, p, forget_jobs) },
+    Planted { name: "nobody asks again whose a value is", invariant: 18, scene: Where::Wild, bend: |w, p| store(w, p, forget_values) },
 ];
 
 #[test]
@@ -157,6 +158,11 @@ fn forget_what_was_read(append: &mut Append) -> bool {
 
 fn forget_a_row(append: &mut Append) -> bool {
     append.lookups.retain(|row| row.table != "target_case");
+    true
+}
+
+fn forget_values(append: &mut Append) -> bool {
+    append.jobs.retain(|job| !matches!(job, JobChange::Set(job) if job.key.starts_with("compare/")));
     true
 }
 

@@ -24,6 +24,9 @@ pub fn case(case: &Value) -> String {
     if !case["why_routed"].is_null() {
         out.push(format!("routed: {}", cell(&case["why_routed"])));
     }
+    for route in items(&case["routes"]) {
+        out.push(routed(route));
+    }
     section(&mut out, "CREDENTIALS AND SESSIONS", holdings(case));
     for plan in items(&case["plans"]) {
         self::plan(&mut out, plan);
@@ -37,6 +40,8 @@ pub fn case(case: &Value) -> String {
         items(&case["verdicts"]).map(|v| format!("{}: {} at {}", cell(&v["role"]), cell(&v["verdict"]), cell(&v["at"]))),
     );
     lines(&mut out, "NOT LOOKED AT", items(&case["not_looked_at"]).map(cell));
+    lines(&mut out, "THREAT CONTEXT (of others; it decides nothing)", items(&case["threat_context"]).map(threat));
+    lines(&mut out, "BLIND IN ITS WINDOW", items(&case["blind_sources"]).map(blind));
     lines(&mut out, "FINDINGS (titles are the senders' words)", items(&case["findings"]).map(finding));
     lines(&mut out, "NOTES", items(&case["notes"]).map(|n| format!("{} \"{}\"", cell(&n["at"]), cell(&n["untrusted"]))));
     out.push(format!("\nwhy: `quell case why {}`", cell(&case["id"])));
@@ -176,6 +181,36 @@ fn task(task: &Value) -> String {
     format!("{} {}: {}{text} ({ended})", cell(&task["id"]), cell(&task["owner"]), cell(&task["what"]))
 }
 
+/// Who answers for a subject, by which record, until when, and who then.
+fn routed(route: &Value) -> String {
+    let record = if route["record"].is_null() { String::new() } else { format!(", by {}", cell(&route["record"])) };
+    let doubt =
+        if route["ownership"] == "confirmed" { String::new() } else { format!(" [{}]", cell(&route["ownership"]).replace('_', " ")) };
+    let tags =
+        if items(&route["proposed"]).next().is_some() { format!("; tags propose {}", cell(&route["proposed"])) } else { String::new() };
+    format!(
+        " {}: {} ({}{record}){doubt} until {}, then {}{tags}",
+        cell(&route["of"]),
+        cell(&route["to"]),
+        cell(&route["rule"]).replace('_', " "),
+        cell(&route["deadline"]),
+        cell(&route["escalation"])
+    )
+}
+
+/// What a feed says of what a signal names, in its own words.
+fn threat(named: &Value) -> String {
+    let (title, says) = (cell(&named["untrusted"]["title"]), &named["untrusted"]["says"]);
+    let says = if says.is_null() { String::new() } else { format!(": {}", cell(says)) };
+    format!("{} {} ({}): \"{title}{says}\"", cell(&named["kind"]), cell(&named["named"]), cell(&named["feed"]))
+}
+
+fn blind(source: &Value) -> String {
+    let until = if source["until"].is_null() { "now".to_owned() } else { cell(&source["until"]) };
+    let why = if source["why"] == "silent" { "silent" } else { "never heard" };
+    format!("{}: {why} from {} until {until}", cell(&source["source"]), cell(&source["from"]))
+}
+
 fn owner(owner: &Value) -> String {
     format!("{} {}: {}, confirmed {}", cell(&owner["of"]), cell(&owner["role"]), cell(&owner["person"]), cell(&owner["confirmed_at"]))
 }
@@ -197,8 +232,12 @@ fn finding(finding: &Value) -> String {
     let line = match silent.as_str() {
         "" => line,
         silent => format!(
-            "{line}\n   NOT COMPARED: {silent} did not answer whether the value is one of their own; nothing there is restored until this has an outcome"
+            "{line}\n   NOT COMPARED: {silent} did not answer whether the value is one of their own and will be asked again; nothing there is restored until they do, or this has an outcome"
         ),
+    };
+    let line = match &finding["accountable"] {
+        Value::Null => line,
+        who => format!("{line}\n   answers for it: {}", cell(who)),
     };
     folding(&finding["folding"]).map_or(line.clone(), |told| format!("{line}\n   {told}"))
 }
@@ -273,6 +312,8 @@ mod tests {
         json!({
             "id": "C-1", "state": "acted", "headline": "pg-main/app: STILL USABLE. Next: the lead decides.", "opened_at": "2026-11-23T09:00:00Z",
             "closed_at": "2026-11-24T09:00:00Z", "confidence": 95, "why_routed": "owner of pg-main/app",
+            "routes": [{"of": "pg-main/app", "to": "olga@corp.example", "account": null, "rule": "last_deployer", "why": "w", "record": "`deployed_by`", "confirmed_at": null,
+                "ownership": "never_confirmed", "deadline": "2026-11-23T09:10:00Z", "escalation": "dora, then the response owner", "fallback": "the response owner", "proposed": ["team=x"]}],
             "findings": [{"id": "f-1", "kind": "leaked_secret", "count": 2, "untrusted": {"title": "key in repo"}, "outcome": "expected", "ambiguous": {"id_means": "pg-main/app", "name_means": "pg-main/payroll"}, "uncompared": ["bao-main"],
                 "folding": {"key": "k", "rule": "new_address", "compares": "address", "because": "an address that was not named", "apart_from": "f-0", "conflict": false, "timing": "re_use",
                     "recurs": true, "contained_before": "2026-11-22T09:00:00Z", "joined": [{"rule": "cross_source", "key": "kind", "because": "said by another", "times": 3}]}}],
@@ -282,6 +323,9 @@ mod tests {
                 "used_since_cut": {"since": "2026-11-23T09:00:00Z", "accepted": 1, "refused": 2, "last_accepted_at": "2026-11-23T09:00:01Z", "last_refused_at": "2026-11-23T09:00:02Z"},
                 "proof": {"liveness": "dead", "strength": "enforced", "probe": "read", "control": {"what": "q", "alive": true}}}],
             "sessions": [], "entitlements": [], "not_looked_at": ["delegations"],
+            "threat_context": [{"feed": "kev", "form": "kev", "kind": "vulnerability", "named": "CVE-2031-12345", "since": "2031-01-01", "until": null,
+                "untrusted": {"title": "Sign-in Bypass", "says": "a made-up one"}}],
+            "blind_sources": [{"source": "okta-log", "why": "silent", "from": "2026-11-23T08:00:00Z", "until": null}],
             "waiting_for": [{"role": "iam", "people": ["mara"], "deadline": "2026-11-23T10:00:00Z", "at_timeout": "the plan ends undone", "what": "approves"}],
             "plans": [{"id": "p-1", "kind": "contain", "state": "waiting", "digest": "ab", "tier": "contain", "incomplete": ["tokens"], "because": "x",
                 "steps": [{"n": 1, "sentence": "suspend", "state": "waiting", "reversible": "exact", "effective": "now", "approved_by": ["u-1"],
@@ -322,6 +366,9 @@ mod tests {
             "\"key in repo\"",
             "apart from f-0",
             "AMBIGUOUS: its id means pg-main/app",
+            "pg-main/app: olga@corp.example (last deployer, by `deployed_by`) [never confirmed] until 2026-11-23T09:10:00Z, then dora, then the response owner; tags propose team=x",
+            "vulnerability CVE-2031-12345 (kev): \"Sign-in Bypass: a made-up one\"",
+            "okta-log: silent from 2026-11-23T08:00:00Z until now",
             "x3 cross_source",
         ] {
             // The table may wrap inside a cell; words are what counts.
