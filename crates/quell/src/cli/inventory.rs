@@ -27,7 +27,7 @@ pub enum Inventory {
 /// Bring in an inventory file (JSON Lines, JSON or YAML) or a list of owners (CODEOWNERS, CSV): all of it, or nothing where a line is wrong
 #[derive(Args)]
 #[command(
-    after_help = "Examples: quell inventory import estate.yaml --source cmdb --dry-run\n          quell inventory import CODEOWNERS --repository acme/shop"
+    after_help = "Example: quell inventory import estate.yaml --source cmdb --dry-run\n         quell inventory import CODEOWNERS --repository acme/shop"
 )]
 pub struct Import {
     /// The file; `-` reads stdin
