@@ -37,7 +37,7 @@ pub struct Import {
     dry_run: bool,
 }
 
-/// List the feeds
+/// List the feeds of threat context, with their size and when each came
 #[derive(Args)]
 #[command(after_help = "Example: quell context list")]
 pub struct List {}

@@ -72,6 +72,9 @@ pub enum Which {
 /// Rows of a projection that are read at once.
 const BATCH: u32 = 1_000;
 
+/// So many cases of a kind are put in order instead of looked for among all.
+const FEW: usize = 5_000;
+
 /// At most `limit` ids of cases after `after`, the newest first; a case that nobody
 /// opened has none after it. No more is read than it takes to find these.
 pub async fn ids(app: &State, which: Which, after: Option<&str>, limit: usize) -> Result<Vec<CaseId>, Failure> {
@@ -83,42 +86,49 @@ pub async fn ids(app: &State, which: Which, after: Option<&str>, limit: usize) -
         },
         None => None,
     };
-    let (first, mut found, mut rare) = (from.clone(), Vec::new(), false);
+    let table = match which {
+        Which::All => None,
+        Which::Open => Some(lookup::OPEN_CASE),
+        Which::Closed => Some(lookup::CLOSED_CASE),
+    };
+    let (first, mut found) = (from.clone(), Vec::new());
+    let mut kind: Option<BTreeSet<String>> = None;
     loop {
-        if std::mem::take(&mut rare)
-            && let Some(few) = few(app, which, first.as_deref(), limit).await?
-        {
-            return Ok(few);
-        }
         let rows = store.lookup_range(lookup::RECENT_CASE, "", from.as_deref(), BATCH).await?;
         let Some((last, _)) = rows.last() else { return Ok(found) };
-        rare = from == first && which != Which::All;
         from = Some(last.clone());
         for id in rows.iter().filter_map(|(_, id)| id.as_str()) {
-            if which == Which::All || is_open(app, id).await? == (which == Which::Open) {
+            let asked = match (table, &kind) {
+                (None, _) => true,
+                (Some(_), Some(kind)) => kind.contains(id),
+                (Some(table), None) => store.lookup(table, id).await?.is_some(),
+            };
+            if asked {
                 found.push(CaseId::new(id));
             }
             if found.len() == limit {
                 return Ok(found);
             }
         }
+        // What is asked for is rare among the newest.
+        if let Some(table) = table.filter(|_| kind.is_none()) {
+            let all: BTreeSet<String> = store.lookup_range(table, "", None, u32::MAX).await?.into_iter().map(|(id, _)| id).collect();
+            if all.len() <= FEW {
+                return in_order(app, all, first.as_deref(), limit).await;
+            }
+            kind = Some(all);
+        }
     }
 }
 
-/// The same of a kind of which there are few among many; none where there are many.
-async fn few(app: &State, which: Which, from: Option<&str>, limit: usize) -> Result<Option<Vec<CaseId>>, Failure> {
-    const FEW: u32 = 5_000;
-    let table = if which == Which::Open { lookup::OPEN_CASE } else { lookup::CLOSED_CASE };
-    let rows = app.engine.ports.store.lookup_range(table, "", None, FEW).await?;
-    if rows.len() == FEW as usize {
-        return Ok(None);
-    }
+/// At most `limit` of these after the place `from`, the newest first.
+async fn in_order(app: &State, cases: BTreeSet<String>, from: Option<&str>, limit: usize) -> Result<Vec<CaseId>, Failure> {
     let mut found = Vec::new();
-    for (case, _) in rows {
+    for case in cases {
         found.extend(place(app, &case).await?.filter(|p| from.is_none_or(|from| p.as_str() > from)).map(|p| (p, CaseId::new(case))));
     }
     found.sort();
-    Ok(Some(found.into_iter().take(limit).map(|(_, id)| id).collect()))
+    Ok(found.into_iter().take(limit).map(|(_, id)| id).collect())
 }
 
 async fn place(app: &State, case: &str) -> Result<Option<String>, Failure> {
