@@ -163,7 +163,7 @@ shapes! {
     Edge { step: u16, until: String, hard: bool }
     NoteLine { untrusted: String, by: String, at: String }
     TaskLine {
-        id: String, owner: String, what: String, #[schema(required)] untrusted: Option<String>, #[schema(required)] step: Option<u16>, at: String, #[schema(required)] ended_at: Option<String>,
+        id: String, owner: String, what: String, #[schema(required)] untrusted: Option<String>, #[schema(required)] step: Option<u16>, #[schema(required)] reviews: Option<String>, at: String, #[schema(required)] ended_at: Option<String>,
     }
     PassedOver { person: String, why: String }
     Span { #[schema(required)] first: Option<u64>, #[schema(required)] last: Option<u64> }
