@@ -119,8 +119,11 @@ fn whats_next(s: &Situation<'_>, now: Timestamp) -> String {
     if !s.case.is_open() {
         return "Nothing to do.".to_string();
     }
+    let acting = s.plans.values().any(|p| p.is_open() && p.started.is_some());
     let waiting = waiting_for(s, now);
-    if let Some(first) = waiting.first() {
+    // Who reviews what was done is not who is waited for while it is done.
+    let later = |w: &Value| acting && s.case.tasks.iter().any(|t| t.added.reviews.is_some() && w["task"] == t.added.task.as_str());
+    if let Some(first) = waiting.iter().find(|w| !later(w)) {
         let until = first["deadline"]
             .as_str()
             .and_then(|d| d.parse::<Timestamp>().ok())
@@ -132,7 +135,7 @@ fn whats_next(s: &Situation<'_>, now: Timestamp) -> String {
         };
         return format!("Next: {what}{until}.");
     }
-    if s.plans.values().any(|p| p.is_open() && p.started.is_some()) {
+    if acting {
         return "Quell is acting and probing.".to_string();
     }
     match s.case.stage() {
