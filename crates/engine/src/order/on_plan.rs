@@ -154,7 +154,7 @@ impl Engine {
             let bench = ground.case.bench();
             let candidate = Candidate {
                 id: caller.id.clone(),
-                roles: person.roles.clone(),
+                roles: permitted.clone(),
                 since: person.since.clone(),
                 entangled: bench.entangled.contains(&caller.id),
                 contested: bench.contested.contains(&caller.id),
@@ -163,13 +163,13 @@ impl Engine {
             };
             let yeses = ground.approvals.get(&state.plan.id).into_iter().flatten();
             let given = approval::count(yeses, &state.plan.id, &state.digest, &bench, now);
-            let broken = break_glass(&candidate, &permitted, state, &given, reason, seconds, ground.case.opened_at, now)
+            let broken = break_glass(&candidate, state, &given, reason, seconds, ground.case.opened_at, now)
                 .map_err(|e| Failure::Refused(e.to_string()))?;
             engine.armed_for(ground, state, now)?;
 
             let plan = state.plan.id.clone();
             let committed = salter.commit(reason.trim());
-            for (role, _) in &broken.skipped {
+            for role in broken.skipped.keys() {
                 let added = TaskAdded {
                     task: TaskId::from_chance(engine.ports.chance.id()),
                     plan: Some(plan.clone()),
