@@ -195,9 +195,15 @@ pub fn openbao(wanted: &ConnectorConfig) -> Result<OpenBaoConfig> {
 
 /// `https://HOST:PORT?hostaddr=ADDRESS`: whether it is clear, host, port, address.
 fn http_place(text: &str) -> Result<(bool, String, u16, Option<std::net::IpAddr>), String> {
-    let expected = "expected `https://HOST:PORT`";
+    let (url, host, address) = host_of(text, "expected `https://HOST:PORT`", &["https", "http"])?;
+    Ok((url.scheme() == "http", host, url.port().unwrap_or(8200), address))
+}
+
+/// `SCHEME://HOST:PORT?hostaddr=ADDRESS` with neither login nor path: the URL, its host
+/// as it stands there, and the address.
+fn host_of(text: &str, expected: &str, schemes: &[&str]) -> Result<(reqwest::Url, String, Option<std::net::IpAddr>), String> {
     let url = reqwest::Url::parse(text).map_err(|e| format!("`url`: {expected}: {e}"))?;
-    if !matches!(url.scheme(), "https" | "http") {
+    if !schemes.contains(&url.scheme()) {
         return Err(format!("`url`: {expected}, found the scheme `{}`", url.scheme()));
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -213,8 +219,8 @@ fn http_place(text: &str) -> Result<(bool, String, u16, Option<std::net::IpAddr>
             other => return Err(format!("`url`: unknown parameter `{other}`")),
         }
     }
-    let host = url.host_str().filter(|h| !h.is_empty()).ok_or_else(|| format!("`url`: {expected}, found no host"))?;
-    Ok((url.scheme() == "http", host.to_owned(), url.port().unwrap_or(8200), address))
+    let host = url.host_str().filter(|h| !h.is_empty()).ok_or_else(|| format!("`url`: {expected}, found no host"))?.to_owned();
+    Ok((url, host, address))
 }
 
 fn settle(wanted: &ConnectorConfig) -> Result<Option<i64>> {

@@ -36,26 +36,8 @@ struct Place {
 impl Place {
     /// `ssh://HOST:PORT?hostaddr=ADDRESS`
     fn of(text: &str) -> Result<Self, String> {
-        let expected = "expected `ssh://HOST:PORT`";
-        let url = reqwest::Url::parse(text).map_err(|e| format!("`url`: {expected}: {e}"))?;
-        if url.scheme() != "ssh" {
-            return Err(format!("`url`: {expected}, found the scheme `{}`", url.scheme()));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("`url` carries a login; use `username` and `secret_file`".to_owned());
-        }
-        if !matches!(url.path(), "" | "/") {
-            return Err(format!("`url`: {expected}, found the path `{}`", url.path()));
-        }
-        let mut address = None;
-        for (key, value) in url.query_pairs() {
-            match &*key {
-                "hostaddr" => address = Some(value.parse().map_err(|_| format!("`url`: expected an address, found `{value}`"))?),
-                other => return Err(format!("`url`: unknown parameter `{other}`")),
-            }
-        }
-        let host = url.host_str().map(|h| h.trim_matches(['[', ']'])).filter(|h| !h.is_empty());
-        let host = host.ok_or_else(|| format!("`url`: {expected}, found no host"))?.to_owned();
+        let (url, host, address) = super::host_of(text, "expected `ssh://HOST:PORT`", &["ssh"])?;
+        let host = host.trim_matches(['[', ']']).to_owned();
         Ok(Self { host, port: url.port().unwrap_or(22), address })
     }
 }
