@@ -6,7 +6,7 @@
 //! access back; it ends by itself; everybody who was passed over is told, and somebody
 //! else reviews it before the case closes.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeSet, string::String, vec::Vec};
 
 use crate::{
     approval::{Candidate, NotEligible, eligible_role},
@@ -67,6 +67,15 @@ pub enum NotBroken {
     TooLong,
 }
 
+/// Who asks for it.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    pub candidate: Candidate,
+    /// The roles that policy lets do it, each by itself: one that may not lends its age to
+    /// none that may.
+    pub permitted: BTreeSet<Role>,
+}
+
 /// What one who breaks the glass of a plan gets: the role they act in, until when, and
 /// who is passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,14 +86,13 @@ pub struct Broken {
 }
 
 /// Whether this person may start this plan without the approvals that are missing.
-/// Of the candidate's roles only those that policy lets do it, each by itself; `given`
-/// are the approvals that count now.
+/// `given` are the approvals that count now.
 ///
 /// # Errors
 ///
 /// [`NotBroken`], with the next move.
 pub fn break_glass(
-    candidate: &Candidate,
+    asker: &Asker,
     state: &PlanState,
     given: &Approvals,
     reason: &str,
@@ -112,8 +120,9 @@ pub fn break_glass(
         return Err(NotBroken::NobodyIsWaitedFor);
     }
     // Who drafted the plan may break its glass: it is one person's deed by design.
-    let role = eligible_role(&Candidate { proposer: false, ..candidate.clone() }, None, &Approvals::new(), earliest_sign)?;
-    if candidate.contested {
+    let roles = asker.candidate.roles.intersection(&asker.permitted).copied().collect();
+    let role = eligible_role(&Candidate { proposer: false, roles, ..asker.candidate.clone() }, None, &Approvals::new(), earliest_sign)?;
+    if asker.candidate.contested {
         return Err(NotBroken::Contested);
     }
     if reason.trim().chars().count() < REASON_CHARS_MIN {

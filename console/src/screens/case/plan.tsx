@@ -243,7 +243,7 @@ function Orders({ c, plan, session, ask }: Shown & { plan: Plan | null }) {
           {waits ? "Refuse" : "Stop"}
         </button>
       )}
-      {waits && plan?.kind !== "undo" && (session.me.roles.includes("response_owner") || session.me.roles.includes("lead")) && c.waiting_for.some((w) => w.plan === plan?.id && w.missing !== undefined) && (
+      {waits && plan?.kind !== "undo" && c.waiting_for.some((w) => w.plan === plan?.id && w.missing !== undefined) && (
         <button data-order="break-glass" className="danger" data-command={glass.command} onClick={() => ask(glass)}>
           Break glass
         </button>

@@ -1,10 +1,10 @@
 //! Acting at once, without those who must be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quell_core::{
     approval::{Candidate, NotEligible},
-    break_glass::{Broken, Glass, NotBroken, SECONDS, SECONDS_MAX, break_glass},
+    break_glass::{Asker, Broken, Glass, NotBroken, SECONDS, SECONDS_MAX, break_glass},
     case::{Case, Command, Refused, decide},
     course::PlanState,
     decision::{Approvals, Role},
@@ -32,6 +32,7 @@ fn waiting(plan: Plan) -> PlanState {
 
 struct Try {
     who: Candidate,
+    permitted: BTreeSet<Role>,
     state: PlanState,
     given: Approvals,
     why: &'static str,
@@ -39,9 +40,16 @@ struct Try {
 }
 
 fn tried(change: impl FnOnce(&mut Try)) -> Result<Broken, NotBroken> {
-    let mut t = Try { who: candidate(&[Role::Lead]), state: waiting(plan()), given: Approvals::new(), why: WHY, seconds: SECONDS };
+    let mut t = Try {
+        permitted: BTreeSet::from([Role::ResponseOwner, Role::Lead]),
+        who: candidate(&[Role::Lead]),
+        state: waiting(plan()),
+        given: Approvals::new(),
+        why: WHY,
+        seconds: SECONDS,
+    };
     change(&mut t);
-    break_glass(&t.who, &t.state, &t.given, t.why, t.seconds, at(0), at(100))
+    break_glass(&Asker { candidate: t.who, permitted: t.permitted }, &t.state, &t.given, t.why, t.seconds, at(0), at(100))
 }
 
 #[test]
@@ -64,8 +72,12 @@ fn nobody_else_and_nothing_else() {
     refused("a machine", eligible(NotEligible::NotAPerson), &|t| t.who.is_person = false);
     refused("a subject of the case", eligible(NotEligible::Entangled), &|t| t.who.entangled = true);
     refused("contested", NotBroken::Contested, &|t| t.who.contested = true);
-    refused("a role that may not", eligible(NotEligible::NoSuchRole("approver", String::new())), &|t| t.who = candidate(&[]));
+    refused("a role that may not", eligible(NotEligible::NoSuchRole("approver", String::new())), &|t| t.who = candidate(&[Role::Secops]));
     refused("a role given since", eligible(NotEligible::GainedTooLate("lead")), &|t| t.who.since = BTreeMap::from([(Role::Lead, at(1))]));
+    refused("an old role that may not beside a new one that may", eligible(NotEligible::GainedTooLate("lead")), &|t| {
+        t.who = candidate(&[Role::Lead, Role::Iam]);
+        t.who.since.insert(Role::Lead, at(1));
+    });
     refused("a way back", NotBroken::GivesAccess, &|t| t.state = waiting(Plan { kind: PlanKind::Undo, ..plan() }));
     let started = PlanStarted { approvals: Vec::new(), ordered: false, gaps_accepted: None, closes_at: at(900) };
     refused("a plan that runs", NotBroken::Started, &|t| t.state.apply(&started.clone().into(), &By::Automation, at(3)));

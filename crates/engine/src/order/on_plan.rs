@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use quell_core::{
     approval::{self, Approval, Candidate},
-    break_glass::break_glass,
+    break_glass::{Asker, break_glass},
     course::PlanState,
     decision::{Principal, Role, Verb, VerbQuestion},
     draft,
@@ -154,16 +154,17 @@ impl Engine {
             let bench = ground.case.bench();
             let candidate = Candidate {
                 id: caller.id.clone(),
-                roles: permitted.clone(),
+                roles: person.roles.clone(),
                 since: person.since.clone(),
                 entangled: bench.entangled.contains(&caller.id),
                 contested: bench.contested.contains(&caller.id),
                 proposer: state.drafted_by == caller.by(),
                 is_person: person.human && caller.signed_in,
             };
+            let asker = Asker { candidate, permitted: permitted.clone() };
             let yeses = ground.approvals.get(&state.plan.id).into_iter().flatten();
             let given = approval::count(yeses, &state.plan.id, &state.digest, &bench, now);
-            let broken = break_glass(&candidate, state, &given, reason, seconds, ground.case.opened_at, now)
+            let broken = break_glass(&asker, state, &given, reason, seconds, ground.case.opened_at, now)
                 .map_err(|e| Failure::Refused(e.to_string()))?;
             engine.armed_for(ground, state, now)?;
 
