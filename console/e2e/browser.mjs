@@ -27,6 +27,8 @@ export class Desk {
     const desk = new Desk();
     desk.world = world;
     desk.context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: "dark", reducedMotion: "reduce", acceptDownloads: true, baseURL: world.url, ...options });
+    // It only bounds a failure: a machine that does much else is slow.
+    desk.context.setDefaultTimeout(120_000);
     desk.page = await desk.context.newPage();
     const { page } = desk;
     page.on("pageerror", (error) => desk.faults.push(`error: ${error.message}`));

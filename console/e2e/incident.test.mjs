@@ -158,10 +158,10 @@ test("two people on one case see each other's work without reload", async () => 
   await lea.page.keyboard.press("n");
   await lea.page.getByRole("dialog").getByLabel("Note").fill("called the payments lead");
   await lea.page.getByRole("dialog").getByRole("button", { name: "Write it down" }).click();
-  await sam.page.getByText("called the payments lead").waitFor({ timeout: 20_000 });
+  await sam.page.getByText("called the payments lead").waitFor();
   await sam.page.locator("[data-order=lead]").click();
   await sam.page.getByRole("dialog").getByRole("button", { name: "Take the lead" }).click();
-  await lea.page.getByText("Lead: sam").waitFor({ timeout: 20_000 });
+  await lea.page.getByText("Lead: sam").waitFor();
   await lea.close();
   await sam.close();
 });
@@ -254,7 +254,7 @@ test("the clock stops at the proof and not before, live and without reload", asy
   const proven = await world.case(id, (c) => {
     return c.state === "proven";
   }, 60);
-  await page.locator(".bigclock[data-running=false]").waitFor({ timeout: 20_000 });
+  await page.locator(".bigclock[data-running=false]").waitFor();
   await page.locator(".strip .proven.now").waitFor();
   await desk.isAccessible("case proven");
   await desk.pictures("case-proven");
@@ -278,7 +278,7 @@ test("nothing stays green while the server is not heard, and it comes back by it
   await page.locator("[data-connection=live]").waitFor();
   await page.locator(".bigclock.tone-good").waitFor();
   await world.stop();
-  await page.locator("[data-connection=reconnecting]").waitFor({ timeout: 20_000 });
+  await page.locator("[data-connection=reconnecting]").waitFor();
   await page.locator(".bigclock.tone-amber").waitFor();
   assert.equal(await page.locator("main .state.good").count(), 0, "no stale green");
   const [green, proven] = await page.evaluate(() => [getComputedStyle(document.documentElement).getPropertyValue("--good"), getComputedStyle(document.querySelector(".strip .proven")).color]);
@@ -292,8 +292,8 @@ test("nothing stays green while the server is not heard, and it comes back by it
   await desk.isAccessible("reconnecting");
   await desk.pictures("case-reconnecting");
   await world.serve();
-  await page.locator("[data-connection=live]").waitFor({ timeout: 20_000 });
-  await page.locator(".bigclock.tone-good").waitFor({ timeout: 20_000 });
+  await page.locator("[data-connection=live]").waitFor();
+  await page.locator(".bigclock.tone-good").waitFor();
   await desk.close();
 });
 
@@ -349,7 +349,7 @@ test("undo is drafted from the page and keeps the old dead", async () => {
   const dialog = page.getByRole("dialog");
   await dialog.getByText(/the old ones stay dead/).waitFor();
   await dialog.getByRole("button", { name: "Draft a reinstate" }).click();
-  await page.getByRole("heading", { name: /Plan: undo/ }).waitFor({ timeout: 20_000 });
+  await page.getByRole("heading", { name: /Plan: undo/ }).waitFor();
   await desk.pictures("case-undo");
   const found = await world.get("lea", `/cases/${id}`);
   assert.ok(found.credentials.filter((c) => !c.issued_by_quell).every((c) => c.state === "DEAD"));
@@ -394,7 +394,7 @@ test("pausing stands on every page, and another person ends it", async () => {
   await rosa.page.getByText(/PAUSED until/).waitFor();
   await rosa.page.getByRole("button", { name: "Resume" }).click();
   await rosa.page.getByRole("dialog").getByRole("button", { name: "Resume" }).click();
-  await lea.page.getByText(/ARMED pg-main/).waitFor({ timeout: 20_000 });
+  await lea.page.getByText(/ARMED pg-main/).waitFor();
   await lea.close();
   await rosa.close();
 });

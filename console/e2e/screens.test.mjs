@@ -76,7 +76,7 @@ test("planes: asked, told apart, armed by a named person, seen by everybody with
   await lea.signIn("lea", "/planes");
   await live(lea.page);
   const { page } = pat;
-  await page.getByText("answers, control alive").first().waitFor({ timeout: 20_000 });
+  await page.getByText("answers, control alive").first().waitFor();
   const [asked] = await world.get("pat", "/connectors/check");
   const shown = await page.locator(".plane table tbody tr").count();
   assert.equal(shown, asked.privileges.needed.length + asked.privileges.excess.length, "every privilege, granted against needed");
@@ -96,11 +96,11 @@ test("planes: asked, told apart, armed by a named person, seen by everybody with
   await dialog.getByRole("alert").waitFor();
   await dialog.getByLabel(/Until when/).fill("1h");
   await dialog.getByRole("button", { name: "Arm it" }).click();
-  await lea.page.getByText(/armed, ends/).waitFor({ timeout: 20_000 });
-  await lea.page.getByText(/ARMED pg-main/).waitFor({ timeout: 20_000 });
+  await lea.page.getByText(/armed, ends/).waitFor();
+  await lea.page.getByText(/ARMED pg-main/).waitFor();
   await page.getByRole("button", { name: "Disarm…" }).click();
   await dialog.getByRole("button", { name: "Disarm it" }).click();
-  await lea.page.getByText("observes: changes nothing").waitFor({ timeout: 20_000 });
+  await lea.page.getByText("observes: changes nothing").waitFor();
   await page.getByText(/\d+ needed, all granted/).waitFor();
   // Whoever may not arm is told so, and nothing is armed.
   await lea.page.getByRole("button", { name: /^Arm \d+ of/ }).click();
@@ -296,7 +296,7 @@ test("a bundle that is dropped is checked in the browser, also while the server 
       return made;
     }, [name, [...bytes]]);
     await page.locator(".drop").dispatchEvent("drop", { dataTransfer: transfer });
-    await page.locator(".verdict").filter({ hasText: name }).waitFor({ timeout: 20_000 });
+    await page.locator(".verdict").filter({ hasText: name }).waitFor();
     return page.locator(".verdict");
   };
   let verdict = await drop("unpinned.zip", real.bytes);
@@ -413,7 +413,7 @@ test("metrics: not measured is said, and what is measured is what the record say
   }
   await world.arm();
   const proven = await world.case(id, (c) => c.state === "proven", 60);
-  await figure("Time to prove").getByText(/of 1 case alone/).first().waitFor({ timeout: 20_000 });
+  await figure("Time to prove").getByText(/of 1 case alone/).first().waitFor();
   const seconds = Math.floor((Date.parse(proven.exposure.at_most_until) - Date.parse(proven.exposure.from)) / 1000);
   const shown = await figure("Exposure, proved over").innerText();
   assert.ok(shown.includes(seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`), `${shown} for ${seconds}`);
@@ -528,7 +528,7 @@ test("the first run in three steps, and a self-test that says what it tried", as
   await page.locator(".firststeps li").nth(2).waitFor();
   assert.deepEqual(await page.locator(".firststeps li").evaluateAll((all) => all.map((e) => e.dataset.done)), ["true", "true", "true"]);
   await page.keyboard.press("t");
-  await page.locator("[data-selftest=passed]").waitFor({ timeout: 20_000 });
+  await page.locator("[data-selftest=passed]").waitFor();
   await desk.isAccessible("start");
   await desk.pictures("start");
   await desk.close();
@@ -582,20 +582,20 @@ test("while the server is away nothing stays green, and a screen that cannot be 
   await other.page.locator("main .tone-good").first().waitFor();
   await other.page.locator("main .state.good").first().waitFor();
   await world.stop();
-  await other.page.locator("[data-connection=reconnecting]").waitFor({ timeout: 20_000 });
+  await other.page.locator("[data-connection=reconnecting]").waitFor();
   await other.page.getByText("DEAD when last heard of").first().waitFor();
   assert.equal(await other.page.locator("main .state.good, main .tone-good").count(), 0, "no stale green of an identity");
-  await page.locator("[data-connection=reconnecting]").waitFor({ timeout: 20_000 });
+  await page.locator("[data-connection=reconnecting]").waitFor();
   await page.locator(".plane .state.good").first().waitFor({ state: "detached" });
   assert.equal(await page.locator("main .state.good").count(), 0, "no stale green");
   await page.keyboard.press("o");
-  await page.getByRole("alert").first().waitFor({ timeout: 20_000 });
+  await page.getByRole("alert").first().waitFor();
   await desk.isAccessible("away");
   await desk.pictures("away");
   await world.serve();
   await live(page);
-  await page.getByRole("link", { name: "Billing" }).waitFor({ timeout: 20_000 });
-  await other.page.locator("main .tone-good").first().waitFor({ timeout: 20_000 });
+  await page.getByRole("link", { name: "Billing" }).waitFor();
+  await other.page.locator("main .tone-good").first().waitFor();
   await desk.close();
   await other.close();
 });

@@ -34,7 +34,7 @@ async function ended(child) {
   await gone;
 }
 
-export async function until(what, condition, seconds = 40) {
+export async function until(what, condition, seconds = 120) {
   const over = Date.now() + seconds * 1000;
   for (;;) {
     const found = await condition();

@@ -126,6 +126,15 @@ impl TargetState {
         self.attempts.iter().filter(|a| a.outcome.as_deref() == Some("done")).filter_map(|a| a.ended_at).max()
     }
 
+    /// From when on a use of it comes after the cut: the last act on it, or on its
+    /// `identity`, that took; of what is dead, the last one before it was. An act that
+    /// came later cut something else, and forgets no use in between.
+    pub fn cut_at(&self, identity: Option<&Self>) -> Option<Timestamp> {
+        let acts = self.attempts.iter().chain(identity.into_iter().flat_map(|i| &i.attempts));
+        let took = acts.filter(|a| a.outcome.as_deref() == Some("done")).filter_map(|a| a.ended_at);
+        took.filter(|at| self.dead_since.is_none_or(|dead| *at <= dead)).max().or(self.dead_since)
+    }
+
     /// When its identity was last given another credential, by an act on it.
     pub fn reissued_at(&self) -> Option<Timestamp> {
         let gives = |a: &&AttemptState| matches!(a.cleared.action, Action::ReissueCredential | Action::Reinstate);

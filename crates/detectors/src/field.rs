@@ -84,6 +84,9 @@ pub fn type_name(value: &Value) -> &'static str {
 
 /// At most [`ID_MAX`] characters of `text`, and whether some were cut off.
 pub fn bounded(text: String) -> (String, bool) {
+    if text.len() <= ID_MAX {
+        return (text, false);
+    }
     match text.char_indices().nth(ID_MAX) {
         Some((end, _)) => (text[..end].to_owned(), true),
         None => (text, false),

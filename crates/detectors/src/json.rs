@@ -63,8 +63,10 @@ fn carried(bytes: &[u8], take: &mut dyn FnMut(Found) -> ControlFlow<()>) {
         return;
     }
     if is_lines(bytes) {
+        // One copy serves every line whose texts are gone when the next is read.
+        let mut copy = Copied::default();
         for line in lines(bytes) {
-            let found = match document(line) {
+            let found = match line_of(line, &mut copy) {
                 Ok(value) => Found::Document(value),
                 Err(error) => Found::Broken(format!("this line is not JSON: {error}")),
             };
@@ -130,6 +132,27 @@ fn documents(
 /// text, so that what is whole in it is copied text by text.
 fn copied(bytes: &[u8]) -> Option<Copied> {
     std::str::from_utf8(bytes).ok().map(|text| Rc::new(Zeroizing::new(text.to_owned())))
+}
+
+/// Reads one line into `copy`, or into a new one while a text of the last line is
+/// still held. A copy that has to grow is replaced: what grows moves, and leaves
+/// behind what nobody wipes.
+fn line_of(line: &[u8], copy: &mut Copied) -> Result<Value, serde_json::Error> {
+    let Ok(text) = std::str::from_utf8(line) else {
+        return whole(serde_json::Deserializer::from_slice(line), None);
+    };
+    match Rc::get_mut(copy).filter(|copy| copy.capacity() >= text.len()) {
+        Some(copy) => {
+            copy.clear();
+            copy.push_str(text);
+        }
+        None => {
+            let mut roomy = Zeroizing::new(String::with_capacity(text.len().next_power_of_two()));
+            roomy.push_str(text);
+            *copy = Rc::new(roomy);
+        }
+    }
+    whole(serde_json::Deserializer::from_str(copy), Some(copy))
 }
 
 /// Reads one JSON text, as it stands nested in a string.

@@ -83,14 +83,17 @@ fn finding(finding: &Value) -> Detected {
     let identity = subject::find(finding, &details, &mut reasons);
     let credential = named::find(finding, &details, &mut reasons);
     let secret = credential.as_ref().and_then(|c| c.secret.clone());
-    let hide = |text: String| without(&text, secret.as_ref(), ID_MIN);
+    let hide = |text: String| without(text, secret.as_ref(), ID_MIN);
 
     let system = system(finding);
     let mut cut = false;
     let mut bound = |text: Option<String>| {
         text.map(|text| {
-            let (short, _) = bounded(hide(text.clone()));
-            cut |= short != text;
+            let (length, clean) = (text.len(), hide(text));
+            // What replaces a secret is shorter than any that is taken out of an id.
+            let whole = clean.len() == length;
+            let (short, is_cut) = bounded(clean);
+            cut |= is_cut || !whole;
             short
         })
     };
@@ -114,7 +117,7 @@ fn finding(finding: &Value) -> Detected {
 
     let about = nature::info(finding);
     let title = text(about, "title").or_else(|| text(finding, "message")).or_else(|| text(about, "desc"));
-    let raw_title = without(&title.unwrap_or_else(|| "Detection finding without a title".into()), secret.as_ref(), WORD_MIN);
+    let raw_title = without(title.unwrap_or_else(|| "Detection finding without a title".into()), secret.as_ref(), WORD_MIN);
     let kind = nature::kind(finding, &mut reasons);
     let sample = nature::sample(finding, [&native_id, &name, &credential_id], &mut reasons);
     nature::note_closed(finding, &mut reasons);
@@ -137,7 +140,7 @@ fn finding(finding: &Value) -> Detected {
         or_empty(&name),
         or_empty(&credential_id),
     ];
-    let parts: Vec<String> = parts.into_iter().chain([raw_title.clone()]).map(|p| without(&p, secret.as_ref(), WORD_MIN)).collect();
+    let parts: Vec<String> = parts.into_iter().chain([raw_title.clone()]).map(|p| without(p, secret.as_ref(), WORD_MIN)).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
 
     let mut signal = Signal {

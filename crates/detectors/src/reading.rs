@@ -97,10 +97,11 @@ pub fn dedupe_key(source: &str, parts: &[&str]) -> String {
 }
 
 /// `text` with the secret taken out, where that has at least `least` characters.
-pub fn without(text: &str, secret: Option<&Secret>, least: usize) -> String {
+pub fn without<'a>(text: impl Into<Cow<'a, str>>, secret: Option<&Secret>, least: usize) -> String {
+    let text = text.into();
     match secret.map(Secret::expose) {
         Some(hidden) if hidden.chars().count() >= least => text.replace(hidden, REMOVED),
-        _ => text.to_owned(),
+        _ => text.into_owned(),
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Probe {
     writing: Writing,
     request: ProbeRequest,
     acted_at: Option<Timestamp>,
+    /// From when on a use is one after the cut.
+    cut_at: Option<Timestamp>,
     has_before: bool,
     /// Recognises the leaked value in the plane's own log.
     mark: Option<String>,
@@ -104,6 +106,7 @@ impl Engine {
             before_secrets.insert(name.clone(), self.unseal_secret(&before_label(before_owner, name), blob).await?);
         }
         let acted_at = held.acted_at().max(identity_state.and_then(|t| t.acted_at())).filter(|_| !before_act);
+        let cut_at = held.cut_at(identity_state.map(|t| &**t)).filter(|_| !before_act);
         let request = ProbeRequest {
             target: target.clone(),
             identity,
@@ -126,6 +129,7 @@ impl Engine {
             writing,
             request,
             acted_at,
+            cut_at,
             has_before: held.before.is_some(),
             mark: ground.case.mark_of(&target.id).map(ToOwned::to_owned),
             wait,
@@ -146,6 +150,7 @@ impl Engine {
             mut writing,
             mut request,
             acted_at,
+            cut_at,
             has_before,
             mark,
             wait,
@@ -176,7 +181,7 @@ impl Engine {
             _ => tokio::time::timeout(wait, connector.probe(&request)).await.unwrap_or_default(),
         };
         let (proved, decisive) = proof::judge_round(&observations, acted_at, connector.manifest().settle_ms);
-        let used = match acted_at {
+        let used = match cut_at {
             Some(since) => uses(&*connector, &target, mark.as_deref(), since, wait).await,
             None => None,
         };

@@ -19,6 +19,7 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -26,6 +27,9 @@ use rustix::{
     io::Errno,
     process::{Pid, Signal, kill_process},
 };
+
+/// How long a process that was told to stop may take until none of its threads runs.
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 
 /// `$1` directory or empty, `$2` log, `$3` end signal, then the command. The
 /// children of a stopped server are continued first: a stopped process does not
@@ -145,7 +149,12 @@ impl Keeper {
         let Some(pid) = self.running else { return Ok(()) };
         match kill_process(pid, signal) {
             // It ended by itself, and the shell may have reaped it already.
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Ok(()) | Err(Errno::SRCH) => {
+                if signal == Signal::STOP && !crate::clock::until(STOPPED_WITHIN, || is_stopped(pid)) {
+                    bail!("{pid} was told to stop and goes on");
+                }
+                Ok(())
+            }
             Err(error) => Err(error).with_context(|| format!("send signal {} to {pid}", signal.as_raw())),
         }
     }
@@ -177,4 +186,15 @@ impl Drop for Keeper {
         drop(self.orders.take());
         let _ = self.shell.wait();
     }
+}
+
+/// Whether every thread of `pid` stands still: a signal reaches them one by one, and
+/// until it does they answer.
+fn is_stopped(pid: Pid) -> bool {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else { return true };
+    tasks.flatten().all(|task| {
+        // The state is what follows the name, which stands in brackets.
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_none_or(|rest| !rest.trim_start().starts_with(['R', 'S', 'D']))
+    })
 }

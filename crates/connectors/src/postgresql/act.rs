@@ -98,14 +98,14 @@ impl PostgreSql {
         let apart = SignedDuration::from_millis((self.config.settle_ms / 2).clamp(20, 200));
         let params: [Param<'_>; 1] = [&role];
         let (mut ended, mut empty) = (0, 0);
-        for _ in 0..ROUNDS_MAX {
+        for round in 1..=ROUNDS_MAX {
             let open: i32 = first(&self.wire.tell(KILL_ALL, &params).await?)?;
             empty = if open == 0 { empty + 1 } else { 0 };
             ended = ended.max(open);
             if empty == 2 {
                 return Ok(change_if(ended > 0, "sessions", Some(ended.to_string()), Some("0".to_owned())));
             }
-            let pause = if open == 0 { apart } else { SignedDuration::from_millis(5) };
+            let pause = if open == 0 { apart } else { SignedDuration::from_millis(i64::from(round * 5).min(100)) };
             self.clock.sleep(pause).await;
         }
         Err(unknown(format!("sessions of the role keep coming: is it locked? {ended} were open at most")))

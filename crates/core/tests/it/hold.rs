@@ -255,3 +255,33 @@ fn what_quell_tries_itself_is_not_looked_for_in_the_plane_s_log() {
     assert!(!is_marked(CredentialKind::Password));
     assert!(is_marked(CredentialKind::SecretId) && is_marked(CredentialKind::Token));
 }
+
+#[test]
+fn a_use_counts_from_the_cut_and_no_later_act_forgets_one() {
+    let act = |state: &mut TargetState, name: &str, outcome: &str, second: i64| {
+        state.intend(cleared(name, Action::RevokeCredential), None, at(second));
+        state.conclude(&AttemptId::new(name), outcome, None, at(second));
+    };
+    let (mut held, mut identity) = (TargetState::default(), TargetState::default());
+    assert_eq!(held.cut_at(Some(&identity)), None, "nothing was cut");
+    act(&mut held, "at-0", "refused", 5);
+    assert_eq!(held.cut_at(Some(&identity)), None, "what did not take cut nothing");
+    act(&mut held, "at-1", "done", 10);
+    act(&mut held, "at-2", "done", 12);
+    assert_eq!(held.cut_at(Some(&identity)), Some(at(12)), "alive, it counts from the last");
+    held.probed(round(Answer::Refused { code: "28P01".into() }, 20));
+    assert_eq!(held.dead_since, Some(at(20)));
+    act(&mut identity, "at-3", "done", 30);
+    act(&mut held, "at-4", "done", 40);
+    assert_eq!(held.cut_at(Some(&identity)), Some(at(12)), "dead since 20: uses at 25 are not forgotten");
+
+    // Cut with its identity alone, and dead before anybody acted.
+    let mut session = TargetState::default();
+    assert_eq!(session.cut_at(Some(&identity)), Some(at(30)));
+    session.probed(round(Answer::Refused { code: "28P01".into() }, 25));
+    assert_eq!(session.cut_at(Some(&identity)), Some(at(25)));
+    // Alive again: the count begins with the next cut.
+    session.probed(round(Answer::Usable, 50));
+    act(&mut identity, "at-5", "done", 60);
+    assert_eq!(session.cut_at(Some(&identity)), Some(at(60)));
+}

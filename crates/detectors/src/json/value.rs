@@ -52,11 +52,6 @@ pub struct Text {
 }
 
 impl Text {
-    #[inline]
-    fn len(&self) -> usize {
-        (self.to - self.from) as usize
-    }
-
     /// The part of `of` that `part` is, or its own copy where it is none.
     pub fn part(of: &Copied, part: &str) -> Self {
         let from = (part.as_ptr() as usize).wrapping_sub(of.as_ptr() as usize);
@@ -69,6 +64,12 @@ impl Text {
     #[inline]
     pub fn as_str(&self) -> &str {
         &self.of[self.from as usize..self.to as usize]
+    }
+
+    /// The same as bytes, for a look that needs no text.
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        &self.of.as_bytes()[self.from as usize..self.to as usize]
     }
 }
 
@@ -97,7 +98,7 @@ impl From<&str> for Text {
 impl PartialEq for Text {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.as_str() == other.as_str()
+        self.bytes() == other.bytes()
     }
 }
 
@@ -134,6 +135,23 @@ pub struct Map {
     /// Where there are many. Boxed, as hardly any object has it and every value
     /// would be as big.
     index: Option<Box<Index>>,
+    /// One bit of [`mark`] for each key, so that a name that is not there, which
+    /// most names that are sought are not, is seldom looked for.
+    marks: u64,
+}
+
+/// One of 64 bits, equal for names that differ in the case of ASCII letters alone.
+#[inline]
+fn mark(name: &[u8]) -> u64 {
+    let end = |byte: Option<&u8>| byte.map_or(0, |b| usize::from(b.to_ascii_lowercase()));
+    1 << ((end(name.first()) * 7 + end(name.last()) + name.len() * 3) % 64)
+}
+
+/// Whether two names of one length can be equal in some case: a quick look that
+/// ends most comparisons.
+#[inline]
+fn begin_alike(key: &[u8], name: &[u8]) -> bool {
+    key.len() == name.len() && key.first().map(u8::to_ascii_lowercase) == name.first().map(u8::to_ascii_lowercase)
 }
 
 /// Positions of the entries, sorted by key.
@@ -144,7 +162,7 @@ impl Map {
     /// The entries as they came. Of two equal keys the last counts, and stands
     /// where the first stood.
     pub fn of(entries: Vec<(Text, Value)>) -> Self {
-        let mut map = Self { entries, index: None };
+        let mut map = Self { entries, index: None, marks: 0 };
         map.indexed();
         if map.has_equal_keys() {
             let mut places: BTreeMap<Text, usize> = BTreeMap::new();
@@ -165,6 +183,9 @@ impl Map {
     }
 
     fn has_equal_keys(&self) -> bool {
+        if self.marks.count_ones() as usize == self.entries.len() {
+            return false;
+        }
         let key = |at: &u32| self.entries[*at as usize].0.as_str();
         match &self.index {
             None => self.entries.iter().enumerate().any(|(at, (key, _))| self.entries[..at].iter().any(|(earlier, _)| earlier == key)),
@@ -173,6 +194,7 @@ impl Map {
     }
 
     fn indexed(&mut self) {
+        self.marks = self.entries.iter().fold(0, |marks, (key, _)| marks | mark(key.bytes()));
         self.index = (self.entries.len() >= INDEXED_FROM).then(|| {
             let mut index: Vec<u32> = (0..).take(self.entries.len()).collect();
             index.sort_by(|a, b| self.entries[*a as usize].0.cmp(&self.entries[*b as usize].0));
@@ -181,8 +203,12 @@ impl Map {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
+        if self.marks & mark(name.as_bytes()) == 0 {
+            return None;
+        }
         let Some(index) = &self.index else {
-            return self.entries.iter().position(|(key, _)| key.len() == name.len() && key.as_str() == name);
+            let name = name.as_bytes();
+            return self.entries.iter().position(|(key, _)| begin_alike(key.bytes(), name) && key.bytes() == name);
         };
         let found = index.0.binary_search_by(|at| self.entries[*at as usize].0.as_str().cmp(name)).ok()?;
         Some(index.0[found] as usize)
@@ -195,17 +221,20 @@ impl Map {
     /// The field of this name, else the first whose name differs from it in the
     /// case of ASCII letters alone.
     pub fn get_in_any_case(&self, name: &str) -> Option<&Value> {
+        if self.marks & mark(name.as_bytes()) == 0 {
+            return None;
+        }
         if self.index.is_some()
             && let Some(found) = self.get(name)
         {
             return Some(found);
         }
-        let mut alike = None;
+        let (name, mut alike) = (name.as_bytes(), None);
         for (key, value) in &self.entries {
-            if key.len() != name.len() {
+            let key = key.bytes();
+            if !begin_alike(key, name) {
                 continue;
             }
-            let key = key.as_str();
             if key == name {
                 return Some(value);
             }

@@ -31,7 +31,7 @@ async fn child() {
     let death = Death::of(&order);
     let engine = open(&place, |ports| death.wrap(ports, &["billing-file"])).await;
     let case = CaseId::new(text("case"));
-    for _ in 0..200 {
+    for _ in 0..2_000 {
         engine.work(&case, engine.ports.clock.now()).await.expect("the case goes on until the process dies");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
@@ -67,7 +67,7 @@ async fn dies_and_goes_on(phase: &str) {
     let engine = open(&place, |ports| ports).await;
     let view = |ground: quell_engine::ground::Ground| quell_core::view::case(&ground.situation(), engine.ports.clock.now());
     let mut last = Value::Null;
-    for _ in 0..400 {
+    for _ in 0..2_000 {
         engine.work(&case, engine.ports.clock.now()).await.expect("the case goes on");
         last = view(engine.ground(&case).await.expect("loaded").expect("a case"));
         if last["state"] == "proven" {

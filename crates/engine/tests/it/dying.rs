@@ -57,9 +57,16 @@ impl Death {
 
     /// Dies as nobody can catch it, where this is the moment.
     fn at(&self, phase: &str, what: &str) {
-        let moment = format!("{phase} {what}");
-        if self.phases.iter().any(|p| p == phase) && !self.spared.contains(&moment) {
-            std::fs::write(&self.note, moment).expect("a note is left");
+        self.at_one_of(&[(phase.to_owned(), what.to_owned())]);
+    }
+
+    /// The same where several things come at once: they stand together, so it dies of
+    /// all of them.
+    fn at_one_of(&self, moments: &[(String, String)]) {
+        let of_phase = moments.iter().filter(|(phase, _)| self.phases.contains(phase));
+        let met: Vec<String> = of_phase.map(|(phase, what)| format!("{phase} {what}")).filter(|m| !self.spared.contains(m)).collect();
+        if !met.is_empty() {
+            std::fs::write(&self.note, met.join("\n")).expect("a note is left");
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             std::process::abort()
         }
@@ -107,8 +114,10 @@ struct DyingStore {
 }
 
 impl DyingStore {
-    /// What an append is about, in the phases before or after it.
+    /// What an append is about, in the phases before or after it. Before it, the first
+    /// moment counts: the others come again. After it they all stand.
     fn moments(&self, when: &str, events: &[Value]) {
+        let mut moments: Vec<(String, String)> = Vec::new();
         for event in events {
             let (kind, body) = (event["type"].as_str().unwrap_or_default(), &event["body"]);
             let attempt = body["attempt"].as_str().or(body["cleared"]["attempt"].as_str()).unwrap_or_default();
@@ -117,22 +126,27 @@ impl DyingStore {
                     let n = body["cleared"]["step"].as_u64().expect("a step");
                     self.death.steps.lock().expect("no panic holds it").insert(attempt.to_owned(), n);
                     self.death.acted.store(true, Ordering::SeqCst);
-                    self.death.at(&format!("{when}-intent"), &format!("step {n}"));
+                    moments.push((format!("{when}-intent"), format!("step {n}")));
                 }
                 "attempt_ended" => {
                     if let Some(step) = self.death.step_of(attempt) {
-                        self.death.at(&format!("{when}-outcome"), &step);
+                        moments.push((format!("{when}-outcome"), step));
                     }
                 }
                 "target_probed" if self.death.acted.load(Ordering::SeqCst) => {
-                    self.death.at(&format!("{when}-proof"), event["stream"].as_str().unwrap_or_default());
+                    moments.push((format!("{when}-proof"), event["stream"].as_str().unwrap_or_default().to_owned()));
                 }
-                "step_ended" => self.death.at(&format!("{when}-end"), &format!("step {}", body["step"])),
-                "alert_part_filed" => self.death.at(&format!("{when}-part"), &format!("part {}", body["part"])),
-                "alert_filed" => self.death.at(&format!("{when}-filed"), "the alert"),
-                "plan_ended" => self.death.at(&format!("{when}-end"), "the plan"),
+                "step_ended" => moments.push((format!("{when}-end"), format!("step {}", body["step"]))),
+                "alert_part_filed" => moments.push((format!("{when}-part"), format!("part {}", body["part"]))),
+                "alert_filed" => moments.push((format!("{when}-filed"), "the alert".to_owned())),
+                "plan_ended" => moments.push((format!("{when}-end"), "the plan".to_owned())),
                 _ => {}
             }
+        }
+        if when == "before" {
+            moments.iter().for_each(|moment| self.death.at_one_of(std::slice::from_ref(moment)));
+        } else {
+            self.death.at_one_of(&moments);
         }
     }
 }

@@ -110,7 +110,7 @@ async fn what_is_said_of_a_dead_credential_is_re_use_is_tried_and_starts_a_root_
         view["tasks"].as_array().expect("tasks").iter().filter(|t| t["what"].as_str().is_some_and(|w| w.contains("root cause"))).count();
     assert_eq!(causes, 1, "{view:#}");
     assert_eq!(view["credentials"][0]["state"], "DEAD", "an alert changes no state by itself");
-    for _ in 0..200 {
+    for _ in 0..2_000 {
         here.engine.work(&case, here.engine.ports.clock.now()).await.expect("the case goes on");
         if rounds().await >= asked {
             break;
@@ -210,7 +210,7 @@ async fn a_leaked_value_that_a_plane_did_not_compare_says_so_until_somebody_ends
     // Nobody is let in, and whoever was is put out.
     here.server.set_hba(&[]).await.expect("it reloads");
     let superuser = here.server.connect_unix_superuser("postgres").await.expect("the lab's own way in");
-    superuser.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'quell'", &[]).await.expect("ended");
+    superuser.execute("SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE usename = 'quell'", &[]).await.expect("ended");
     let unasked = file(&here, &here.source, report("c2", "a-value-of-nobody-here-2").as_bytes()).await;
     let finding = here.view(&unasked).await["findings"][0].clone();
     assert_eq!((&finding["uncompared"], &finding["subject"], silent(&here).await), (&json!(["pg-main"]), &Value::Null, 1), "{finding:#}");

@@ -178,9 +178,9 @@ pub fn report(commit: &str, secret: &str) -> String {
     .to_string()
 }
 
-/// Works a case until `done`, at most 30 s.
+/// Works a case until `done`, at most two minutes.
 pub async fn work_until(engine: &Arc<Engine>, case: &CaseId, done: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..600 {
+    for _ in 0..2_400 {
         engine.work(case, engine.ports.clock.now()).await.expect("the case goes on");
         let view = view(engine, case).await;
         if done(&view) {

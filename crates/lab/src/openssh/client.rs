@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use super::KeyPair;
 
 /// How long a client waits for anything.
-const SECONDS: &str = "8";
+const SECONDS: &str = "60";
 
 /// What became of a login.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Client {
             command.arg("-o").arg(format!("CertificateFile={}", at("key-cert.pub").display()));
         }
         let mut master = command.stderr(Stdio::piped()).spawn().context("run `ssh`; install `openssh-client`")?;
-        for _ in 0..400 {
+        for _ in 0..2_400 {
             if at("control").exists() {
                 return Ok(Login::In(Box::new(Self { master, dir, port, account: account.to_owned() })));
             }

@@ -97,7 +97,9 @@ async fn the_intruder_gets_in_both_ways_until_the_role_is_contained() {
     assert_eq!(intruder.stop().unwrap(), 0);
 
     let lines = stage.lines("intruder.jsonl");
-    assert_eq!(count(&lines, "session", false), 1, "the session died once: {lines:?}");
+    // An answer that came late, on a machine that does much else, is no death.
+    let dead = |line: &&Value| line["via"] == "session" && line["ok"] == false && line["error"] != "timeout";
+    assert_eq!(lines.iter().filter(dead).count(), 1, "the session died once: {lines:?}");
     for line in &lines {
         let shape: BTreeSet<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(shape, BTreeSet::from(["started_at", "ended_at", "plane", "credential", "via", "ok", "error"]));

@@ -33,12 +33,12 @@ fn listening(processes: &[Pid]) -> Vec<String> {
     listening
 }
 
-/// Asks again and again until the answer is true; fails after 10 s.
+/// Asks again and again until the answer is true; fails after 60 s.
 async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
     let asking = async {
         while !ask().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), asking).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap_or_else(|_| panic!("never: {what}"));
 }

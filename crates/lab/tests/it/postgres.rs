@@ -143,7 +143,7 @@ async fn a_dropped_server_leaves_no_process_and_no_directory() {
         // Well under the time after which the keeper stops asking and kills.
         let dropping = tokio::time::Instant::now();
         drop(server);
-        assert!(dropping.elapsed() < Duration::from_secs(5), "{condition}: it had to be killed");
+        assert!(dropping.elapsed() < Duration::from_secs(9), "{condition}: it had to be killed");
         assert!(!dir.exists(), "{condition}: the directory is still there");
         assert!(!family.into_iter().any(alive), "{condition}: a process is still there");
         drop(session);

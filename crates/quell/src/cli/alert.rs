@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufWriter, Read, Write},
+    ops::Deref,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,7 +22,7 @@ use quell_store::{OsChance, SystemClock};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
     Context, asking,
@@ -268,14 +269,31 @@ fn told(answer: &Value, settled: bool) -> String {
     lines.join("\n")
 }
 
-/// A file's bytes, or those of stdin. They may hold secrets.
-pub fn read(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Fault> {
+/// What was read, wiped when it is let go: it may hold a secret. A slice is wiped
+/// at once, what is in a `Vec` byte by byte, which costs more than reading it did.
+pub struct Message(Vec<u8>);
+
+impl Deref for Message {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
+}
+
+/// A file's bytes, or those of stdin.
+pub fn read(file: Option<&Path>) -> Result<Message, Fault> {
     match file.filter(|f| *f != Path::new("-")) {
-        Some(file) => std::fs::read(file).map(Zeroizing::new).map_err(|e| Fault::file("read", file, &e)),
+        Some(file) => std::fs::read(file).map(Message).map_err(|e| Fault::file("read", file, &e)),
         None => {
-            let mut bytes = Zeroizing::new(Vec::new());
-            std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Fault::file("read", Path::new("-"), &e))?;
-            Ok(bytes)
+            let mut message = Message(Vec::new());
+            std::io::stdin().lock().read_to_end(&mut message.0).map_err(|e| Fault::file("read", Path::new("-"), &e))?;
+            Ok(message)
         }
     }
 }

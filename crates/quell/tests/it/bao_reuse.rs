@@ -43,7 +43,7 @@ async fn a_dead_secret_id_that_is_tried_again_is_seen_in_the_case_and_stays_dead
     let report = json!([{ "RuleID": "vault-secret-id", "Description": "secret-id", "File": "deploy.env", "StartLine": 3, "Commit": "c1",
         "Secret": leaked, "Match": format!("SECRET_ID={leaked}"), "Author": "Dev", "Email": "dev@corp.example", "Date": "2026-11-20T10:00:00Z" }]);
     let (status, answer) =
-        server.send("/alerts/ci", sender["token"].as_str(), &[("Prefer", "wait=30")], report.to_string().into_bytes()).await;
+        server.send("/alerts/ci", sender["token"].as_str(), &[("Prefer", "wait=60")], report.to_string().into_bytes()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let id = answer["cases"][0]["id"].as_str().expect("a case").to_owned();
     let of_secret_id = |case: &Value| {

@@ -18,15 +18,15 @@ async fn an_order_waits_until_it_is_proven_and_says_so_by_its_exit() {
 
     desk.run(&["connector", "check"]).ended(0);
     let report = desk.file("report.json", plane.report());
-    let sent = desk.run_as(&plane.sender, &["alert", "send", "--source", "ci", &report, "--wait", "30s", "--json"]).ended(0).json();
+    let sent = desk.run_as(&plane.sender, &["alert", "send", "--source", "ci", &report, "--wait", "60s", "--json"]).ended(0).json();
     let id = sent["cases"][0]["id"].as_str().expect("a case").to_owned();
     let as_lead = |args: &[&str]| desk.run_as(&lead, args);
-    as_lead(&["case", "wait", &id, "--for", "waiting", "--timeout", "30s"]).ended(0);
+    as_lead(&["case", "wait", &id, "--for", "waiting", "--timeout", "120s"]).ended(0);
     let case = as_lead(&["case", "show", &id, "--json"]).json();
     let digest = case["plans"][0]["digest"].as_str().expect("a digest").to_owned();
 
     // Nothing is proven, and nothing says so.
-    assert_eq!(as_lead(&["case", "wait", &id, "--for", "proven", "--timeout", "1s"]).exit, 1);
+    assert_eq!(as_lead(&["case", "wait", &id, "--for", "proven", "--timeout", "5s"]).exit, 1);
     let dry = as_lead(&["case", "run", &id, "--digest", &digest, "--dry-run", "--json"]);
     assert_eq!(dry.ended(1).json()["dry_run"]["would_run"], false);
     let refused = as_lead(&["case", "run", &id, "--digest", &digest]);

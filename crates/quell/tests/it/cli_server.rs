@@ -182,15 +182,15 @@ async fn a_case_is_opened_judged_and_closed_by_hand() {
     let stranger = desk.run_as("nonsense", &["case", "list"]);
     assert!(stranger.ended(1).err.contains("quell login"), "{}", stranger.err);
 
-    let late = as_lea(&["case", "wait", id, "--for", "closed", "--timeout", "1s", "--json"]);
+    let late = as_lea(&["case", "wait", id, "--for", "closed", "--timeout", "5s", "--json"]);
     assert_eq!(late.ended(1).json()["id"], id, "the case is printed all the same");
-    assert!(late.err.contains("not reached in 1 s"), "{}", late.err);
-    assert_eq!(as_lea(&["case", "wait", "C-nobody", "--timeout", "1s"]).exit, 1);
+    assert!(late.err.contains("not reached in 5 s"), "{}", late.err);
+    assert_eq!(as_lea(&["case", "wait", "C-nobody", "--timeout", "30s"]).exit, 1);
 
     let closed = as_lea(&["case", "close", id, "--outcome", "false_positive", "--evidence", "a drill", "--json"]);
     assert_eq!(closed.ended(0).json()["state"], "closed", "{}", closed.out);
-    as_lea(&["case", "wait", id, "--for", "closed", "--timeout", "5s"]).ended(0);
-    assert!(as_lea(&["case", "wait", id, "--for", "proven", "--timeout", "5s"]).ended(1).err.contains("closed"));
+    as_lea(&["case", "wait", id, "--for", "closed", "--timeout", "30s"]).ended(0);
+    assert!(as_lea(&["case", "wait", id, "--for", "proven", "--timeout", "30s"]).ended(1).err.contains("closed"));
     let watched = as_lea(&["case", "watch", id, "--from-start", "--json"]);
     let types: Vec<Value> =
         watched.ended(0).out.lines().map(|l| serde_json::from_str::<Value>(l).expect("a line")["type"].clone()).collect();
@@ -242,7 +242,7 @@ async fn two_cases_of_one_incident_are_merged_and_parted() {
     assert_eq!((&back["id"], &back["merged_into"], back["findings"].as_array().map(Vec::len)), (&json!(one), &Value::Null, Some(1)));
     let shown = desk.run_as(&lea, &["case", "show", &two]).ended(0).out.clone();
     assert!(shown.contains("taken out again"), "{shown}");
-    let watched = desk.run_as(&lea, &["case", "watch", &one, "--from-start", "--timeout", "2s", "--json"]).ended(0).out.clone();
+    let watched = desk.run_as(&lea, &["case", "watch", &one, "--from-start", "--timeout", "10s", "--json"]).ended(0).out.clone();
     assert!(watched.contains("case_merged_away") && watched.contains("case_given_back"), "{watched}");
     drop(server);
 }

@@ -128,7 +128,7 @@ async fn what_a_hostile_alert_wrote_never_becomes_markup() {
     let report = json!([{ "RuleID": evil, "Description": evil, "File": evil, "StartLine": 3, "Commit": "c1", "Secret": password,
         "Match": format!("PASSWORD={password}"), "Author": evil, "Email": "dev@corp.example", "Date": "2026-11-20T10:00:00Z" }]);
     let (status, answer) =
-        plane.server.send("/alerts/ci", Some(&plane.sender), &[("Prefer", "wait=30")], report.to_string().into_bytes()).await;
+        plane.server.send("/alerts/ci", Some(&plane.sender), &[("Prefer", "wait=60")], report.to_string().into_bytes()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let case = &answer["cases"][0];
     let shown = case["findings"][0]["untrusted"]["title"].as_str().unwrap_or_default();

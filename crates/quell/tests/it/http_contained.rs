@@ -87,7 +87,7 @@ impl Plane {
     }
 
     pub async fn leak(&self) -> (StatusCode, Value) {
-        self.server.send("/alerts/ci", Some(&self.sender), &[("Prefer", "wait=30")], self.report()).await
+        self.server.send("/alerts/ci", Some(&self.sender), &[("Prefer", "wait=60")], self.report()).await
     }
 }
 

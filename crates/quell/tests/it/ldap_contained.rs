@@ -60,7 +60,7 @@ async fn a_leaked_password_of_a_directory_is_proved_dead_with_the_intruders_conn
     let report = json!([{ "RuleID": "generic-api-key", "Description": "password", "File": "sync.env", "StartLine": 3, "Commit": "c1",
         "Secret": password, "Match": format!("LDAP_PASSWORD={password}"), "Author": "Dev", "Email": "dev@corp.example", "Date": "2026-11-20T10:00:00Z" }]);
     let (status, answer) =
-        server.send("/alerts/ci", sender["token"].as_str(), &[("Prefer", "wait=30")], report.to_string().into_bytes()).await;
+        server.send("/alerts/ci", sender["token"].as_str(), &[("Prefer", "wait=60")], report.to_string().into_bytes()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let id = answer["cases"][0]["id"].as_str().expect("a case").to_owned();
     // A person's login is taken: somebody of identity management says so.

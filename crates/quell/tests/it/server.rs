@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub const PASSWORD: &str = "correct horse battery";
 
 /// How long anything is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running `quell serve`. Killed when dropped.
 pub struct Server {

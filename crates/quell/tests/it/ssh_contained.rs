@@ -100,7 +100,7 @@ async fn a_leaked_deploy_key_is_proved_dead_with_the_intruders_connection_and_gi
     let report = json!([{ "RuleID": "private-key", "Description": "private key", "File": "deploy/id_ed25519", "StartLine": 1, "Commit": "c1",
         "Secret": private, "Match": private, "Author": "Dev", "Email": "dev@corp.example", "Date": "2026-11-20T10:00:00Z" }]);
     let (status, answer) =
-        server.send("/alerts/ci", sender["token"].as_str(), &[("Prefer", "wait=30")], report.to_string().into_bytes()).await;
+        server.send("/alerts/ci", sender["token"].as_str(), &[("Prefer", "wait=60")], report.to_string().into_bytes()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let id = answer["cases"][0]["id"].as_str().expect("a case").to_owned();
     let plan = answer["cases"][0]["plans"][0].clone();
@@ -160,7 +160,7 @@ async fn an_alert_that_names_an_account_and_a_key_finds_the_account() {
         "subject": { "resolvable": "yes", "kind": "service_account", "native_id": "deploy", "system": "ssh-main" },
         "credential": { "kind": "ssh_key", "id": format!("deploy#ssh_key:{print}") } });
     let (status, answer) =
-        server.send("/alerts/own", sender["token"].as_str(), &[("Prefer", "wait=30")], signal.to_string().into_bytes()).await;
+        server.send("/alerts/own", sender["token"].as_str(), &[("Prefer", "wait=60")], signal.to_string().into_bytes()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let case = server
         .until(&format!("/cases/{}", answer["cases"][0]["id"].as_str().expect("a case")), &stand.admin, |c| {

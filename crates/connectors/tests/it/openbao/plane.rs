@@ -187,11 +187,11 @@ pub fn found<'a>(all: &'a Enumeration, native: &str) -> &'a Found {
 
 /// Looks until it holds; a real server takes its time.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..400 {
+    for _ in 0..3_000 {
         if holds().await {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("in 4 s it did not come to this: {what}");
+    panic!("in 30 s it did not come to this: {what}");
 }

@@ -38,14 +38,14 @@ async fn answers_nothing(connector: &OpenBao, plane: &Plane) {
 #[expect(clippy::disallowed_methods, reason = "the wait for a real server is what is measured")]
 async fn a_paused_server_is_unknown_within_the_deadline_and_read_afterwards() {
     let plane = Plane::start().await;
-    let connector = plane.connector(|c| c.call_timeout = Duration::from_millis(150));
+    let connector = plane.connector(|c| c.call_timeout = Duration::from_secs(2));
     assert!(connector.check().await.reachable);
     plane.server.pause().expect("paused");
     let asked = Instant::now();
     let suspend = attempt(Action::SuspendIdentity, &identity("userpass:alice"));
     let outcome = act(&connector, suspend.clone()).await;
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
-    assert!(asked.elapsed() < Duration::from_secs(2));
+    assert!(asked.elapsed() < Duration::from_secs(6));
     answers_nothing(&connector, &plane).await;
     plane.server.resume().expect("resumed");
     read_and_done(&*plane.connector, suspend).await;

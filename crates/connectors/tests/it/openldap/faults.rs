@@ -45,7 +45,7 @@ async fn answers_nothing(connector: &OpenLdap, plane: &Plane) {
 #[expect(clippy::disallowed_methods, reason = "the wait for a real server is what is measured")]
 async fn a_paused_server_is_unknown_within_the_deadline_and_read_afterwards() {
     let mut plane = Plane::start().await;
-    let connector = plane.connector(|c| c.call_timeout = Duration::from_millis(250));
+    let connector = plane.connector(|c| c.call_timeout = Duration::from_secs(2));
     // With a kept connection, and without one.
     assert!(connector.check().await.reachable);
     plane.server.pause().expect("paused");
@@ -53,7 +53,7 @@ async fn a_paused_server_is_unknown_within_the_deadline_and_read_afterwards() {
     let suspend = attempt(Action::SuspendIdentity, &plane.mara());
     let outcome = act(&connector, suspend.clone()).await;
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
-    assert!(asked.elapsed() < Duration::from_secs(2));
+    assert!(asked.elapsed() < Duration::from_secs(6));
     answers_nothing(&connector, &plane).await;
 
     plane.server.resume().expect("resumed");
@@ -240,7 +240,7 @@ async fn an_attempt_whose_answer_is_lost_is_unknown_and_read_before_it_is_repeat
     });
     let connector = plane.connector(|c| {
         c.reach = tls(&plane.server, port);
-        c.call_timeout = Duration::from_millis(700);
+        c.call_timeout = Duration::from_secs(5);
     });
     assert!(connector.check().await.reachable);
     for action in [Action::RequireStepUp, Action::SuspendIdentity] {

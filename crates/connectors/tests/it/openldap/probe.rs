@@ -241,7 +241,9 @@ async fn nothing_is_proved_before_the_settle_time_is_over() {
     let plane = Plane::start().await;
     done(plane.act(Action::SuspendIdentity, &plane.mara()).await);
     let acted_at = now();
-    let (proved, _) = judged(&plane.connector, plane.about_mara(), Some(acted_at)).await;
+    // So long that no slow look is past it.
+    let long = plane.connector(|c| c.settle_ms = 60_000);
+    let (proved, _) = judged(&long, plane.about_mara(), Some(acted_at)).await;
     assert!(proved.liveness == Liveness::Unknown && proved.reason.contains("settle"), "{proved:?}");
     tokio::time::sleep(std::time::Duration::from_millis(plane.connector.manifest().settle_ms as u64 + 5)).await;
     let (proved, _) = judged(&plane.connector, plane.about_mara(), Some(acted_at)).await;

@@ -9,7 +9,6 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 use quell_core::time::Timestamp;
-use zeroize::Zeroizing;
 
 use crate::cli::{alert, fault::Fault};
 
@@ -22,7 +21,7 @@ const DEPTH_MAX: usize = 16;
 pub enum Source {
     File(PathBuf),
     /// Held, because it may have to be read twice.
-    Stdin(Zeroizing<Vec<u8>>),
+    Stdin(alert::Message),
 }
 
 impl Source {
