@@ -69,6 +69,14 @@ if ! "$bao/bao" version 2>/dev/null | grep -q "v$openbao "; then
   "$bao/bao" version >/dev/null || { echo "setup: OpenBao was installed and does not run" >&2; exit 1; }
 fi
 if [ "$what" = tests ]; then
+  smtpd=1.4.6
+  smtp=${CARGO_TARGET_DIR:-target}/smtp
+  if ! "$smtp/bin/python" -m aiosmtpd --version 2>/dev/null | grep -q " $smtpd"; then
+    say "installing the mail server aiosmtpd $smtpd from PyPI into $smtp (remove it with: rm -rf $smtp)"
+    rm -rf "$smtp"
+    python3 -m venv "$smtp"
+    "$smtp/bin/pip" install -q --disable-pip-version-check "aiosmtpd==$smtpd"
+  fi
   if ! cargo nextest --version >/dev/null 2>&1; then
     say "installing cargo-nextest from crates.io (remove it with: cargo uninstall cargo-nextest)"
     cargo install --locked --quiet cargo-nextest

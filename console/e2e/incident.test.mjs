@@ -114,6 +114,9 @@ test("the queue and the case show what decides, in the first viewport, and claim
   await page.locator("[data-connection=live]").waitFor();
   await desk.isAccessible("case before approval");
   await desk.pictures("case-waiting");
+  const told = page.locator("[data-told] li").first();
+  await told.waitFor();
+  assert.match(await told.innerText(), /paged over inbox/, "who is asked is told, and the page says over what");
   assert.equal(await page.locator(".bigclock").getAttribute("data-running"), "true");
   for (const place of [".bigclock", ".strip", "#part-identities .holding", "#part-plan .digest", "#part-plan .steps li >> nth=0", "[data-order=run]", "[data-order=dry-run]", "#part-people .awaited >> nth=0", ".lines li >> nth=0"]) {
     const box = await page.locator(place).first().boundingBox();

@@ -33,6 +33,7 @@ export type OwnerLine = Schemas["OwnerLine"];
 export type Plane = Schemas["Plane"];
 export type Source = Schemas["SourceRow"];
 export type BlindSource = Schemas["BlindSource"];
+export type CaseNotice = Schemas["CaseNotice"];
 export type PolicyRow = Schemas["PolicyRow"];
 
 type Json<T> = T extends { responses: { 200: { content: { "application/json": infer Body } } } } ? Body : never;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { EventLine, Holding, Plan, Step, Waiting } from "../api/client";
-import { blind, byUrgency, folded, foremost, impact, inView, isMine, isProvedDead, strip } from "./case";
+import { blind, byUrgency, folded, foremost, impact, inView, isMine, isProvedDead, strip, toldHow } from "./case";
 
 const holding = (id: string, state: Holding["state"], issued_by_quell = false): Holding => ({
   id, target: id, identity: "pg/app", kind: null, fingerprint: null, state, since: null, residual_until: null, exposure: null, proof: null, used_since_cut: null, never_seen_live: false, issued_by_quell, proven_dead_at: null, accepted_until: null,
@@ -79,4 +79,14 @@ test.each([
   [{ source: "ci", why: "never_heard", from: "2026-11-30T08:00:00Z", until: null }, "ci: never heard until now"],
 ])("a source that could not have told of it says why: %#", (source, says) => {
   expect(blind(source)).toBe(says);
+});
+
+test.each([
+  ["due", [], [], 0, "not yet"],
+  ["dropped", [], [], 0, "not any more"],
+  ["failing", [], [{ channel: "mail", why: "it cannot be reached" }], 1, "nobody yet; mail did not take it: it cannot be reached"],
+  ["told_in_part", ["hook", "inbox"], [{ channel: "mail", why: "x" }], 1, "paged over hook, inbox; mail did not take it: x"],
+  ["told", ["inbox"], [], 0, "told over inbox"],
+])("a notice that is %s says over what, and never that somebody read it", (standing, over, failed, paged, says) => {
+  expect(toldHow({ standing, over, failed, paged })).toBe(says);
 });

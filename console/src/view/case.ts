@@ -1,5 +1,5 @@
 // What a case's page puts first, computed from the case alone.
-import type { BlindSource, Case, EventLine, Holding, Plan, Stage, Waiting } from "../api/client";
+import type { BlindSource, Case, CaseNotice, EventLine, Holding, Plan, Stage, Waiting } from "../api/client";
 
 export const STAGES: readonly Stage[] = ["detected", "triaged", "decided", "acted", "proven", "restored", "reviewed"];
 
@@ -72,6 +72,14 @@ export function impact(c: Pick<Case, "subjects">, plan: Plan): string {
   if (names.length > 0 && plan.undo) return `touches ${names.join(", ")}`;
   if (names.length > 0) return plan.failover ? `${names.join(", ")} move${names.length === 1 ? "s" : ""} to a new credential first` : `stops ${names.join(", ")}`;
   return c.subjects.length > 0 && c.subjects.every((s) => s.dependents !== null) ? "no consumer is declared" : "unknown: nobody has declared what needs it";
+}
+
+/** What became of a notice. A channel that took it says nothing of who read it. */
+export function toldHow(notice: Pick<CaseNotice, "standing" | "over" | "failed" | "paged">): string {
+  const failed = notice.failed.map((f) => `${f.channel} did not take it: ${f.why}`);
+  const how =
+    notice.standing === "due" ? "not yet" : notice.standing === "dropped" ? "not any more" : notice.over.length === 0 ? "nobody yet" : `${notice.paged > 0 ? "paged" : "told"} over ${notice.over.join(", ")}`;
+  return [how, ...failed].join("; ");
 }
 
 /** Why nothing of a source could be heard in the time of the case. */

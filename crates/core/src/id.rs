@@ -110,6 +110,10 @@ impl StreamId {
     pub fn policy() -> Self {
         Self("policy/installation".to_owned())
     }
+    /// The stream of who is told of a case.
+    pub fn notices(id: &CaseId) -> Self {
+        Self(format!("notice/{id}"))
+    }
     /// The stream of what was exported beside the cases' own bundles.
     pub fn population() -> Self {
         Self("evidence/population".to_owned())

@@ -32,6 +32,7 @@ pub mod id;
 pub mod inventory;
 pub mod manifest;
 pub mod merge;
+pub mod notice;
 pub mod people;
 pub mod personal;
 pub mod plan;

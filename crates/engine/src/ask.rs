@@ -8,6 +8,7 @@ use quell_core::{
     event::{By, PeopleAsked, PlanDecided, StepDecision},
     id::{PersonId, PlanId, StreamId},
     inventory::OwnerRole,
+    notice::{Cause, To},
     respond::{self},
     time::after,
 };
@@ -15,7 +16,7 @@ use quell_core::{
 use crate::{
     Engine, Failure,
     ground::Ground,
-    port::Message,
+    notice,
     record::{Desk, Writing},
 };
 
@@ -111,7 +112,14 @@ impl Engine {
         };
         let mut writing = Writing::because(id.as_str());
         writing.event(StreamId::case(&ground.case.id), &By::Automation, asked);
+        let case = &ground.case.id;
+        for person in &people {
+            notice::due(&mut writing, now, case, format!("ask/{id}/{escalation}/{person}"), To::Person(person.clone()), Cause::Asked, true);
+        }
         if people.is_empty() {
+            for (which, to) in self.last_resort() {
+                notice::due(&mut writing, now, case, format!("ask/{id}/{escalation}/{which}"), to, Cause::LastResort, true);
+            }
             let names = if self.settings.last_resort.is_empty() {
                 "nobody; name at least two people in `last_resort`".to_owned()
             } else {
@@ -127,22 +135,6 @@ impl Engine {
             );
         }
         self.post(desk, writing).await?;
-        let headline = quell_core::view::headline(&ground.situation(), now);
-        for person in &people {
-            let message =
-                Message { id: format!("ask/{id}/{escalation}/{person}"), to: person.to_string(), headline: headline.clone(), pages: true };
-            desk.tell(message);
-        }
-        if people.is_empty() {
-            for name in &self.settings.last_resort {
-                desk.tell(Message {
-                    id: format!("ask/{id}/{escalation}/{name}"),
-                    to: name.clone(),
-                    headline: headline.clone(),
-                    pages: true,
-                });
-            }
-        }
         Ok(Progress::Changed)
     }
 

@@ -95,6 +95,9 @@ impl Engine {
             linked.extend(ground.approvals.get(plan).into_iter().flatten().map(|a| StreamId::approval(plan, &a.by)));
         }
         linked.extend(ground.targets.keys().map(StreamId::target));
+        if !self.notices(id).await?.0.is_empty() {
+            linked.insert(StreamId::notices(id));
+        }
         Ok((StreamId::case(id), ground.case.merged.iter().map(|m| m.from.clone()).collect()))
     }
 

@@ -25,7 +25,7 @@ use crate::{
     intake::RETRIES,
     lookup,
     record::Writing,
-    streams::{AlertState, SourceState},
+    streams::AlertState,
 };
 
 /// Signals that one round files.
@@ -174,7 +174,7 @@ impl Engine {
             last.findings.extend(filing.findings[findings..].iter().cloned());
             last.cases.extend(filing.cases[cases..].iter().cloned());
         }
-        let changed = self.say_of_schema(&mut filing, state, round).await?;
+        self.say_of_schema(&mut filing, state, round).await?;
         let Filing { mut writing, seen, at_work, .. } = filing;
         for case in &at_work {
             writing.job(format!("case/{case}"), at);
@@ -184,7 +184,6 @@ impl Engine {
             let filed = whole(id, portions.remove(0));
             writing.event(StreamId::alert(id), &by, filed.clone()).done(format!("file/{id}"));
             self.append_on(writing, at, seen).await?;
-            self.tell_of_schema(changed).await?;
             return Ok((0, Some(filed)));
         }
         let mut written = 0;
@@ -208,35 +207,23 @@ impl Engine {
         let mut seen = seen;
         seen.extend((1..=written).map(|n| (StreamId::alert_part(id, round.parts + n), None)));
         self.append_on(writing, at, seen).await?;
-        self.tell_of_schema(changed).await?;
         Ok((written, filed))
     }
 
     /// What the source's readings always had and lack now becomes a finding of its own.
-    async fn say_of_schema(
-        &self,
-        filing: &mut Filing,
-        state: &AlertState,
-        round: &Round,
-    ) -> Result<Option<(SourceState, CaseId)>, Failure> {
+    async fn say_of_schema(&self, filing: &mut Filing, state: &AlertState, round: &Round) -> Result<(), Failure> {
         let source = &state.received.source;
         let signals: Vec<&FiledSignal> = round.ready.iter().map(|r| &r.signal).collect();
-        let Some(what) = self.changed_schema(source, &signals, !round.unreadable.is_empty()).await? else { return Ok(None) };
-        let Some(source) = self.source_of(source).await? else { return Ok(None) };
-        let Some(source) = self.source_state(&source.name).await? else { return Ok(None) };
+        let Some(what) = self.changed_schema(source, &signals, !round.unreadable.is_empty()).await? else { return Ok(()) };
+        let Some(source) = self.source_of(source).await? else { return Ok(()) };
+        let Some(source) = self.source_state(&source.name).await? else { return Ok(()) };
         let title = format!("source `{}`: {what}", source.created.name);
         let said = self.say(&mut filing.writing, Said::of_a_source(&source, Posture::ChangedSchema, title, state.at)).await?;
-        Ok(said.map(|(case, seen)| {
+        if let Some((case, seen)) = said {
+            self.tell_owner(&mut filing.writing, &source, Posture::ChangedSchema, &case);
             filing.seen.extend(seen);
-            (source, case)
-        }))
-    }
-
-    async fn tell_of_schema(&self, changed: Option<(SourceState, CaseId)>) -> Result<(), Failure> {
-        match changed {
-            Some((source, case)) => self.tell_owner(&source, Posture::ChangedSchema, &case).await,
-            None => Ok(()),
         }
+        Ok(())
     }
 
     /// How many parts of the message are filed, and how many of its signals they hold. A

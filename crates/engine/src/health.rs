@@ -16,6 +16,7 @@ use quell_core::{
     health::{self, Blind, Silence, Usual},
     id::{CaseId, FindingId, SourceId, StreamId, TaskId},
     inventory::matches_glob,
+    notice::{Cause, To},
     personal::Salter,
     posture::Posture,
     signal::{ObservedFrom, SignalKind},
@@ -24,8 +25,7 @@ use quell_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    Engine, Failure, lookup,
-    port::Message,
+    Engine, Failure, lookup, notice,
     record::{Seen, Writing},
     streams::SourceState,
 };
@@ -152,12 +152,12 @@ impl Engine {
             let mut writing = Writing::because("health");
             let said = Said::of_a_source(&source, Posture::SilentSource, title, silence.from);
             let Some((case, seen)) = self.say(&mut writing, said).await? else { continue };
+            self.tell_owner(&mut writing, &source, Posture::SilentSource, &case);
             match self.append_on(writing, self.ports.clock.now(), seen).await {
                 // Somebody else said it.
                 Err(Failure::Stale) => continue,
                 other => other?,
             };
-            self.tell_owner(&source, Posture::SilentSource, &case).await?;
             told.push(case);
         }
         Ok(told)
@@ -277,18 +277,9 @@ impl Engine {
     }
 
     /// The source's owner hears of it; where none is named, whoever has the role.
-    pub(crate) async fn tell_owner(&self, source: &SourceState, what: Posture, case: &CaseId) -> Result<(), Failure> {
-        let owners = match &source.owner {
-            Some(owner) => vec![owner.clone()],
-            None => {
-                self.people().await?.into_iter().filter(|p| !p.disabled && p.roles.contains(&what.path().owner)).map(|p| p.id).collect()
-            }
-        };
-        for owner in owners {
-            let headline = format!("source {}: {}", source.created.name, what.path().task);
-            self.tell(&Message { id: format!("health/{case}/{owner}"), to: owner.to_string(), headline, pages: false }).await;
-        }
-        Ok(())
+    pub(crate) fn tell_owner(&self, writing: &mut Writing, source: &SourceState, what: Posture, case: &CaseId) {
+        let to = source.owner.clone().map_or(To::Role(what.path().owner), To::Person);
+        notice::due(writing, self.ports.clock.now(), case, "health".to_owned(), to, Cause::Telemetry, false);
     }
 
     /// The sources that could not have told of a case in its time, with why.

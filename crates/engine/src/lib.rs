@@ -20,6 +20,7 @@ pub mod ground;
 pub mod health;
 pub mod intake;
 pub mod lookup;
+pub mod notice;
 mod onward;
 pub mod order;
 pub mod ownership;

@@ -4,7 +4,7 @@
 use quell_core::{
     event::{By, Event, Recorded},
     finding::{FiledSignal, Finding},
-    id::SourceId,
+    id::{PersonId, SourceId},
     route::Route,
     signal::SignalKind,
     time::Timestamp,
@@ -48,6 +48,8 @@ pub const PLAN: &str = "plan";
 pub const APPROVAL: &str = "approval";
 /// Opaque target / case -> true.
 pub const TARGET_CASE: &str = "target_case";
+/// Person / when they were interrupted / notice -> true.
+pub const INTERRUPTION: &str = "interruption";
 /// Person id -> true.
 pub const PERSON: &str = "person";
 /// Keyed name -> person id.
@@ -98,6 +100,11 @@ fn shapes(recorded: &Recorded, signals: &[FiledSignal], unreadable: bool) -> Vec
 /// is not as it should be has cases of its own.
 pub fn subject_table(kind: SignalKind) -> &'static str {
     if kind == SignalKind::Posture { POSTURE } else { SUBJECT }
+}
+
+/// The row of one interruption, in the order of time.
+pub fn interruption(person: &PersonId, at: Timestamp, notice: &str) -> String {
+    format!("{person}/{:016x}/{notice}", at.as_microsecond())
 }
 
 /// Where a case stands among all, the newest first.
@@ -233,6 +240,9 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
         Event::ContextImported(e) => {
             let row = json!({ "name": e.name, "form": e.form, "entries": e.entries, "digest": e.digest, "blob": e.blob, "at": recorded.at, "by": recorded.by });
             vec![set(CONTEXT, e.name.clone(), row)]
+        }
+        Event::NoticeHanded(e) if !e.over.is_empty() => {
+            e.interrupts.iter().map(|person| set(INTERRUPTION, interruption(person, recorded.at, &e.notice), json!(true))).collect()
         }
         Event::ErasureRequested(e) => vec![set(ERASURE, e.erasure.to_string(), json!(true))],
         Event::ValuesErased(e) => e.commitments.iter().map(|c| set(ERASED, c.clone(), json!(recorded.stream.key()))).collect(),

@@ -20,7 +20,7 @@ use quell_core::{
 
 use crate::{
     Engine, Failure, lookup,
-    port::{Append, Appended, Blob, Head, Job, JobChange, Leaf, Message, StoreError},
+    port::{Append, Appended, Blob, Head, Job, JobChange, Leaf, StoreError},
     streams::{Folded, Known},
 };
 
@@ -113,7 +113,6 @@ pub struct Desk {
     folded: BTreeMap<StreamId, Folded>,
     /// What happened outside: written whoever else wrote meanwhile.
     facts: Vec<Drafted>,
-    messages: Vec<Message>,
     /// When the case's job is due by this desk's own hand, in the store already.
     due: Option<Timestamp>,
 }
@@ -142,11 +141,6 @@ impl Desk {
     /// Hands over everything that it gathered. When the job is due stays known.
     pub fn clear(&mut self) -> Self {
         std::mem::replace(self, Self { due: self.due, ..Self::default() })
-    }
-
-    /// People are told after the append, never before it.
-    pub fn tell(&mut self, message: Message) {
-        self.messages.push(message);
     }
 }
 
@@ -265,15 +259,12 @@ impl Engine {
 
     /// Appends what is on the desk, all or nothing, and clears it.
     pub(crate) async fn commit(self: &Arc<Self>, desk: &mut Desk) -> Result<(), Failure> {
-        let Desk { writing, loaded, facts, messages, .. } = desk.clear();
+        let Desk { writing, loaded, facts, .. } = desk.clear();
         if writing.is_empty() {
             return Ok(());
         }
         match self.append_on(writing, self.ports.clock.now(), loaded).await {
             Ok(_) => {
-                for message in &messages {
-                    self.tell(message).await;
-                }
                 self.wake();
                 Ok(())
             }

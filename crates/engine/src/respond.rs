@@ -10,6 +10,7 @@ use quell_core::{
         StepEnded, TargetLinked, TargetsFound, TaskAdded,
     },
     id::{PlanId, StreamId, TargetId, TaskId},
+    notice::{Cause, To},
     personal::Salter,
     plan::{PlanKind, Selector},
     respond::{self, Move},
@@ -20,7 +21,7 @@ use quell_core::{
 use crate::{
     Engine, Failure,
     ground::Ground,
-    port::Message,
+    notice,
     record::{Desk, Writing},
 };
 
@@ -70,9 +71,12 @@ impl Engine {
             Move::Reopen { because } => {
                 self.note(desk, ground.case.id.as_str(), StreamId::case(&ground.case.id), CaseReopened { because: because.clone() }).await
             }
-            // Paging changes nothing in the record; the moves that follow it do.
+            // It changes nothing that the core looks at; the moves that follow it do.
             Move::Page { target } => {
-                self.page(ground, desk, target);
+                let rounds = ground.targets.get(target).map_or(0, |t| t.rounds.len());
+                let mut writing = Writing::because(ground.case.id.as_str());
+                self.page_lead(&mut writing, ground, format!("reverted/{target}/{rounds}"), Cause::Reverted);
+                self.post(desk, writing).await?;
                 Ok(Progress::Unchanged)
             }
             Move::TellReuse { target, pages } => self.tell_reuse(ground, desk, target, *pages).await,
@@ -301,9 +305,9 @@ impl Engine {
             StepEnded { step: n, ended: "handed_over".to_owned(), because: because.to_owned() },
         );
         self.task_for(&mut writing, ground, id, Some(n), step.fallback.owner, format!("{} ({because})", step.fallback.task));
+        let (now, to) = (self.ports.clock.now(), To::Role(step.fallback.owner));
+        notice::due(&mut writing, now, &ground.case.id, format!("handover/{id}/{n}"), to, Cause::HandedOver, true);
         self.post(desk, writing).await?;
-        let headline = quell_core::view::headline(&ground.situation(), self.ports.clock.now());
-        desk.tell(Message { id: format!("handover/{id}/{n}"), to: step.fallback.owner.name().to_owned(), headline, pages: true });
         Ok(Progress::Changed)
     }
 
@@ -335,23 +339,13 @@ impl Engine {
             let owner = if ground.case.lead.is_some() { Role::Lead } else { Role::ResponseOwner };
             self.task_for(&mut writing, ground, plan, step, owner, format!("{because}; pause or undo the plan"));
         }
-        self.post(desk, writing).await?;
-        let headline = quell_core::view::headline(&ground.situation(), self.ports.clock.now());
-        let lead = ground.case.lead.as_ref().map_or_else(|| Role::ResponseOwner.name().to_owned(), ToString::to_string);
-        for to in [lead, Role::BusinessOwner.name().to_owned()] {
-            desk.tell(Message {
-                id: format!("collateral/{plan}/{}/{to}", step.unwrap_or_default()),
-                to,
-                headline: headline.clone(),
-                pages: true,
-            });
+        let now = self.ports.clock.now();
+        for (who, to) in [("lead", Self::leader(ground)), ("owner", To::Role(Role::BusinessOwner))] {
+            let id = format!("collateral/{plan}/{}/{who}", step.unwrap_or_default());
+            notice::due(&mut writing, now, &ground.case.id, id, to, Cause::Collateral, true);
         }
+        self.post(desk, writing).await?;
         Ok(Progress::Changed)
-    }
-
-    fn page(&self, ground: &Ground, desk: &mut Desk, target: &TargetId) {
-        let rounds = ground.targets.get(target).map_or(0, |t| t.rounds.len());
-        self.page_lead(ground, desk, format!("reverted/{target}/{rounds}"));
     }
 
     /// That they were told is a fact of the case, so nobody is told of it twice.
@@ -361,25 +355,19 @@ impl Engine {
         let last_at = used.last_accepted_at.max(used.last_refused_at).unwrap_or(used.since);
         let (accepted, refused) = (used.accepted, used.refused);
         let seen = ReuseSeen { target: target.clone(), accepted, refused, last_at };
-        let progress = self.note(desk, ground.case.id.as_str(), StreamId::case(&ground.case.id), seen).await?;
+        let mut writing = Writing::because(ground.case.id.as_str());
+        writing.event(StreamId::case(&ground.case.id), &By::Automation, seen);
         if pages {
             let how = if accepted > 0 { "accepted" } else { "refused" };
-            self.page_lead(ground, desk, format!("reuse/{}/{target}/{how}", ground.case.id));
+            self.page_lead(&mut writing, ground, format!("reuse/{target}/{how}"), Cause::Reused);
         }
-        Ok(progress)
+        self.post(desk, writing).await?;
+        Ok(Progress::Changed)
     }
 
     /// Pages whoever leads the case, or else the response owner.
-    fn page_lead(&self, ground: &Ground, desk: &mut Desk, id: String) {
-        let headline = quell_core::view::headline(&ground.situation(), self.ports.clock.now());
-        let to = ground.case.lead.as_ref().map_or_else(|| Role::ResponseOwner.name().to_owned(), ToString::to_string);
-        desk.tell(Message { id, to, headline, pages: true });
-    }
-
-    pub(crate) async fn tell(&self, message: &Message) {
-        if let Err(why) = self.ports.notify.tell(message).await {
-            tracing::warn!(to = message.to, why, "a message was not handed over");
-        }
+    fn page_lead(&self, writing: &mut Writing, ground: &Ground, id: String, cause: Cause) {
+        notice::due(writing, self.ports.clock.now(), &ground.case.id, id, Self::leader(ground), cause, true);
     }
 }
 

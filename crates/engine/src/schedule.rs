@@ -71,6 +71,7 @@ impl Engine {
             Some(("file", alert)) => self.file(&AlertId::new(alert)).await.map(|_| ()),
             Some(("case", case)) => self.work(&CaseId::new(case), job.due_at).await,
             Some(("compare", finding)) => self.compare(&FindingId::new(finding)).await,
+            Some((crate::notice::JOB, of)) => self.hand_over_notice(job, of).await,
             Some(("erase", erasure)) => self.erase(&ErasureId::new(erasure)).await,
             _ => self.clear_job(job.key.clone()).await,
         }

@@ -14,6 +14,7 @@ use quell_core::{
     event::{self, Event, Recorded},
     hold::TargetState,
     id::StreamId,
+    notice::Notices,
     people::{Installation, Person},
     personal,
 };
@@ -39,6 +40,7 @@ pub enum Folded {
     Alert(Box<AlertState>),
     Source(Option<Box<SourceState>>),
     Erasure(Box<Erasure>),
+    Notices(Box<Notices>),
     /// How often it happened is all there is to know.
     Evidence,
 }
@@ -83,6 +85,11 @@ impl Folded {
                 installation.apply(&recorded.event, &recorded.by, at);
                 Self::Installation(Box::new(installation))
             }
+            (None, _) if recorded.stream.family() == "notice" => {
+                let mut notices = Notices::default();
+                notices.apply(&recorded.event, at);
+                Self::Notices(Box::new(notices))
+            }
             (None, Event::PopulationExported(_)) => Self::Evidence,
             (None, _) if recorded.stream.family() == "source" => Self::Source(None),
             (None, event) => return Err(format!("stream `{}` cannot begin with `{}`", recorded.stream, event.name())),
@@ -94,6 +101,7 @@ impl Folded {
                     Self::Installation(installation) => installation.apply(event, &recorded.by, at),
                     Self::Person(person) => person.apply(event, at),
                     Self::Erasure(erasure) => erasure.apply(event, &recorded.by, at),
+                    Self::Notices(notices) => notices.apply(event, at),
                     Self::Approval(approval) => {
                         if let Event::ApprovalUsed(e) = event {
                             approval.used_by = Some(e.plan.clone());

@@ -69,6 +69,7 @@ pub mod estate;
 pub mod intrusion;
 pub mod journal;
 pub mod keeper;
+pub mod mail;
 pub mod openbao;
 pub mod openldap;
 pub mod openssh;

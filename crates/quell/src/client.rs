@@ -191,7 +191,8 @@ pub fn part(text: &str) -> String {
     text.as_bytes().iter().map(|b| if plain && keep(b) { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host of an address is this machine.
+pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

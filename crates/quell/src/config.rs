@@ -48,6 +48,7 @@ pub struct Config {
     pub connectors: Vec<ConnectorConfig>,
     pub sinks: Vec<SinkConfig>,
     pub detectors: Vec<DetectorConfig>,
+    pub notify: Vec<NotifyConfig>,
 }
 
 /// How fast one source may send.
@@ -136,6 +137,29 @@ pub struct DetectorConfig {
     pub mapping: PathBuf,
 }
 
+/// A way to tell people.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyConfig {
+    pub name: String,
+    /// `smtp`, `slack`, `teams` or `webhook`.
+    pub kind: String,
+    /// Only what is to interrupt somebody.
+    #[serde(default)]
+    pub pages_only: bool,
+    /// Of a mail server: `smtps://HOST:PORT`, or `smtp://HOST:PORT` with STARTTLS.
+    pub url: Option<String>,
+    /// Of a mail server, in place of the usual authorities.
+    pub ca_file: Option<PathBuf>,
+    pub username: Option<String>,
+    /// The password of a mail server; the key with which calls are signed.
+    pub secret_file: Option<PathBuf>,
+    /// Whom mail comes from.
+    pub from: Option<String>,
+    /// Holds the address of a chat or a webhook: whoever has it can write there.
+    pub url_file: Option<PathBuf>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -159,6 +183,8 @@ struct File {
     sinks: Vec<SinkConfig>,
     #[serde(default, rename = "detector")]
     detectors: Vec<DetectorConfig>,
+    #[serde(default)]
+    notify: Vec<NotifyConfig>,
 }
 
 #[derive(Deserialize)]
@@ -248,6 +274,12 @@ impl Config {
         let sinks: Vec<SinkConfig> =
             file.sinks.into_iter().map(|s| if s.kind == "file" { SinkConfig { path: at(s.path), ..s } } else { s }).collect();
         check_names(&connectors, &sinks)?;
+        let notify: Vec<NotifyConfig> = file
+            .notify
+            .into_iter()
+            .map(|n| NotifyConfig { ca_file: n.ca_file.map(at), secret_file: n.secret_file.map(at), url_file: n.url_file.map(at), ..n })
+            .collect();
+        check_notify(&notify)?;
         Ok(Self {
             data_dir: overrides.data_dir.or(file.data_dir.map(at)).unwrap_or_else(|| PathBuf::from("quell-data")),
             listen: overrides.listen.or(file.listen).unwrap_or(LISTEN),
@@ -262,6 +294,7 @@ impl Config {
             connectors,
             sinks,
             detectors: file.detectors.into_iter().map(|d| DetectorConfig { mapping: at(d.mapping), ..d }).collect(),
+            notify,
         })
     }
 
@@ -297,6 +330,47 @@ impl Automation {
             enrich_seconds: seconds("enrich", self.enrich, usual.enrich_seconds)?,
         })
     }
+}
+
+/// Each kind has what it needs, and nothing that it would ignore.
+fn check_notify(notify: &[NotifyConfig]) -> Result<(), BadConfig> {
+    let mut seen = BTreeSet::from([crate::notify::INBOX]);
+    for n in notify {
+        if n.name.is_empty() || !seen.insert(n.name.as_str()) {
+            return Err(BadConfig(format!("`notify.name`: expected a name of its own that is not `inbox`, found `{}`", n.name)));
+        }
+        let fields = [
+            ("url", n.url.is_some()),
+            ("from", n.from.is_some()),
+            ("ca_file", n.ca_file.is_some()),
+            ("username", n.username.is_some()),
+            ("secret_file", n.secret_file.is_some()),
+            ("url_file", n.url_file.is_some()),
+        ];
+        let (needs, takes): (&[&str], &[&str]) = match n.kind.as_str() {
+            "smtp" => (&["url", "from"], &["ca_file", "username", "secret_file"]),
+            "slack" | "teams" => (&["url_file"], &[]),
+            "webhook" => (&["url_file", "secret_file"], &[]),
+            other => {
+                return Err(BadConfig(format!(
+                    "notify `{}`: expected the kind `smtp`, `slack`, `teams` or `webhook`, found `{other}`",
+                    n.name
+                )));
+            }
+        };
+        for (field, is_there) in fields {
+            if needs.contains(&field) && !is_there {
+                return Err(BadConfig(format!("notify `{}`: the kind `{}` needs `{field}`", n.name, n.kind)));
+            }
+            if is_there && !needs.contains(&field) && !takes.contains(&field) {
+                return Err(BadConfig(format!("notify `{}`: the kind `{}` has no `{field}`", n.name, n.kind)));
+            }
+        }
+        if n.username.is_some() != n.secret_file.is_some() && n.kind == "smtp" {
+            return Err(BadConfig(format!("notify `{}`: `username` and `secret_file` belong together", n.name)));
+        }
+    }
+    Ok(())
 }
 
 fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(), BadConfig> {

@@ -7,7 +7,7 @@ mod config;
 mod duration;
 mod http;
 mod inventory_file;
-mod notices;
+mod notify;
 mod owners_file;
 mod serve;
 mod wiring;

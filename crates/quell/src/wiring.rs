@@ -4,6 +4,7 @@
 //! directory holds its lock. Nothing is dialled here; a plane that is down does
 //! not keep the node from starting.
 
+mod notify;
 mod openldap;
 mod openssh;
 
@@ -36,7 +37,7 @@ pub use self::{openldap::openldap, openssh::openssh};
 use crate::{
     config::{BadConfig, Config, ConnectorConfig},
     duration,
-    notices::Notices,
+    notify::Post,
 };
 
 /// Everything that stands behind an open installation.
@@ -44,7 +45,7 @@ pub struct Wired {
     pub engine: Arc<Engine>,
     pub store: Arc<SqliteStore>,
     pub policy: Arc<CedarPolicy>,
-    pub notices: Arc<Notices>,
+    pub post: Arc<Post>,
     pub clock: Arc<SystemClock>,
     /// Kinds of the connectors, by name.
     pub kinds: BTreeMap<String, String>,
@@ -64,14 +65,14 @@ pub async fn open(config: &Config, mode: OpenMode) -> Result<Wired> {
     let keyring = Arc::new(FileKeyring::open(&config.data_dir, &config.key_file(), chance.clone())?);
     let origin = origin(config, &*chance)?;
     let signer = Arc::new(LogSigner::open(&config.data_dir, &origin, &*keyring, &*chance)?);
-    let notices = Arc::new(Notices::new(clock.clone()));
+    let post = Arc::new(notify::post(config, clock.clone())?);
 
     let ports = Ports {
         store: store.clone(),
         policy: policy.clone(),
         connectors,
         detectors: Arc::new(detectors(config)?),
-        notify: notices.clone(),
+        notify: post.clone(),
         keyring,
         signer,
         clock: clock.clone(),
@@ -80,7 +81,7 @@ pub async fn open(config: &Config, mode: OpenMode) -> Result<Wired> {
     let settings = Settings { key: key.fingerprint_key(), limits: config.limits.clone(), last_resort: config.last_resort.clone() };
     let engine = Engine::start(ports, settings).await?;
     let kinds = config.connectors.iter().map(|c| (c.name.clone(), c.kind.clone())).collect();
-    Ok(Wired { engine, store, policy, notices, clock, kinds })
+    Ok(Wired { engine, store, policy, post, clock, kinds })
 }
 
 /// The built-in detectors and the mappings of the configuration.

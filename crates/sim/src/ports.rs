@@ -21,8 +21,8 @@ use quell_core::{
     untrusted::Untrusted,
 };
 use quell_engine::port::{
-    Append, Appended, Chance, Clock, Detectors, Head, Job, Keyring, LookupChange, Message, Notify, Policy, SealError, Signer, Store,
-    StoreError, StoredEvent,
+    Append, Appended, Chance, Clock, Detectors, Failed, Handed, Head, Job, Keyring, LookupChange, Message, Notify, Policy, SealError,
+    Signer, Store, StoreError, StoredEvent,
 };
 use quell_policy::CedarPolicy;
 use serde::Deserialize;
@@ -134,14 +134,15 @@ pub struct SimNotify(pub Arc<World>);
 
 #[async_trait::async_trait]
 impl Notify for SimNotify {
-    async fn tell(&self, message: &Message) -> Result<(), String> {
+    async fn tell(&self, message: &Message) -> Handed {
         self.0.point().await;
         if self.0.strikes(Fault::NotifyFails, "notify") {
-            return Err("the mail server does not answer".to_owned());
+            let why = "the mail server does not answer".to_owned();
+            return Handed { over: Vec::new(), failed: vec![Failed { channel: "mail".to_owned(), why, may_pass: true }] };
         }
-        self.0.tell(format!("told {}: {}", message.to, message.headline));
+        self.0.tell(format!("told {} people: {}", message.to.len(), message.headline));
         hold(&self.0.guards).told(message);
-        Ok(())
+        Handed { over: vec!["mail".to_owned()], failed: Vec::new() }
     }
 }
 

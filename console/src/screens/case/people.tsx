@@ -3,7 +3,7 @@
 import { post, type Plan } from "../../api/client";
 import type { Order } from "../../parts/order";
 import { Badge, Moment, Outside, Until } from "../../parts/small";
-import { blind } from "../../view/case";
+import { blind, toldHow } from "../../view/case";
 import { author, role, visible, words } from "../../view/words";
 import type { Shown } from "./screen";
 
@@ -83,6 +83,21 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
             <li key={n}>{n}</li>
           ))}
         </ul>
+      )}
+      {c.notices.length > 0 && (
+        <>
+          <h3>Told</h3>
+          <ul className="plainlist" data-told>
+            {c.notices.map((n) => (
+              <li key={n.id}>
+                <strong>{n.to}</strong>: {toldHow(n)}{" "}
+                <span className="faint">
+                  because {n.why} <Moment at={n.tried_at ?? n.due_at} />
+                </span>
+              </li>
+            ))}
+          </ul>
+        </>
       )}
       {c.blind_sources.length > 0 && (
         <>

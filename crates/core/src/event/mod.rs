@@ -14,6 +14,7 @@ mod context;
 mod erasure;
 mod evidence;
 mod installation;
+mod notice;
 mod person;
 mod plan;
 mod source;
@@ -40,6 +41,7 @@ pub use context::ContextImported;
 pub use erasure::{ErasureApproved, ErasureDenied, ErasureExtended, ErasureRequested, ErasureWithdrawn, ValuesErased};
 pub use evidence::PopulationExported;
 pub use installation::{AutomationPaused, AutomationResumed, ClockStepped, ConnectorArmed, ConnectorDisarmed, PolicyLoaded};
+pub use notice::{NoticeDropped, NoticeDue, NoticeHanded};
 pub use person::{PersonChanged, PersonCreated, SignedIn, TokenCreated, TokenRevoked};
 pub use plan::{
     GlassBroken, PlanDecided, PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanPaused, PlanResumed, PlanStarted, Preview,
@@ -202,6 +204,9 @@ events! {
     ErasureWithdrawn "erasure_withdrawn" v 1,
     ValuesErased "values_erased" v 1,
     PopulationExported "population_exported" v 1,
+    NoticeDue "notice_due" v 1,
+    NoticeHanded "notice_handed" v 1,
+    NoticeDropped "notice_dropped" v 1,
 }
 
 /// An event in its place.

@@ -15,6 +15,7 @@ use quell_core::{
     finding::{FiledSignal, Outcome},
     hold::Round,
     id::{AlertId, AttemptId, CaseId, ErasureId, FindingId, PersonId, SourceId, StreamId, TaskId, TokenId},
+    notice::{Cause, To},
     personal::Personal,
     plan::{Plan, PlanKind, Tier, Until},
     proof::{Answer, Channel, Control, Liveness, Observation, ProbeClass, Proved, Strength},
@@ -332,6 +333,25 @@ fn samples() -> Vec<Event> {
         ErasureWithdrawn {}.into(),
         ReuseSeen { target: password().id, accepted: 1, refused: 7, last_at: at(90) }.into(),
         ValuesErased { commitments: vec!["ab".repeat(32)], sealed: vec!["cd".repeat(32)] }.into(),
+        NoticeDue {
+            notice: "asked/p-1/0/u-1".into(),
+            case: case_id(),
+            to: To::Named(text("night desk")),
+            cause: Cause::Asked,
+            pages: true,
+        }
+        .into(),
+        NoticeHanded {
+            notice: "asked/p-1/0/u-1".into(),
+            case: case_id(),
+            people: vec![person("bea"), person("dee")],
+            interrupts: vec![person("bea")],
+            over: vec!["inbox".into()],
+            failed: vec![("mail".into(), "the server cannot be reached".into())],
+            again: true,
+        }
+        .into(),
+        NoticeDropped { notice: "asked/p-1/0/u-1".into(), case: case_id(), because: "the case is closed".into() }.into(),
         PopulationExported { from: 3, to: 9, cases: 2, bundle: "ab".repeat(32) }.into(),
     ]
 }

@@ -20,6 +20,7 @@ mod hold;
 mod house;
 mod inventory;
 mod merge;
+mod notice;
 mod people;
 mod personal;
 mod plan;

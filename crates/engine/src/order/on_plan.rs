@@ -10,6 +10,7 @@ use quell_core::{
     draft,
     event::{ApprovalGiven, GlassBroken, PlanDenied, PlanEnded, PlanExcluded, TaskAdded},
     id::{ApprovalId, CaseId, PlanId, StreamId, TargetId, TaskId},
+    notice::{Cause, To},
     personal::Salter,
     plan::{PlanKind, UndoMode},
     respond,
@@ -21,6 +22,7 @@ use crate::{
     Engine, Failure,
     ground::Ground,
     intake::RETRIES,
+    notice,
     record::{Desk, Writing},
     respond::counted,
 };
@@ -181,6 +183,8 @@ impl Engine {
                     reviews: Some(caller.id.clone()),
                 };
                 writing.event(StreamId::case(id), &caller.by(), added);
+                let told = format!("glass/{plan}/{}", role.name());
+                notice::due(writing, now, id, told, To::Role(*role), Cause::PassedOver, true);
             }
             let event = GlassBroken { role: broken.role, reason: committed.clone(), until: broken.until, skipped: broken.skipped };
             writing.event(StreamId::plan(&plan), &caller.by(), event);

@@ -18,6 +18,6 @@ pub use clock::Clock;
 pub use connector::{Attempt, Card, Check, Connector, Connectors, Identified, Outcome, PlaneError, Privileges, ProbeRequest, Sink};
 pub use detectors::Detectors;
 pub use keyring::{Keyring, SealError, Signer};
-pub use notify::{Message, Notify};
+pub use notify::{Addressee, Failed, Handed, Message, Notify};
 pub use policy::Policy;
 pub use store::{Append, Appended, Blob, Head, Job, JobChange, Leaf, LookupChange, Store, StoreError, StoredEvent};

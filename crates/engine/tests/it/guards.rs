@@ -3,7 +3,7 @@
 use quell_core::{decision::Role, signal::SignalKind, time::after};
 use serde_json::{Value, json};
 
-use crate::installation::Installation;
+use crate::installation::{Installation, tell_at};
 
 fn life(view: &Value, id: &str) -> String {
     let all = view["credentials"].as_array().into_iter().flatten();
@@ -38,7 +38,8 @@ async fn a_role_that_is_enabled_behind_our_back_is_live_again_and_pages() {
     let rounds: Vec<_> = ground.targets.values().flat_map(|t| &t.rounds).map(|r| r.proved.liveness).collect();
     let dead = rounds.iter().position(|l| *l == quell_core::proof::Liveness::Dead).expect("it was dead");
     assert!(rounds[dead..].contains(&quell_core::proof::Liveness::Live), "the record shows that it lived again: {rounds:?}");
-    let pages: Vec<String> = here.told.0.lock().expect("no panic holds it").iter().filter(|m| m.pages).map(|m| m.id.clone()).collect();
+    tell_at(&here.engine, here.engine.ports.clock.now()).await;
+    let pages = here.told.pages();
     assert!(pages.iter().any(|id| id.starts_with("reverted/")), "somebody was paged: {pages:?}");
 }
 

@@ -14,7 +14,7 @@ use quell_core::{
 use quell_engine::{Engine, Ports, port::Clock};
 use serde_json::{Value, json};
 
-use crate::installation::{Told, open_with, person, scanner, view};
+use crate::installation::{Told, open_with, person, scanner, tell_at, view};
 
 /// The real time, and the hours that a test adds.
 struct Turned {
@@ -118,7 +118,8 @@ async fn a_source_that_falls_silent_is_told_once_to_who_answers_for_it() {
     let title = case["findings"][0]["untrusted"]["title"].as_str().expect("a title");
     assert!(title.starts_with("source `hourly` is silent since"), "{title}");
     assert_eq!((&case["tasks"][0]["owner"], &case["plans"]), (&json!("telemetry_owner"), &json!([])));
-    let to: Vec<String> = here.told.0.lock().expect("no panic holds it").iter().map(|m| m.to.clone()).collect();
+    tell_at(&here.engine, here.engine.ports.clock.now()).await;
+    let to = here.told.people();
     assert_eq!(to, [olga.id.to_string()], "its owner, and nobody else");
     let health = here.engine.health_of(&hourly.source).await.expect("known");
     assert_eq!(health.usual.map(|u| (u.hours_heard, u.wait_seconds / 3_600)), Some((60, 1)));
@@ -144,7 +145,8 @@ async fn a_source_that_falls_silent_is_told_once_to_who_answers_for_it() {
     // Where nobody answers for a source, whoever has the role hears of it.
     here.pass(40);
     here.engine.look_after_sources().await.expect("looked");
-    let to: Vec<String> = here.told.0.lock().expect("no panic holds it").iter().map(|m| m.to.clone()).collect();
+    tell_at(&here.engine, here.engine.ports.clock.now()).await;
+    let to = here.told.people();
     assert!(to.contains(&tess.id.to_string()), "{to:?}");
 }
 

@@ -19,12 +19,12 @@ use quell_core::{
     personal::Salter,
     plan::Tier,
     secret::{FingerprintKey, Secret},
-    time::after,
+    time::{Timestamp, after},
 };
 use quell_engine::{
     Engine, Ports, Settings,
     order::Caller,
-    port::{Chance, Clock, Connector, Connectors, Message, Notify, Sink},
+    port::{Chance, Clock, Connector, Connectors, Failed, Handed, Message, Notify, Sink},
 };
 use quell_lab::{
     estate::Estate,
@@ -56,15 +56,36 @@ pub struct Closed {
     pub dir: tempfile::TempDir,
 }
 
-/// Remembers what people were told.
+/// Remembers what people were told, and can be out of order.
 #[derive(Default)]
-pub struct Told(pub std::sync::Mutex<Vec<Message>>);
+pub struct Told {
+    pub letters: std::sync::Mutex<Vec<Message>>,
+    pub fails: std::sync::atomic::AtomicBool,
+}
+
+impl Told {
+    /// The ids of what was told to somebody whom it was to interrupt.
+    pub fn pages(&self) -> Vec<String> {
+        let letters = self.letters.lock().expect("no panic holds it");
+        letters.iter().filter(|m| m.to.iter().any(|a| a.interrupts)).map(|m| m.id.clone()).collect()
+    }
+
+    /// Everybody who was told anything.
+    pub fn people(&self) -> Vec<String> {
+        let letters = self.letters.lock().expect("no panic holds it");
+        letters.iter().flat_map(|m| &m.to).filter_map(|a| a.person.as_ref()).map(ToString::to_string).collect()
+    }
+}
 
 #[async_trait::async_trait]
 impl Notify for Told {
-    async fn tell(&self, message: &Message) -> Result<(), String> {
-        self.0.lock().expect("no panic holds it").push(message.clone());
-        Ok(())
+    async fn tell(&self, message: &Message) -> Handed {
+        if self.fails.load(std::sync::atomic::Ordering::SeqCst) {
+            let failed = Failed { channel: "mail".to_owned(), why: "it cannot be reached".to_owned(), may_pass: true };
+            return Handed { over: Vec::new(), failed: vec![failed] };
+        }
+        self.letters.lock().expect("no panic holds it").push(message.clone());
+        Handed { over: vec!["mail".to_owned()], failed: Vec::new() }
     }
 }
 
@@ -189,6 +210,15 @@ pub async fn work_until(engine: &Arc<Engine>, case: &CaseId, done: impl Fn(&Valu
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     panic!("the case did not get there: {:#}", view(engine, case).await);
+}
+
+/// Hands over every notice that is due at `now`.
+pub async fn tell_at(engine: &Arc<Engine>, now: Timestamp) {
+    for job in engine.ports.store.due(now, 1_000).await.expect("jobs") {
+        if job.key.starts_with("tell/") {
+            engine.do_job(&job).await.expect("it is handed over, or not");
+        }
+    }
 }
 
 /// A case as people see it.

@@ -10,6 +10,7 @@ mod guards;
 mod health;
 mod installation;
 mod merging;
+mod notices;
 mod ownership;
 mod spine;
 mod vault;

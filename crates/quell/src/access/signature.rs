@@ -8,7 +8,7 @@
 use hmac::{Hmac, Mac};
 use quell_core::{
     id::AlertId,
-    secret::{FingerprintKey, unhex},
+    secret::{FingerprintKey, hex, unhex},
     time::Timestamp,
 };
 use sha2::Sha256;
@@ -78,15 +78,20 @@ impl Signature {
     }
 }
 
+/// The header's value over `body`, at seconds since 1970. The key is used as the text that
+/// it was printed as.
+pub fn sign(key: &str, at: i64, nonce: &str, body: &[u8]) -> String {
+    let signature = Signature { at, nonce: nonce.to_owned(), mac: Vec::new() };
+    let mac = signature.over(key.as_bytes(), body).finalize().into_bytes();
+    format!("t={at},n={nonce},v1={}", hex(&mac))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn signed(at: i64, nonce: &str, body: &[u8]) -> String {
-        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(b"key").expect("a key");
-        mac.update(format!("{at}.{nonce}.").as_bytes());
-        mac.update(body);
-        format!("t={at},n={nonce},v1={}", quell_core::secret::hex(&mac.finalize().into_bytes()))
+        sign("key", at, nonce, body)
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use hmac::{Hmac, Mac};
 use quell_core::{
     secret::{FingerprintKey, hex},
     signal::{Readout, fingerprint},
@@ -21,7 +20,6 @@ use quell_engine::port::{Chance, Clock, Detectors};
 use quell_store::{OsChance, SystemClock};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
@@ -29,6 +27,7 @@ use super::{
     fault::{Done, Fault, REFUSED},
     local, moment, terminal,
 };
+use crate::access::signature;
 use crate::client::part;
 
 /// Read detector messages, or send them
@@ -186,7 +185,7 @@ impl Send {
             headers.insert(HeaderName::from_static("prefer"), format_wait(wait)?);
         }
         if let Some(file) = &self.hmac_key_file {
-            headers.insert(HeaderName::from_static("quell-signature"), signature(&local::secret_file(file)?, &bytes)?);
+            headers.insert(HeaderName::from_static("quell-signature"), signed(&local::secret_file(file)?, &bytes)?);
         }
         // A signature stands for the source, so no token is needed beside it.
         let client = if self.hmac_key_file.is_some() { context.stranger()? } else { context.client()? };
@@ -239,18 +238,12 @@ fn format_wait(seconds: u64) -> Result<HeaderValue, Fault> {
     HeaderValue::from_str(&format!("wait={seconds}")).map_err(|e| Fault::usage(e.to_string()))
 }
 
-/// `t=UNIX,n=NONCE,v1=HEX` over `T.NONCE.` and the body. The key is used as the
-/// text that it was printed as.
-fn signature(key: &Zeroizing<String>, body: &[u8]) -> Result<HeaderValue, Fault> {
+/// What a source that signs sends beside its message.
+fn signed(key: &Zeroizing<String>, body: &[u8]) -> Result<HeaderValue, Fault> {
     let at = SystemClock::new().now().as_second();
     let mut chance = [0; 16];
     OsChance.fill(&mut chance);
-    let nonce = hex(&chance);
-    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key.as_bytes()).map_err(|_| Fault::refused("the HMAC key cannot be used"))?;
-    mac.update(format!("{at}.{nonce}.").as_bytes());
-    mac.update(body);
-    let v1 = hex(&mac.finalize().into_bytes());
-    HeaderValue::from_str(&format!("t={at},n={nonce},v1={v1}")).map_err(|e| Fault::usage(e.to_string()))
+    HeaderValue::from_str(&signature::sign(key, at, &hex(&chance), body)).map_err(|e| Fault::usage(e.to_string()))
 }
 
 fn told(answer: &Value, settled: bool) -> String {

@@ -23,6 +23,7 @@ mod investigate;
 mod ledger;
 mod local;
 mod moment;
+mod notify;
 mod policy;
 mod serve;
 mod source;
@@ -90,6 +91,8 @@ enum Verb {
     #[command(subcommand)]
     Source(source::Source),
     #[command(subcommand)]
+    Notify(notify::Notify),
+    #[command(subcommand)]
     Inventory(inventory::Inventory),
     #[command(subcommand)]
     Context(context::ThreatContext),
@@ -142,6 +145,7 @@ fn run(globals: Globals, verb: Verb) -> Done {
         Verb::Whoami(verb) => asking(verb.run(&context)),
         Verb::Inbox(verb) => asking(verb.run(&context)),
         Verb::Source(verb) => asking(verb.run(&context)),
+        Verb::Notify(verb) => asking(verb.run(&context)),
         Verb::Context(verb) => asking(verb.run(&context)),
         Verb::Case(verb) => asking(verb.run(&context)),
         Verb::Automation(verb) => asking(verb.run(&context)),

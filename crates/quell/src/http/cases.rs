@@ -184,6 +184,7 @@ pub fn linked(ground: &quell_engine::ground::Ground) -> Vec<StreamId> {
         linked.extend(ground.approvals.get(plan).into_iter().flatten().map(|a| StreamId::approval(plan, &a.by)));
     }
     linked.extend(ground.targets.keys().map(StreamId::target));
+    linked.insert(StreamId::notices(&ground.case.id));
     let mut streams = vec![StreamId::case(&ground.case.id)];
     streams.extend(linked);
     streams

@@ -14,7 +14,7 @@ pub fn routes() -> OpenApiRouter<State> {
 
 /// Cases that wait for the caller, and what the caller was told.
 #[utoipa::path(get, path = "/inbox", tag = "cases",
-    responses((status = 200, description = "`{cases: [{id, headline, state, waiting_for}], notices: [{id, at, headline, pages}], truncated}`; truncated: more waits than was looked at", body = shape::Inbox)))]
+    responses((status = 200, description = "`{cases: [{id, headline, state, waiting_for}], notices: [{id, case, at, headline, why, pages}], truncated}`; truncated: more waits than was looked at", body = shape::Inbox)))]
 async fn inbox(Shared(app): Shared<State>, Account(person): Account) -> Answer<Json<Value>> {
     Ok(Json(of(&app, &person.caller).await?))
 }
@@ -35,13 +35,9 @@ pub async fn of(app: &State, caller: &Caller) -> Answer<Value> {
     }
     let me = caller.id.as_str();
     let name = app.engine.person(&caller.id).await?.map(|p| p.name.shown().to_owned()).unwrap_or_default();
-    let names: Vec<&str> = caller.roles.iter().map(|r| r.name()).chain([me, name.as_str()]).collect();
-    let notices: Vec<Value> = app
-        .notices
-        .to(&names)
-        .into_iter()
-        .take(50)
-        .map(|(at, m)| json!({ "id": m.id, "at": at, "headline": m.headline, "pages": m.pages }))
+    let told = app.post.inbox.to(me, &name).into_iter().take(50);
+    let notices: Vec<Value> = told
+        .map(|(at, m, pages)| json!({ "id": m.id, "case": m.case, "at": at, "headline": m.headline, "why": m.why, "pages": pages }))
         .collect();
     Ok(json!({ "cases": cases, "notices": notices, "truncated": more }))
 }

@@ -7,6 +7,7 @@
 mod alerts;
 mod automation;
 mod cases;
+mod channels;
 mod connectors;
 mod console;
 mod context;
@@ -51,7 +52,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     access::{account::Accounts, setup::SetupDoor},
     config::Config,
-    notices::Notices,
+    notify::Post,
     wiring::Wired,
 };
 
@@ -62,7 +63,7 @@ pub struct App {
     pub engine: Arc<Engine>,
     pub store: Arc<SqliteStore>,
     pub policy: Arc<CedarPolicy>,
-    pub notices: Arc<Notices>,
+    pub post: Arc<Post>,
     pub kinds: BTreeMap<String, String>,
     pub accounts: Accounts,
     pub door: SetupDoor,
@@ -104,7 +105,7 @@ impl App {
             engine: wired.engine,
             store: wired.store,
             policy: wired.policy,
-            notices: wired.notices,
+            post: wired.post,
             kinds: wired.kinds,
             door,
             max_body: config.max_body,
@@ -143,6 +144,7 @@ fn routes() -> OpenApiRouter<State> {
         .merge(users::routes())
         .merge(tokens::routes())
         .merge(sources::routes())
+        .merge(channels::routes())
         .merge(alerts::routes())
         .merge(cases::routes())
         .merge(orders::routes())

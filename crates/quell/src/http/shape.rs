@@ -45,6 +45,7 @@ shapes! {
         not_looked_at: Vec<String>,
         /// Sources that could not have told of it in its time.
         blind_sources: Vec<BlindSource>,
+        notices: Vec<CaseNotice>,
         /// What feeds of others say of what its signals name; it decides nothing.
         threat_context: Vec<ThreatNamed>, waiting_for: Vec<Waiting>, plans: Vec<Plan>, #[schema(value_type = Vec<Object>)] chain: Vec<Value>, notes: Vec<NoteLine>, tasks: Vec<TaskLine>,
         passed_over: Vec<PassedOver>, events: Span,
@@ -193,7 +194,16 @@ shapes! {
     /// `GET /inbox`.
     Inbox { cases: Vec<InboxRow>, notices: Vec<Notice>, truncated: bool }
     InboxRow { id: String, headline: String, state: Stage, waiting_for: Vec<Waiting> }
-    Notice { id: String, at: String, headline: String, pages: bool }
+    /// Somebody who was to be told of a case. `standing`: due, told, told_in_part, failing, untold, dropped.
+    CaseNotice {
+        id: String, to: String, why: String, pages: bool, due_at: String, standing: String,
+        /// Who was meant at the last try, and whom of them it was to interrupt.
+        people: u64, paged: u64,
+        over: Vec<String>, failed: Vec<FailedChannel>, #[schema(required)] tried_at: Option<String>,
+    }
+    /// A channel that did not take a message.
+    FailedChannel { channel: String, why: String }
+    Notice { id: String, case: String, at: String, headline: String, why: String, pages: bool }
     /// `GET /whoami`.
     Me {
         user: String, #[schema(required)] name: Option<String>, roles: Vec<String>, human: bool, signed_in: bool, scopes: Vec<String>, #[schema(required)] expires_at: Option<String>,

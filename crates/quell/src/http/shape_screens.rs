@@ -44,6 +44,12 @@ shapes! {
     }
     /// Hours with an alert of the hours since the first one; of twenty waits between them nineteen are no longer.
     Usual { hours_heard: u32, hours: u32, wait_seconds: u64 }
+    /// `GET /notify`.
+    Channels { channels: Vec<ChannelRow> }
+    /// A way to tell people, and how it did since the node started.
+    ChannelRow { name: String, kind: String, pages_only: bool, #[schema(required)] last_taken_at: Option<String>, #[schema(required)] failing: Option<Failing> }
+    /// Why it did not take the last message.
+    Failing { at: String, why: String }
     /// `GET /inventory`: one object a row, as an inventory file has it.
     InventoryAnswer { #[schema(value_type = Vec<Object>)] objects: Vec<Value>, #[schema(value_type = Vec<Object>)] owners: Vec<Value>, #[schema(value_type = Vec<Object>)] consumers: Vec<Value>, truncated: bool }
     /// `GET /identities`.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use quell_core::{
     id::{CaseId, StreamId},
+    notice::To,
     secret::hex,
     time::Timestamp,
     view,
@@ -25,9 +26,34 @@ pub async fn of_ground(app: &State, ground: &Ground) -> Result<Value, Failure> {
     let mut shown = view::case(&ground.situation(), app.engine.ports.clock.now());
     shown["blind_sources"] = json!(app.engine.blind_sources(&ground.case).await?);
     shown["threat_context"] = json!(app.engine.threat_context(&ground.case).await?);
+    shown["notices"] = notices(app, &ground.case.id).await?;
     let events = app.engine.ports.store.read(&StreamId::case(&ground.case.id), 1).await?;
     shown["events"] = json!({ "first": events.first().map(|e| e.index), "last": events.last().map(|e| e.index) });
     Ok(shown)
+}
+
+/// Who was to be told of a case, in the order in which it was due, and what became of it.
+async fn notices(app: &State, case: &CaseId) -> Result<Value, Failure> {
+    let notices = app.engine.notices(case).await?.0;
+    let mut in_order: Vec<_> = notices.iter().collect();
+    in_order.sort_by_key(|(id, notice)| (notice.due_at, id.as_str()));
+    let mut rows = Vec::new();
+    for (id, notice) in in_order {
+        let last = notice.handed.last().map(|(last, _)| last);
+        let to = match &notice.to {
+            To::Person(person) => app.engine.person(person).await?.map_or_else(|| person.to_string(), |p| p.name.shown().to_owned()),
+            To::Role(role) => role.in_words().to_owned(),
+            To::Named(name) => name.shown().to_owned(),
+        };
+        let failed: Vec<Value> =
+            last.iter().flat_map(|l| &l.failed).map(|(channel, why)| json!({ "channel": channel, "why": why })).collect();
+        rows.push(json!({
+            "id": id, "to": to, "why": notice.cause.in_words(), "pages": notice.pages, "due_at": notice.due_at, "standing": notice.standing(),
+            "people": last.map_or(0, |l| l.people.len()), "paged": last.map_or(0, |l| l.interrupts.len()),
+            "over": notice.taken_by(), "failed": failed, "tried_at": notice.handed.last().map(|(_, at)| at),
+        }));
+    }
+    Ok(json!(rows))
 }
 
 /// One row of the list.

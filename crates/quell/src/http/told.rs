@@ -78,6 +78,17 @@ pub fn told(event: &Event, target: Option<&TargetId>, name: impl Fn(&TargetId) -
             let roles: Vec<&str> = e.roles.iter().map(|r| r.in_words()).collect();
             (STORY, format!("{} asked about plan {}, until {}; then {}", were(&roles), e.plan, e.deadline, e.at_timeout))
         }
+        Event::NoticeDue(e) => (RAW, format!("somebody is to be told: {}", e.cause.in_words())),
+        Event::NoticeHanded(e) => {
+            let to = match e.interrupts.len() {
+                0 => format!("{} told", were_many(e.people.len())),
+                n => format!("{} told, {} paged", were_many(e.people.len()), n),
+            };
+            let over = if e.over.is_empty() { "over nothing yet".to_owned() } else { format!("over {}", e.over.join(" and ")) };
+            let failed: Vec<String> = e.failed.iter().map(|(channel, why)| format!("{channel} did not take it: {why}")).collect();
+            (STORY, [vec![format!("{to} {over}")], failed].concat().join("; "))
+        }
+        Event::NoticeDropped(e) => (RAW, format!("nobody is told any more: {}", e.because)),
         Event::VerdictGiven(e) => {
             untrusted = e.evidence.as_ref().map(|x| x.shown().to_owned());
             (STORY, format!("verdict of {}: {}", e.role.in_words(), word(&json!(e.verdict))))
@@ -170,6 +181,10 @@ pub fn told(event: &Event, target: Option<&TargetId>, name: impl Fn(&TargetId) -
 
 fn many(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn were_many(people: usize) -> String {
+    format!("{} {}", many(people, "person").replace("persons", "people"), if people == 1 { "was" } else { "were" })
 }
 
 fn were(roles: &[&str]) -> String {

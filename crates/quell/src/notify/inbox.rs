@@ -1,59 +1,54 @@
-//! Telling people while no mail or chat is connected: the log, and what is
-//! remembered for everybody's inbox.
+//! What everybody was told, newest first: the channel that is always there.
 //!
-//! Messages consist of our own words and inventory names, so they may stand in
-//! a log. They come at least once; the id drops the second.
+//! Messages consist of our own words and inventory names, so they may stand in a log.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use quell_core::time::Timestamp;
-use quell_engine::port::{Clock, Message, Notify};
+use quell_engine::port::{Addressee, Message};
 
 /// Remembered at most.
 const REMEMBERED_MAX: usize = 1_000;
 
-/// The newest messages, and the log.
-pub struct Notices {
-    clock: Arc<dyn Clock>,
+/// The newest messages.
+#[derive(Default)]
+pub struct Inbox {
     told: Mutex<VecDeque<(Timestamp, Message)>>,
 }
 
-impl Notices {
-    /// Remembers nothing yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, told: Mutex::default() }
-    }
-
-    /// What was told to any of `names`, newest first.
-    pub fn to(&self, names: &[&str]) -> Vec<(Timestamp, Message)> {
+impl Inbox {
+    /// What was told to a person, or to whoever is called so, newest first; with whether
+    /// it was to interrupt them.
+    pub fn to(&self, person: &str, name: &str) -> Vec<(Timestamp, Message, bool)> {
+        let is_for = |a: &Addressee| a.person.as_ref().map_or(a.name == name, |id| id.as_str() == person);
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.iter().rev().filter(|(_, m)| names.contains(&m.to.as_str())).cloned().collect()
+        let mine = told.iter().rev().filter_map(|(at, m)| Some((*at, m.clone(), m.to.iter().find(|a| is_for(a))?.interrupts)));
+        mine.collect()
     }
-}
 
-#[async_trait::async_trait]
-impl Notify for Notices {
-    async fn tell(&self, message: &Message) -> Result<(), String> {
+    /// Takes one; a second of its id is the same.
+    pub fn take(&self, at: Timestamp, message: &Message) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.iter().any(|(_, m)| m.id == message.id && m.to == message.to) {
-            return Ok(());
+        if told.iter().any(|(_, m)| m.id == message.id && m.case == message.case) {
+            return;
         }
-        if message.pages {
-            tracing::warn!(id = message.id, to = message.to, headline = message.headline, "paged");
+        let pages = message.to.iter().any(|a| a.interrupts);
+        if pages {
+            tracing::warn!(case = %message.case, id = message.id, people = message.to.len(), headline = message.headline, "paged");
         } else {
-            tracing::info!(id = message.id, to = message.to, headline = message.headline, "told");
+            tracing::info!(case = %message.case, id = message.id, people = message.to.len(), headline = message.headline, "told");
         }
         if told.len() == REMEMBERED_MAX {
             told.pop_front();
         }
-        told.push_back((self.clock.now(), message.clone()));
-        Ok(())
+        told.push_back((at, message.clone()));
     }
 
-    async fn forget(&self) {
+    /// Forgets everything.
+    pub fn forget(&self) {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -28,6 +28,7 @@ async fn a_dead_secret_id_that_is_tried_again_is_seen_in_the_case_and_stays_dead
 
     let server = Server::start_with(&toml);
     let admin = server.set_up().await;
+    let rosa = server.person(&admin, "rosa", &["response_owner"]).await;
     server.source(&admin, "ci", "gitleaks").await;
     let sender =
         server.post("/tokens", &admin, json!({ "name": "waiter", "source": "ci", "scopes": ["alerts:write", "cases:read"] })).await;
@@ -87,7 +88,6 @@ async fn a_dead_secret_id_that_is_tried_again_is_seen_in_the_case_and_stays_dead
     server.until(&format!("/cases/{id}/events"), &admin, |events| told_of(events) >= 2).await;
 
     // The response owner is told, once however often it is tried.
-    let rosa = server.person(&admin, "rosa", &["response_owner"]).await;
     let told = |events: &Value| {
         let all = events["events"].as_array().expect("events").iter();
         all.filter(|e| e["type"] == "reuse_seen").cloned().collect::<Vec<_>>()
@@ -99,7 +99,7 @@ async fn a_dead_secret_id_that_is_tried_again_is_seen_in_the_case_and_stays_dead
     server.until(&format!("/cases/{id}"), &admin, |case| of_secret_id(case)["used_since_cut"]["refused"].as_u64() >= Some(6)).await;
     let events = server.get(&format!("/cases/{id}/events"), &admin).await;
     assert_eq!(told(&events).len(), 2, "one of the secret-id, one of the token: {events}");
-    let inbox = server.get("/inbox", &rosa).await;
+    let inbox = server.until("/inbox", &rosa, |inbox| inbox.to_string().contains("reuse/")).await;
     assert_eq!(inbox.to_string().matches("reuse/").count(), 1, "and nobody is paged for a session that ended: {inbox}");
 
     let shown = Desk::at(&server.url, &admin).run(&["case", "show", &id]).ended(0).out.clone();

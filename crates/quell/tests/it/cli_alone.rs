@@ -291,7 +291,9 @@ const VERBS: [&str; 48] = [
     "evidence verify",
     "evidence who",
 ];
-const MORE_VERBS: [&str; 13] = [
+const MORE_VERBS: [&str; 15] = [
+    "notify list",
+    "notify test",
     "ledger verify",
     "ledger replay",
     "ledger checkpoint",

@@ -24,6 +24,11 @@ pub struct Plane {
 
 impl Plane {
     pub async fn start(criticality: &str) -> Self {
+        Self::start_beside(criticality, "").await
+    }
+
+    /// With more of a configuration before its own.
+    pub async fn start_beside(criticality: &str, beside: &str) -> Self {
         let postgres = Postgres::start(Options::default()).await.expect("a real PostgreSQL is installed");
         let estate = Estate::billing(&postgres).await.expect("the estate is made");
         let secret = || Secret::new(quell_lab::secret::Secret::generate().expect("chance").reveal());
@@ -51,7 +56,7 @@ impl Plane {
             path
         };
         let toml = format!(
-            "[automation]\nwatch_every = \"1s\"\n[[connector]]\nname = \"pg-main\"\nkind = \"postgresql\"\nurl = \"postgresql://localhost:{}/billing?hostaddr=127.0.0.1\"\nca_file = \"{}\"\nusername = \"quell\"\nsecret_file = \"{}\"\nsettle = \"100ms\"\n[connector.control]\nidentity = \"quell_control\"\nsecret_file = \"{}\"\n",
+            "{beside}[automation]\nwatch_every = \"1s\"\n[[connector]]\nname = \"pg-main\"\nkind = \"postgresql\"\nurl = \"postgresql://localhost:{}/billing?hostaddr=127.0.0.1\"\nca_file = \"{}\"\nusername = \"quell\"\nsecret_file = \"{}\"\nsettle = \"100ms\"\n[connector.control]\nidentity = \"quell_control\"\nsecret_file = \"{}\"\n",
             postgres.port(),
             postgres.ca_pem_path().display(),
             file("own", &own).display(),

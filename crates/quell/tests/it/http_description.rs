@@ -21,6 +21,8 @@ GET /context
 POST /context
 GET /sources/{name}
 POST /sources/{name}/owner
+GET /notify
+POST /notify/{name}/test
 POST /alerts/{name}
 POST /alerts/{name}/fold
 GET /alerts/{name}

@@ -111,6 +111,8 @@ pub struct Guards {
     pub reserve: u32,
     pub plan_seconds: u64,
     pub messages: Vec<Message>,
+    /// Notices that are due and that no channel took.
+    pub untold: BTreeSet<(CaseId, String)>,
     pub roots: Vec<(u64, [u8; 32])>,
     pub events: u64,
     /// Attempts whose effect happened, wholly or in part.

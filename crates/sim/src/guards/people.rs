@@ -64,6 +64,22 @@ impl Guards {
                     attempt.ended_at = Some(recorded.at);
                 }
             }
+            Event::NoticeDue(e) => {
+                self.untold.insert((e.case.clone(), e.notice.clone()));
+            }
+            Event::NoticeHanded(e) if !e.over.is_empty() => {
+                let was_told = self.messages.iter().any(|m| m.case == e.case && m.id == e.notice);
+                if !was_told {
+                    self.violated(6, format!("`{}` is recorded as handed over, and no channel took it", e.notice));
+                }
+                self.untold.remove(&(e.case.clone(), e.notice.clone()));
+            }
+            Event::NoticeDropped(e) => {
+                if self.cases.get(&e.case).is_some_and(|c| !c.closed) {
+                    self.violated(6, format!("`{}` of an open case is told to nobody", e.notice));
+                }
+                self.untold.remove(&(e.case.clone(), e.notice.clone()));
+            }
             Event::TargetProbed(e) => self.probed(world, recorded, e),
             Event::BudgetSpent(e) => {
                 let spent = self.spent.entry((e.scope.clone(), e.hour)).or_default();

@@ -18,7 +18,8 @@ use quell_core::{
 use quell_engine::{
     Ports,
     port::{
-        Append, Attempt, Card, Check, Connector, Connectors, Detectors, Identified, JobChange, Outcome, PlaneError, Policy, ProbeRequest,
+        Append, Attempt, Card, Check, Connector, Connectors, Detectors, Handed, Identified, JobChange, Message, Notify, Outcome,
+        PlaneError, Policy, ProbeRequest,
     },
 };
 use quell_sim::{
@@ -77,6 +78,13 @@ const PLANTED: &[Planted] = &[
     Planted { name: "what nobody can tell is called dead", invariant: 5, scene: Where::Wild, bend: |_, p| connectors(p, call_dead) },
     Planted { name: "what nobody read is repeated", invariant: 6, scene: Where::Wild, bend: inside },
     Planted { name: "a lost answer is called a refusal", invariant: 6, scene: Where::Wild, bend: |_, p| connectors(p, call_refused) },
+    Planted { name: "who is to be told is forgotten", invariant: 6, scene: Where::Wild, bend: |w, p| store(w, p, forget_to_tell) },
+    Planted {
+        name: "what no channel took is called told",
+        invariant: 6,
+        scene: Where::Wild,
+        bend: |_, p| Ports { notify: Arc::new(NoPost), ..p },
+    },
     Planted { name: "reinstating brings the old secret back", invariant: 7, scene: Where::Wild, bend: |w, p| revive(w, p) },
     Planted { name: "a case closes whatever is open", invariant: 8, scene: Where::Wild, bend: inside },
     Planted { name: "access comes back with the first hold", invariant: 9, scene: Where::Wild, bend: inside },
@@ -148,6 +156,20 @@ fn lose_alerts(append: &mut Append) -> bool {
 
 fn lose_intents(append: &mut Append) -> bool {
     !names(append).any(|name| name == "attempt_intended")
+}
+
+fn forget_to_tell(append: &mut Append) -> bool {
+    append.jobs.retain(|job| !matches!(job, JobChange::Set(job) if job.key.starts_with("tell/")));
+    true
+}
+
+struct NoPost;
+
+#[async_trait::async_trait]
+impl Notify for NoPost {
+    async fn tell(&self, _: &Message) -> Handed {
+        Handed { over: vec!["mail".to_owned()], failed: Vec::new() }
+    }
 }
 
 fn forget_what_was_read(append: &mut Append) -> bool {

@@ -41,6 +41,7 @@ pub fn case(case: &Value) -> String {
     );
     lines(&mut out, "NOT LOOKED AT", items(&case["not_looked_at"]).map(cell));
     lines(&mut out, "THREAT CONTEXT (of others; it decides nothing)", items(&case["threat_context"]).map(threat));
+    lines(&mut out, "TOLD", items(&case["notices"]).map(told));
     lines(&mut out, "BLIND IN ITS WINDOW", items(&case["blind_sources"]).map(blind));
     lines(&mut out, "FINDINGS (titles are the senders' words)", items(&case["findings"]).map(finding));
     lines(&mut out, "NOTES", items(&case["notes"]).map(|n| format!("{} \"{}\"", cell(&n["at"]), cell(&n["untrusted"]))));
@@ -205,6 +206,23 @@ fn threat(named: &Value) -> String {
     format!("{} {} ({}): \"{title}{says}\"", cell(&named["kind"]), cell(&named["named"]), cell(&named["feed"]))
 }
 
+/// Taken by a channel is not read by a person.
+fn told(notice: &Value) -> String {
+    let over: Vec<String> = items(&notice["over"]).map(cell).collect();
+    let failed = items(&notice["failed"]).map(|f| format!("{} did not take it: {}", cell(&f["channel"]), cell(&f["why"])));
+    let how = match (notice["standing"].as_str(), over.as_slice()) {
+        (Some("due"), _) => "not yet".to_owned(),
+        (Some("dropped"), _) => "not any more".to_owned(),
+        (_, []) => "nobody yet".to_owned(),
+        (_, over) => {
+            let paged = if notice["paged"].as_u64() > Some(0) { "paged" } else { "told" };
+            format!("{paged} over {}", over.join(", "))
+        }
+    };
+    let all: Vec<String> = std::iter::once(how).chain(failed).collect();
+    format!("{}  {}: {}", cell(&notice["due_at"]), cell(&notice["to"]), all.join("; "))
+}
+
 fn blind(source: &Value) -> String {
     let until = if source["until"].is_null() { "now".to_owned() } else { cell(&source["until"]) };
     let why = if source["why"] == "silent" { "silent" } else { "never heard" };
@@ -325,6 +343,7 @@ mod tests {
             "sessions": [], "entitlements": [], "not_looked_at": ["delegations"],
             "threat_context": [{"feed": "kev", "form": "kev", "kind": "vulnerability", "named": "CVE-2031-12345", "since": "2031-01-01", "until": null,
                 "untrusted": {"title": "Sign-in Bypass", "says": "a made-up one"}}],
+            "notices": [{"id": "ask/p/0/u-1", "to": "dora", "why": "a plan of this case waits for your yes or no", "pages": true, "due_at": "2026-11-23T09:02:00Z", "standing": "told_in_part", "people": 1, "paged": 1, "over": ["inbox", "mail"], "failed": [{"channel": "chat", "why": "it refuses for now (503)"}], "tried_at": "2026-11-23T09:02:01Z"}],
             "blind_sources": [{"source": "okta-log", "why": "silent", "from": "2026-11-23T08:00:00Z", "until": null}],
             "waiting_for": [{"role": "iam", "people": ["mara"], "deadline": "2026-11-23T10:00:00Z", "at_timeout": "the plan ends undone", "what": "approves"}],
             "plans": [{"id": "p-1", "kind": "contain", "state": "waiting", "digest": "ab", "tier": "contain", "incomplete": ["tokens"], "because": "x",
