@@ -41,6 +41,7 @@ pub mod plant;
 pub mod posture;
 pub mod proof;
 pub mod reach;
+pub mod replay;
 pub mod respond;
 pub mod route;
 pub mod secret;

@@ -4,62 +4,65 @@
 use std::sync::Arc;
 
 use quell_core::{
-    decision::{Principal, Role, WhomToAsk},
+    course::PlanState,
+    decision::{Approvals, Principal, Role, WhomToAsk},
     event::{By, PeopleAsked, PlanDecided, StepDecision},
     id::{PersonId, PlanId, StreamId},
     inventory::OwnerRole,
     notice::{Cause, To},
-    respond::{self},
-    time::after,
+    respond::{self, Situation},
+    time::{Timestamp, after},
 };
 
 use crate::{
     Engine, Failure,
     ground::Ground,
     notice,
+    port::Policy,
     record::{Desk, Writing},
 };
 
 use crate::respond::{Progress, plan_of};
+
+/// What `policy` says of every step of a plan, as things stand in `situation` at `now`.
+pub(crate) fn decide_steps(policy: &dyn Policy, situation: &Situation<'_>, state: &PlanState, now: Timestamp) -> Vec<StepDecision> {
+    let mut steps = Vec::new();
+    for step in &state.plan.steps {
+        let Some(mut question) = respond::question(situation, state, step, Principal::Automation, now) else { continue };
+        let decision = policy.decide(&question);
+        // Whom to hear is asked as if the plane were armed: people may be
+        // heard while a named person still thinks about arming.
+        question.circumstances.armed = true;
+        question.circumstances.paused = false;
+        let wanted = match policy.whom_to_ask(&question) {
+            WhomToAsk::Nobody => Some(Approvals::new()),
+            // What is missing is said as the whole that would do.
+            WhomToAsk::These { .. } => {
+                question.circumstances.approvals.clear();
+                match policy.whom_to_ask(&question) {
+                    WhomToAsk::These { approvals } => Some(approvals),
+                    _ => Some(Approvals::new()),
+                }
+            }
+            WhomToAsk::NoOne => None,
+        };
+        steps.push(StepDecision { step: step.n, decision, wanted });
+    }
+    steps
+}
 
 impl Engine {
     pub(crate) async fn decide_plan(self: &Arc<Self>, ground: &Ground, desk: &mut Desk, id: &PlanId) -> Result<Progress, Failure> {
         let state = plan_of(ground, id)?;
         let now = self.ports.clock.now();
         let situation = ground.situation();
-        let mut steps = Vec::new();
-        let mut wanted = quell_core::decision::Approvals::new();
-        let mut never = Vec::new();
-        for step in &state.plan.steps {
-            let Some(mut question) = respond::question(&situation, state, step, Principal::Automation, now) else { continue };
-            let decision = self.ports.policy.decide(&question);
-            // Whom to hear is asked as if the plane were armed: people may be
-            // heard while a named person still thinks about arming.
-            question.circumstances.armed = true;
-            question.circumstances.paused = false;
-            let ask = match self.ports.policy.whom_to_ask(&question) {
-                WhomToAsk::Nobody => Some(quell_core::decision::Approvals::new()),
-                // What is missing is said as the whole that would do.
-                WhomToAsk::These { .. } => {
-                    question.circumstances.approvals.clear();
-                    match self.ports.policy.whom_to_ask(&question) {
-                        WhomToAsk::These { approvals } => Some(approvals),
-                        _ => Some(quell_core::decision::Approvals::new()),
-                    }
-                }
-                WhomToAsk::NoOne => None,
-            };
-            match &ask {
-                Some(approvals) => {
-                    for (role, n) in approvals {
-                        let held = wanted.entry(*role).or_insert(0);
-                        *held = (*held).max(*n);
-                    }
-                }
-                None => never.push(step.n),
-            }
-            steps.push(StepDecision { step: step.n, decision, wanted: ask });
+        let steps = decide_steps(&*self.ports.policy, &situation, state, now);
+        let mut wanted = Approvals::new();
+        for (role, n) in steps.iter().filter_map(|s| s.wanted.as_ref()).flatten() {
+            let held = wanted.entry(*role).or_insert(0);
+            *held = (*held).max(*n);
         }
+        let never: Vec<u16> = steps.iter().filter(|s| s.wanted.is_none()).map(|s| s.step).collect();
         let decided =
             PlanDecided { steps, wanted, never: never.clone(), until: after(state.drafted_at.max(now), state.plan.valid_seconds) };
         let mut writing = Writing::because(id.as_str());

@@ -27,6 +27,7 @@ pub mod ownership;
 pub mod port;
 pub mod prove;
 pub mod record;
+pub mod replay;
 pub mod respond;
 pub mod schedule;
 pub mod streams;

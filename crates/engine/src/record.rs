@@ -115,12 +115,19 @@ pub struct Desk {
     facts: Vec<Drafted>,
     /// When the case's job is due by this desk's own hand, in the store already.
     due: Option<Timestamp>,
+    /// Everything is as it was before the event of this place in the log; nothing is written.
+    as_of: Option<u64>,
 }
 
 impl Desk {
     /// Something waits to be appended.
     pub fn is_empty(&self) -> bool {
         self.writing.is_empty()
+    }
+
+    /// A desk at which everything is as it was before the event of that place in the log.
+    pub fn as_of(index: u64) -> Self {
+        Self { as_of: Some(index), ..Self::default() }
     }
 
     /// An attempt put the case's job off until it should be through.
@@ -238,6 +245,13 @@ impl Engine {
     pub(crate) async fn known(&self, desk: &mut Desk, stream: &StreamId) -> Result<Option<Folded>, Failure> {
         if let Some(folded) = desk.folded.get(stream) {
             return Ok(Some(folded.clone()));
+        }
+        if let Some(index) = desk.as_of {
+            let before = self.streams.before(&*self.ports.store, stream, index).await?;
+            if let Some(folded) = &before {
+                desk.folded.insert(stream.clone(), folded.clone());
+            }
+            return Ok(before);
         }
         if !desk.loaded.contains_key(stream) {
             let known = self.streams.load(&*self.ports.store, stream).await?;

@@ -169,6 +169,14 @@ impl Streams {
         Ok(Some(known))
     }
 
+    /// The fold of what a stream had before the event of that place in the log. Nothing of
+    /// it is remembered.
+    pub async fn before(&self, store: &dyn Store, stream: &StreamId, index: u64) -> Result<Option<Folded>, Failure> {
+        let mut stored = store.read(stream, 1).await?;
+        stored.retain(|event| event.index < index);
+        Ok(fold(store, &stored).await?.map(|known| known.folded))
+    }
+
     /// How often everything was forgotten so far; see [`Streams::remember`].
     pub async fn erasures(&self) -> u64 {
         self.memory.lock().await.erased

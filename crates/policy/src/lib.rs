@@ -26,7 +26,7 @@ pub use ask::still_missing;
 pub use decide::CedarPolicy;
 pub use example::{example, example_verb};
 pub use explain::{Explanation, Reason, explain, explain_verb};
-pub use load::{Problem, Refused, Report, Source, check};
+pub use load::{Problem, Refused, Report, Source, check, shipped_sources, sources};
 pub use schema::{SCHEMA, SCHEMA_FILE};
 pub use show::{HEADINGS, Row, Rule, show};
 pub use test_run::{Failure, TestReport, shipped_tests, test, test_set};

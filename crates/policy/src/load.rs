@@ -8,7 +8,7 @@
 use std::{fmt, path::Path};
 
 use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, Validator, ffi::DetailedError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -27,7 +27,8 @@ const FILES_MAX: usize = 64;
 const POLICIES_MAX: usize = 1_000;
 
 /// One policy file: its name without a directory, and its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Source {
     pub name: String,
     pub text: String,
@@ -161,8 +162,17 @@ impl CedarPolicy {
     }
 }
 
+/// The policy files of a directory, to be sent elsewhere.
+///
+/// # Errors
+///
+/// What cannot be read.
+pub fn sources(dir: &Path) -> Result<Vec<Source>, Refused> {
+    read_dir(dir).map(|(sources, _)| sources)
+}
+
 /// The three shipped files.
-pub(crate) fn shipped_sources() -> Vec<Source> {
+pub fn shipped_sources() -> Vec<Source> {
     [
         ("business.cedar", include_str!("../../../policies/business.cedar")),
         ("iam.cedar", include_str!("../../../policies/iam.cedar")),

@@ -27,6 +27,7 @@ mod plan;
 mod posture;
 mod proof;
 mod reach;
+mod replay;
 mod respond;
 mod respond_across;
 mod respond_late;

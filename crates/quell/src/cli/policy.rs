@@ -1,10 +1,17 @@
 //! `quell policy`: is the set sound, does it pass its tests, what does it say.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use quell_core::decision::{AttemptQuestion, Verb, VerbQuestion};
-use quell_policy::{CedarPolicy, HEADINGS, Report, TestReport, check, example, example_verb, shipped_tests, show, test, test_set};
+use quell_core::{
+    decision::{AttemptQuestion, Verb, VerbQuestion},
+    time::after,
+};
+use quell_engine::port::Clock;
+use quell_policy::{
+    CedarPolicy, HEADINGS, Report, TestReport, check, example, example_verb, shipped_sources, shipped_tests, show, sources, test, test_set,
+};
+use quell_store::SystemClock;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -12,6 +19,7 @@ use super::{
     Context, alert, asking,
     connector::actions,
     fault::{Done, Fault, REFUSED},
+    moment,
     terminal::{cell, safe, table},
 };
 
@@ -22,6 +30,7 @@ pub enum Policy {
     Test(Test),
     Show(Show),
     Explain(Explain),
+    Replay(Replay),
 }
 
 /// Validate a policy set and name every problem with file and line, without a server
@@ -72,6 +81,24 @@ pub struct Explain {
     file: Option<PathBuf>,
 }
 
+/// Ask a policy set about past cases: which steps would run at once, after whose yes, or never
+///
+/// Each plan is asked about as it stood when it was decided, and compared with what was
+/// decided then. Nothing is written, and the set is not put in force. Exit code 1 where a
+/// step would have run with fewer people and --strict is given.
+#[derive(Args)]
+#[command(after_help = "Example: quell policy replay policies/ --last 90d")]
+pub struct Replay {
+    /// The set; policy_dir of quell.toml, else the set that Quell ships
+    dir: Option<PathBuf>,
+    /// Cases that were opened within this time
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = moment::duration)]
+    last: Duration,
+    /// End with 1 where a step would have run with fewer people
+    #[arg(long)]
+    strict: bool,
+}
+
 fn verbs() -> clap::builder::PossibleValuesParser {
     Verb::ALL.map(Verb::name).to_vec().into()
 }
@@ -83,6 +110,7 @@ impl Policy {
             Self::Test(verb) => verb.run(context),
             Self::Show(verb) => verb.run(context),
             Self::Explain(verb) => asking(verb.run(context)),
+            Self::Replay(verb) => asking(verb.run(context)),
         }
     }
 }
@@ -161,6 +189,72 @@ impl Show {
             format!("{}\n\n{}", part(true, "FORBIDDEN"), part(false, "PERMITTED"))
         })?;
         Ok(0)
+    }
+}
+
+impl Replay {
+    async fn run(self, context: &Context) -> Done {
+        let files = match context.local.policy_dir(self.dir)? {
+            Some(dir) => sources(&dir).map_err(|e| Fault::refused(format!("{e}; run `quell policy check`")))?,
+            None => shipped_sources(),
+        };
+        let seconds = i64::try_from(self.last.as_secs()).unwrap_or(i64::MAX / 2);
+        let since = after(SystemClock::new().now(), -seconds);
+        let answer = context.client()?.post("policy/replay", &json!({ "files": files, "since": since })).await?;
+        context.print(&answer, replayed)?;
+        Ok(if self.strict && answer["looser"].as_u64() > Some(0) { REFUSED } else { 0 })
+    }
+}
+
+fn replayed(answer: &Value) -> String {
+    let count = |name: &str| answer[name].as_u64().unwrap_or(0);
+    let mut lines = Vec::new();
+    let differ = answer["differ"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !differ.is_empty() {
+        let rows = differ.iter().map(|d| {
+            let by = |name: &str| d[name].as_array().into_iter().flatten().map(cell).collect::<Vec<_>>().join(", ");
+            let what = format!("{} {}", cell(&d["action"]), cell(&d["identity"]));
+            vec![cell(&d["case"]), cell(&d["step"]), what, cell(&d["shift"]), runs(&d["then"]), runs(&d["would"]), by("would_by")]
+        });
+        lines.push(table(["case", "step", "what", "it is", "was decided", "would be", "by"], rows));
+        lines.push(String::new());
+    }
+    lines.push(format!(
+        "{} steps of {} plans in {} cases since {}: {} the same, {} looser, {} stricter, {} other.",
+        count("same") + count("looser") + count("stricter") + count("other"),
+        count("plans"),
+        count("cases"),
+        cell(&answer["since"]),
+        count("same"),
+        count("looser"),
+        count("stricter"),
+        count("other")
+    ));
+    if answer["digest"] == answer["in_force"] {
+        lines.push("This is the set in force.".to_owned());
+    }
+    if answer["cut"] == true {
+        lines.push(format!("More differ than the {} that are told.", differ.len()));
+    }
+    if answer["truncated"] == true {
+        lines.push(format!("The newest {} cases were looked at; older ones of that time were not.", count("cases_max")));
+    }
+    for unread in answer["unread"].as_array().into_iter().flatten() {
+        lines.push(format!("{} cannot be asked about: {}", cell(&unread["case"]), cell(&unread["why"])));
+    }
+    lines.push("It says what would have been asked of people, not how they would have answered.".to_owned());
+    lines.join("\n")
+}
+
+fn runs(leave: &Value) -> String {
+    match leave["runs"].as_str() {
+        Some("at_once") => "at once".to_owned(),
+        Some("never") => "never".to_owned(),
+        _ => {
+            let wanted = leave["approvals"].as_object().into_iter().flatten();
+            let each: Vec<String> = wanted.map(|(role, n)| format!("{n} {}", safe(&role.replace('_', " ")))).collect();
+            format!("after {}", each.join(" and "))
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod measures;
 mod openapi;
 mod orders;
 mod policy;
+mod policy_replay;
 mod policy_tests;
 pub mod problem;
 mod record;
@@ -136,7 +137,8 @@ fn routes() -> OpenApiRouter<State> {
         .merge(inventory::patient())
         .merge(context::patient())
         .merge(evidence::routes())
-        .merge(erasures::patient());
+        .merge(erasures::patient())
+        .merge(policy_replay::patient());
     let prompt = OpenApiRouter::new()
         .merge(setup::routes())
         .merge(session::routes())

@@ -79,6 +79,26 @@ shapes! {
     Decided { allowed: bool, errors: Vec<String>, policy_digest: String, request_digest: String, deciding: Vec<String> }
     PolicyReason { id: String, owner: String, forbids: bool, why: String, file: String, line: u32 }
     /// `GET /policy/tests`.
+    /// `POST /policy/replay`.
+    Replayed {
+        digest: String, in_force: String, since: String, cases: u64, plans: u64, same: u64, looser: u64, stricter: u64, other: u64,
+        differ: Vec<Differing>,
+        /// More steps differ than are told.
+        cut: bool,
+        unread: Vec<UnreadCase>,
+        /// Older cases of that time were not looked at.
+        truncated: bool, cases_max: u32,
+    }
+    /// A step of a past plan of which another set says something else.
+    Differing {
+        case: String, plan: String, step: u32, decided_at: String, shift: String,
+        #[schema(required)] action: Option<String>, #[schema(required)] identity: Option<String>,
+        then: Leave, then_by: Vec<String>, would: Leave, would_by: Vec<String>,
+    }
+    /// `runs`: at_once, after these approvals, never.
+    Leave { runs: String, #[schema(nullable = false, value_type = Option<std::collections::BTreeMap<String, u32>>)] approvals: Option<Value> }
+    /// A past case that cannot be asked about.
+    UnreadCase { case: String, why: String }
     PolicyTests {
         digest: String, is_loaded: bool, ok: bool, cases: u32, failures: Vec<PolicyFailure>, never_decides: Vec<String>, never_silent: Vec<String>,
         /// Why the files of `policy_dir` are no set any more.

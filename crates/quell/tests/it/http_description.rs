@@ -23,6 +23,7 @@ GET /sources/{name}
 POST /sources/{name}/owner
 GET /notify
 POST /notify/{name}/test
+POST /policy/replay
 POST /alerts/{name}
 POST /alerts/{name}/fold
 GET /alerts/{name}
