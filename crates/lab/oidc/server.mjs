@@ -207,6 +207,9 @@ async function lab(req, res, path) {
   } else if (what === 'drop') {
     // `Session` or `Grant` of an account.
     for (const [key, one] of store.live(id)) if (one.accountId === body.account) store.drop(id, key);
+  } else if (what === 'forget') {
+    // Tokens of a client.
+    for (const [key, one] of store.live(id)) if (one.clientId === body.client) store.drop(id, key);
   } else if (what === 'standing') {
     standing();
   } else if (what === 'secret') {
