@@ -35,7 +35,6 @@ pub struct Plane {
     pub config: OidcConfig,
     pub connector: Oidc,
     pub alice: Person,
-    pub bob: Person,
     /// Keeps a secret.
     pub web: App,
     /// Keeps none, and stays in without a session.
@@ -65,7 +64,7 @@ impl Plane {
         let bobs_tokens = bobs.log_in(&web, "bob", &bob.password, "", &[]).await.expect("logged in");
         let config = config(&server);
         let connector = Oidc::new(config.clone(), Arc::new(RealClock)).expect("the configuration is good");
-        Self { server, config, connector, alice, bob, web, mobile, ci, thief, tokens, bobs, bobs_tokens }
+        Self { server, config, connector, alice, web, mobile, ci, thief, tokens, bobs, bobs_tokens }
     }
 
     /// Another connector to the same provider, with something changed.
