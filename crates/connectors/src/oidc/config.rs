@@ -86,9 +86,23 @@ impl OidcConfig {
         }
     }
 
-    /// What it calls itself.
+    /// What it calls itself. The usual port is not part of it.
     pub(super) fn issuer(&self) -> String {
-        self.issuer.clone().unwrap_or_else(|| self.endpoint())
+        self.issuer.clone().unwrap_or_else(|| match &self.reach {
+            Reach::Tls { host, port: 443, .. } => format!("https://{host}"),
+            Reach::Clear { host, port: 80, .. } => format!("http://{host}"),
+            _ => self.endpoint(),
+        })
+    }
+
+    /// Scheme and host of what it calls itself, and the path behind them (RFC 8414
+    /// section 2): `https://login.example` and `/realms/corp`, or nothing.
+    pub(super) fn issuer_parts(&self) -> Option<(String, String)> {
+        let issuer = self.issuer();
+        let (scheme, rest) = issuer.split_once("://").filter(|(scheme, _)| matches!(*scheme, "https" | "http"))?;
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let plain = !host.is_empty() && !rest.contains(['?', '#', '@', ' ']) && !path.split('/').any(|part| part == "." || part == "..");
+        plain.then(|| (format!("{scheme}://{host}"), path.trim_end_matches('/').to_owned()))
     }
 
     /// Which plane it is.
@@ -122,6 +136,9 @@ impl OidcConfig {
         }
         if self.calls_max == 0 {
             return at("at least one call at a time is needed");
+        }
+        if self.issuer_parts().is_none() {
+            return at("`issuer` is not a URL of a provider, such as `https://login.example`");
         }
         for (field, name) in [("username", &self.client), ("control.identity", &self.control.identity)] {
             if native::name(name).is_none() {

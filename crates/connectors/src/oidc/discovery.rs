@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::wire::{Failure, Reply};
 
-/// Paths of the endpoints below the issuer.
+/// Paths of the endpoints on the issuer's host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
     pub token: String,
@@ -24,7 +24,8 @@ struct Document {
     global_token_revocation_endpoint: Option<String>,
 }
 
-pub(super) fn read(reply: &Reply, issuer: &str) -> Result<Metadata, Failure> {
+/// `origin` is scheme and host of `issuer`.
+pub(super) fn read(reply: &Reply, issuer: &str, origin: &str) -> Result<Metadata, Failure> {
     let document: Document = reply.read()?;
     // Compared as it is written (RFC 8414 section 3.3).
     if document.issuer != issuer {
@@ -32,7 +33,7 @@ pub(super) fn read(reply: &Reply, issuer: &str) -> Result<Metadata, Failure> {
         return Err(Failure::Garbled { why: why.to_owned() });
     }
     let at = |endpoint: &str| {
-        let path = endpoint.strip_prefix(issuer).filter(|path| path.starts_with('/'));
+        let path = endpoint.strip_prefix(origin).filter(|path| path.starts_with('/'));
         path.map(str::to_owned).ok_or_else(|| Failure::Garbled { why: "an endpoint is not at the issuer, so it is not pinned".to_owned() })
     };
     let introspection = document.introspection_endpoint.as_deref();

@@ -58,7 +58,7 @@ impl Oidc {
             Native::Who(who) => vec![self.of_who(who, request).await],
             Native::Session { account, uid } => vec![self.of_session(account, uid).await],
             Native::Grant { account, id } => self.of_grant(account, id, request).await,
-            Native::Token { hash, .. } => self.of_token(hash, request).await,
+            Native::Token { who, hash } => self.of_token(who, hash, request).await,
             Native::Jwt { until_s, .. } => vec![self.of_jwt(*until_s).await],
             Native::Password { who, generation } => self.of_secret(who, generation.is_some(), request).await,
         }
@@ -120,6 +120,7 @@ impl Oidc {
             let (grant, left, state) = tokio::try_join!(self.grant(id), self.tokens(&who), self.account(account))?;
             let hangs = left.all.iter().any(|t| t.grant.as_deref() == Some(id) && !t.consumed && t.format == super::admin::Format::Opaque);
             Ok(match grant {
+                Some(grant) if grant.account != account => cannot_tell("it is another account's grant"),
                 Some(_) if state.is_some_and(|s| s.disabled) => {
                     cannot_tell("the account is disabled, and its grant stands: access tokens of it are called active; revoke it, too")
                 }
@@ -157,10 +158,11 @@ impl Oidc {
         self.seen(ProbeClass::Login, answer.unwrap_or_else(|f| self.unasked(f)), control, started_at)
     }
 
-    async fn of_token(&self, hash: &str, request: &ProbeRequest) -> Vec<Observation> {
+    async fn of_token(&self, who: &Who, hash: &str, request: &ProbeRequest) -> Vec<Observation> {
         let read = self.looked(Query::Token, ProbeClass::Read, async {
             Ok(match self.token(hash).await? {
                 None => enforced("the provider holds no token of this value"),
+                Some(token) if token.who() != *who => cannot_tell("it is another one's token"),
                 Some(token) if token.consumed => cannot_tell("it was exchanged for another one, which is somebody's"),
                 Some(_) => Answer::Usable,
             })

@@ -151,6 +151,8 @@ pub(super) struct Wire {
     config: OidcConfig,
     http: Client,
     base: Url,
+    /// Scheme and host of the issuer, and the path behind them.
+    issuer: (String, String),
     clock: Arc<dyn Clock>,
     gate: Gate,
     own: Mutex<Option<Own>>,
@@ -179,8 +181,9 @@ impl Wire {
         }
         let http = builder.build().map_err(|e| refuse(format!("cannot be spoken to: {}", cause(&e))))?;
         let base = Url::parse(&config.endpoint()).map_err(|e| refuse(format!("has no usable host and port: {e}")))?;
+        let issuer = config.issuer_parts().ok_or_else(|| refuse("has an `issuer` that is no URL".to_owned()))?;
         let gate = Gate::new(config.calls_max);
-        Ok(Self { config, http, base, clock, gate, own: Mutex::new(None), known: Mutex::new(None) })
+        Ok(Self { config, http, base, issuer, clock, gate, own: Mutex::new(None), known: Mutex::new(None) })
     }
 
     /// How the provider is known to be the one that was meant. A connection that fails
@@ -198,8 +201,9 @@ impl Wire {
         if let Some(metadata) = known.as_ref() {
             return Ok(metadata.clone());
         }
-        let reply = self.send(self.http.get(self.at("/.well-known/openid-configuration")), "its metadata").await?;
-        let metadata = discovery::read(&reply, &self.config.issuer())?;
+        let path = format!("{}/.well-known/openid-configuration", self.issuer.1);
+        let reply = self.send(self.http.get(self.at(&path)), "its metadata").await?;
+        let metadata = discovery::read(&reply, &self.config.issuer(), &self.issuer.0)?;
         *known = Some(metadata.clone());
         Ok(metadata)
     }
@@ -259,7 +263,8 @@ impl Wire {
     async fn send_admin(&self, method: Method, parts: &[&str], body: Option<&Value>, token: &Secret) -> Result<Reply, Failure> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().extend(["admin", "v1"]).extend(parts);
+            path.clear().extend(self.issuer.1.split('/').filter(|part| !part.is_empty()));
+            path.extend(["admin", "v1"]).extend(parts);
         }
         let asked = format!("`{} {}` of the admin plane", method.as_str(), parts.first().copied().unwrap_or_default());
         let mut request = self.http.request(method, url).bearer_auth(token.expose());

@@ -20,6 +20,7 @@ mod investigate_traces;
 mod ldap_contained;
 mod looked_after;
 mod mapping;
+mod oidc_contained;
 mod population;
 mod server;
 mod ssh_contained;

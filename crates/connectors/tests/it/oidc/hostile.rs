@@ -111,6 +111,8 @@ async fn what_belongs_to_somebody_else_is_not_ended_under_this_name() {
         (Action::RevokeCredential, credential(&grant, "alice")),
         (Action::RevokeCredential, opaque),
     ] {
+        let (proved, round) = judged(&plane.connector, about(target.clone(), "alice"), None).await;
+        assert_ne!(proved.liveness, Liveness::Live, "{round:#?}");
         changes_nothing(&plane.connector, attempt(action, &target)).await;
     }
     assert!(plane.bobs.is_in(&plane.web).await.expect("answered"));
