@@ -87,8 +87,8 @@ async fn a_provider_that_says_no_to_everything_proves_nothing() {
                 let (proved, round) = judged(&connector, request, None).await;
                 // Whoever says yes to everybody lets a client in, too: that is no death.
                 let let_in = name == "nothing is active" && native == "client:ci#password";
-                let wanted = if let_in { Liveness::Live } else { Liveness::Unknown };
-                assert_eq!(proved.liveness, wanted, "{name}: {native}: {round:#?}");
+                assert_ne!(proved.liveness, Liveness::Dead, "{name}: {native}: {round:#?}");
+                assert!(let_in || proved.liveness == Liveness::Unknown, "{name}: {native}: {round:#?}");
             }
         }
     }
