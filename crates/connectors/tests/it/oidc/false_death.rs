@@ -245,3 +245,34 @@ async fn a_probe_before_the_settle_time_or_with_another_name_proves_nothing() {
     unknown(&plane.connector, about(account("nobody"), "nobody"), "called something else").await;
     unknown(&plane.connector, about(password("nobody"), "nobody"), "called something else").await;
 }
+
+/// It says "done" to every order, and goes on to show what stood there before.
+#[tokio::test]
+async fn a_success_without_an_effect_that_can_be_read_is_unknown() {
+    let plane = Plane::start().await;
+    let (session, grant) = (plane.session("alice").await, plane.grant("alice", "web").await);
+    let machine = plane.thief.client_credentials(&plane.ci, &[]).await.expect("answered").expect("accepted").access;
+    for one in [
+        attempt(Action::SuspendIdentity, &account("alice")),
+        attempt(Action::SuspendIdentity, &client("ci")),
+        attempt(Action::RequireStepUp, &account("alice")),
+        attempt(Action::TerminateSessions, &session),
+        attempt(Action::TerminateSessions, &account("bob")),
+        attempt(Action::RevokeCredential, &grant),
+        attempt(Action::RevokeCredential, &token("client:ci", &machine)),
+        with_secret(Action::RotateCredential, &password("alice"), &new_secret()),
+        with_secret(Action::RotateCredential, &password("client:ci"), &new_secret()),
+        with_secret(Action::Reinstate, &account("alice"), &new_secret()),
+    ] {
+        let (relay, connector) = through(&plane).await;
+        let first_seen = std::sync::Mutex::new(std::collections::HashMap::new());
+        relay.lie(move |first, truth| {
+            if !first.contains("/admin/v1/") || !(first.starts_with("GET") || first.contains("/verify")) {
+                return truth;
+            }
+            first_seen.lock().expect("not poisoned").entry(first.to_owned()).or_insert(truth).clone()
+        });
+        let outcome = act(&connector, one.clone()).await;
+        assert!(matches!(outcome, quell_engine::port::Outcome::Unknown { .. }), "{:?}: {outcome:?}", one.action);
+    }
+}
