@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{cli_run::Desk, server::Server};
 
 /// How long the JWT is good, and how much longer it may be taken, in seconds.
-const JWT_SECONDS: u32 = 40;
+const JWT_SECONDS: u32 = 60;
 const LEEWAY_SECONDS: i64 = 2;
 
 /// A provider under a running server, and the people who decide.

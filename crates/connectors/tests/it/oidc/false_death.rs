@@ -265,7 +265,7 @@ async fn a_success_without_an_effect_that_can_be_read_is_unknown() {
         with_secret(Action::Reinstate, &account("alice"), &new_secret()),
     ] {
         let (relay, connector) = through(&plane).await;
-        let first_seen = std::sync::Mutex::new(std::collections::HashMap::new());
+        let first_seen = std::sync::Mutex::new(std::collections::BTreeMap::new());
         relay.lie(move |first, truth| {
             if !first.contains("/admin/v1/") || !(first.starts_with("GET") || first.contains("/verify")) {
                 return truth;

@@ -9,6 +9,16 @@ use quell_engine::port::{Attempt, Connector, Outcome};
 
 use super::plane::*;
 
+/// A busy machine may need several looks within so short a time.
+async fn is_reached(connector: &Oidc) {
+    for _ in 0..50 {
+        if connector.check().await.reachable {
+            return;
+        }
+    }
+    panic!("it was never reached");
+}
+
 async fn everything(plane: &Plane) -> Asked {
     let made = new_secret();
     let of = |action, target: &_| Attempt { new_secret: Some(made.clone()), before: Some(Default::default()), ..attempt(action, target) };
@@ -46,7 +56,7 @@ async fn a_provider_that_is_down_frozen_or_cut_off_is_no_refusal() {
     let (frozen, swallowed, down) = (asked().await, asked().await, asked().await);
     let short = plane.connector(|c| c.call_timeout = Duration::from_millis(400));
     let warm = plane.connector(|c| c.call_timeout = Duration::from_millis(400));
-    assert!(warm.check().await.reachable || warm.check().await.reachable, "a busy machine may need two looks");
+    is_reached(&warm).await;
     plane.server.pause().expect("frozen");
     frozen.meet_silence(&warm).await;
     plane.server.resume().expect("goes on");
@@ -74,7 +84,7 @@ async fn an_act_on_a_provider_that_freezes_or_dies_is_unknown_and_read() {
     let mut plane = Plane::start().await;
     let session = plane.session("alice").await;
     let connector = Arc::new(plane.connector(|c| c.call_timeout = Duration::from_millis(1_500)));
-    assert!(connector.check().await.reachable);
+    is_reached(&connector).await;
     let suspend = attempt(Action::SuspendIdentity, &account("alice"));
     plane.server.pause().expect("frozen");
     let under_way = {
