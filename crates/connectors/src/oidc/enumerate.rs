@@ -50,7 +50,7 @@ impl Oidc {
         for token in &tokens.all {
             let grant = token.grant.as_deref().filter(|id| found.iter().any(|f| is_grant(f, who, id)));
             found.extend(match (token.format, token.kind, who) {
-                (Format::Jwt, ..) if token.expires_at + self.config.leeway_seconds >= now.as_second() => {
+                (Format::Jwt, ..) if token.expires_at.saturating_add(self.config.leeway_seconds) >= now.as_second() => {
                     named(&mut gaps, &token.id, || of_jwt(token, who, grant))
                 }
                 // What hangs on a grant ends with it; what hangs on nothing stands alone.

@@ -276,3 +276,22 @@ async fn a_success_without_an_effect_that_can_be_read_is_unknown() {
         assert!(matches!(outcome, quell_engine::port::Outcome::Unknown { .. }), "{:?}: {outcome:?}", one.action);
     }
 }
+
+/// A session that is written back between two looks is found by the second one.
+#[tokio::test]
+async fn one_empty_listing_is_not_the_end_of_all_sessions() {
+    let plane = Plane::start().await;
+    let (relay, connector) = through(&plane).await;
+    let seen = std::sync::Mutex::new(Vec::new());
+    relay.lie(move |first, truth| {
+        if !first.starts_with("GET") || !first.contains("alice/sessions") {
+            return truth;
+        }
+        let mut seen = seen.lock().expect("not poisoned");
+        seen.push(truth.clone());
+        // There, gone, there again, and gone for good.
+        if seen.len() == 3 { seen[0].clone() } else { truth }
+    });
+    let changed = done(act(&connector, attempt(Action::TerminateSessions, &account("alice"))).await);
+    assert_eq!(changed["sessions"], (Some("2 open".to_owned()), Some("2 ended".to_owned())));
+}
