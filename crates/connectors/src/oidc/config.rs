@@ -164,3 +164,34 @@ impl fmt::Debug for OidcConfig {
         f.debug_struct("OidcConfig").field("name", &self.name).field("endpoint", &self.endpoint()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(port: u16, issuer: Option<&str>) -> OidcConfig {
+        let reach = Reach::Tls { host: "login.example".to_owned(), port, address: None, ca_pem: String::new() };
+        let config = OidcConfig::new("oidc", reach, Secret::new("own"), Secret::new("control"));
+        OidcConfig { issuer: issuer.map(str::to_owned), ..config }
+    }
+
+    #[test]
+    fn an_issuer_is_a_host_and_perhaps_a_path_behind_it() {
+        let parts = |origin: &str, path: &str| Some((origin.to_owned(), path.to_owned()));
+        assert_eq!(config(443, None).issuer(), "https://login.example", "the usual port is not part of it");
+        assert_eq!(config(8443, None).issuer(), "https://login.example:8443");
+        for (issuer, wanted) in [
+            ("https://login.example", parts("https://login.example", "")),
+            ("https://login.example/", parts("https://login.example", "")),
+            ("https://login.example:8443/realms/corp", parts("https://login.example:8443", "/realms/corp")),
+        ] {
+            assert_eq!(config(443, Some(issuer)).issuer_parts(), wanted, "{issuer}");
+        }
+        for wrong in ["", "login.example", "ftp://login.example", "https://", "https://u@login.example", "https://x/?a=b", "https://x/../y"]
+        {
+            let config = config(443, Some(wrong));
+            assert_eq!(config.issuer_parts(), None, "{wrong}");
+            assert!(config.complaint().is_some_and(|why| why.contains("`issuer`")), "{wrong}");
+        }
+    }
+}

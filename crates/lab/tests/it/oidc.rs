@@ -46,6 +46,8 @@ async fn what_it_stored_outlives_a_kill_and_nothing_of_it_its_owner() {
     assert_eq!(server.version().expect("a version"), "oidc-provider 9.13.3");
 
     let (dir, pid) = (server.dir().to_owned(), server.pid().expect("it runs"));
+    let listens = crate::listening(&[pid]);
+    assert!(listens.len() == 2 && listens.iter().all(|at| at.starts_with("tcp 0100007F:")), "{listens:?}");
     assert!(dir.exists() && alive(pid));
     drop(server);
     assert!(!dir.exists() && !alive(pid));
