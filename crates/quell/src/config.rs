@@ -76,7 +76,7 @@ pub struct ConnectorConfig {
     /// `postgresql://HOST:PORT/DATABASE`, with `?host=DIR` for a Unix socket;
     /// `https://HOST:PORT`, with `?hostaddr=ADDRESS`.
     /// `ldaps://HOST:PORT/BASE`, `ldap://` for StartTLS, `ldapi://%2FPATH/BASE`;
-    /// `ssh://HOST:PORT`.
+    /// `ssh://HOST:PORT`; `https://HOST:PORT` of an OpenID provider.
     pub url: String,
     pub ca_file: Option<PathBuf>,
     /// The public keys of a host.
@@ -92,6 +92,12 @@ pub struct ConnectorConfig {
     pub socket_owner: Option<u32>,
     /// The entry in `cn=config` of an OpenLDAP's database.
     pub database: Option<String>,
+    /// What an OpenID provider calls itself, where that is not its `url`.
+    pub issuer: Option<String>,
+    /// How long after its end a JWT of an OpenID provider may still be taken: `5m`.
+    pub leeway: Option<String>,
+    /// The authentication context (`acr`) that a stronger sign-in at an OpenID provider has.
+    pub step_up: Option<String>,
     pub control: ControlConfig,
     /// Which connector speaks to what a mount of an OpenBao leads to.
     #[serde(default)]
@@ -385,9 +391,9 @@ fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(
         }
     }
     for c in connectors {
-        if !matches!(c.kind.as_str(), "postgresql" | "openbao" | "openldap" | "openssh") {
+        if !matches!(c.kind.as_str(), "postgresql" | "openbao" | "openldap" | "openssh" | "oidc") {
             return Err(BadConfig(format!(
-                "connector `{}`: expected the kind `postgresql`, `openbao`, `openldap` or `openssh`, found `{}`",
+                "connector `{}`: expected the kind `postgresql`, `openbao`, `openldap`, `openssh` or `oidc`, found `{}`",
                 c.name, c.kind
             )));
         }
@@ -400,6 +406,9 @@ fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(
         }
         if c.kind != "openssh" && c.host_key_file.is_some() {
             return Err(BadConfig(format!("connector `{}`: only the kind `openssh` has `host_key_file`; give `ca_file`", c.name)));
+        }
+        if c.kind != "oidc" && (c.issuer.is_some() || c.leeway.is_some() || c.step_up.is_some()) {
+            return Err(BadConfig(format!("connector `{}`: only the kind `oidc` has `issuer`, `leeway` and `step_up`", c.name)));
         }
         if c.kind != "openldap" && c.database.is_some() {
             return Err(BadConfig(format!("connector `{}`: only the kind `openldap` has `database`; name it in `url`", c.name)));
@@ -467,6 +476,7 @@ mod tests {
             (format!("{connector}[[sink]]\nname=\"s\"\nkind=\"openbao\"\npath=\"secret/x\"\nconnector=\"a\""), "of the kind `openbao`"),
             ("[[sink]]\nname=\"s\"\nkind=\"mail\"\npath=\"x\"".to_owned(), "found `mail`"),
             (connector.replace("url=", "database=\"billing\"\nurl="), "name it in `url`"),
+            (connector.replace("url=", "leeway=\"5m\"\nurl="), "only the kind `oidc`"),
             ("[automation]\nwatch = \"soon\"".to_owned(), "automation.watch"),
             ("[automation]\nwatch = \"5ms\"".to_owned(), "at least `1s`"),
             ("[tls]\ncert_file = \"x\"".to_owned(), "`tls`"),

@@ -5,6 +5,7 @@
 //! not keep the node from starting.
 
 mod notify;
+mod oidc;
 mod openldap;
 mod openssh;
 
@@ -18,6 +19,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use quell_connectors::{
     file_sink::FileSink,
+    oidc::Oidc,
     openbao::{self, KvSink, OpenBao, OpenBaoConfig},
     openldap::OpenLdap,
     openssh::OpenSsh,
@@ -33,7 +35,7 @@ use quell_policy::CedarPolicy;
 use quell_store::{FileKeyring, KeyFile, LogSigner, OpenMode, OsChance, SqliteStore, SystemClock};
 use zeroize::Zeroizing;
 
-pub use self::{openldap::openldap, openssh::openssh};
+pub use self::{oidc::oidc, openldap::openldap, openssh::openssh};
 use crate::{
     config::{BadConfig, Config, ConnectorConfig},
     duration,
@@ -151,6 +153,8 @@ fn connectors(config: &Config, clock: &Arc<dyn Clock>) -> Result<Connectors> {
             planes.push(Arc::new(OpenLdap::new(openldap(wanted)?, clock.clone()).map_err(bad)?));
         } else if wanted.kind == "openssh" {
             planes.push(Arc::new(OpenSsh::new(openssh(wanted)?, clock.clone()).map_err(bad)?));
+        } else if wanted.kind == "oidc" {
+            planes.push(Arc::new(Oidc::new(oidc(wanted)?, clock.clone()).map_err(bad)?));
         } else {
             planes.push(Arc::new(PostgreSql::new(postgres(wanted)?, clock.clone()).map_err(bad)?));
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quell_connectors::{
     coverage::{last_proven, rows},
+    oidc::{self, Oidc, OidcConfig},
     openbao::{self, OpenBao, OpenBaoConfig},
     openldap::{self, OpenLdap, OpenLdapConfig},
     openssh::{OpenSsh, OpenSshConfig},
@@ -20,7 +21,7 @@ use crate::any_plane::{RealClock, new_secret};
 fn manifests() -> Vec<Manifest> {
     let ca_pem = Ca::new("nobody's").expect("made").pem().to_owned();
     let (host, clock) = ("localhost".to_owned(), Arc::new(RealClock));
-    let (a, b) = (host.clone(), host.clone());
+    let (a, b, c) = (host.clone(), host.clone(), ca_pem.clone());
     let reach = postgresql::Reach::Tls { host, port: 1, address: None, ca_pem: ca_pem.clone() };
     let postgres = PostgreSql::new(PostgresConfig::new("pg", reach, "billing", new_secret(), new_secret()), clock.clone()).expect("good");
     let reach = openbao::Reach::Tls { host: a, port: 1, address: None, ca_pem: ca_pem.clone() };
@@ -31,8 +32,11 @@ fn manifests() -> Vec<Manifest> {
     let ldap = OpenLdap::new(config, clock.clone()).expect("good");
     let [own, control] = ["own", "control"].map(|name| KeyPair::generate(name).expect("made"));
     let config = OpenSshConfig::new("ssh", "localhost", 1, own.public(), Secret::new(own.private()), Secret::new(control.public()));
-    let ssh = OpenSsh::new(config, clock).expect("good");
-    vec![postgres.manifest().clone(), bao.manifest().clone(), ldap.manifest().clone(), ssh.manifest().clone()]
+    let ssh = OpenSsh::new(config, clock.clone()).expect("good");
+    let reach = oidc::Reach::Tls { host: "localhost".to_owned(), port: 1, address: None, ca_pem: c };
+    let config = OidcConfig { step_up_acr: Some("high".to_owned()), ..OidcConfig::new("oidc", reach, new_secret(), new_secret()) };
+    let oidc = Oidc::new(config, clock).expect("good");
+    vec![postgres.manifest().clone(), bao.manifest().clone(), ldap.manifest().clone(), ssh.manifest().clone(), oidc.manifest().clone()]
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod false_death;
 mod file_sink;
 mod hostile;
 mod identify;
+mod oidc;
 mod openbao;
 mod openldap;
 mod openssh;

@@ -272,7 +272,7 @@ impl Course<'_> {
                 proved.reason
             );
             // Once it is cut, until when it stands is the claim, and it is no proof of an end.
-            let stands = self.subject.residual && acted_at.is_some();
+            let stands = self.subject.residual && acted_at.is_some() && request.own.is_none();
             ensure!(!stands || proved.residual_until.is_some(), "{stage}: nobody says until when {whose} stands: {}", proved.reason);
             weakest = weakest.min(proved.strength.filter(|_| !stands).unwrap_or(Strength::Recorded));
         }

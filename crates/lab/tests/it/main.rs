@@ -2,6 +2,7 @@
 
 mod actors;
 mod drill;
+mod oidc;
 mod openbao;
 mod openldap;
 mod openssh;

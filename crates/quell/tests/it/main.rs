@@ -21,6 +21,7 @@ mod ldap_contained;
 mod looked_after;
 mod mapping;
 mod notify;
+mod oidc_contained;
 mod policy_replay;
 mod population;
 mod server;
