@@ -54,6 +54,8 @@ pub struct Account {
     dir: TempDir,
     kind: Kind,
     port: u16,
+    /// Without TLS; of the faithful one alone.
+    clear_port: u16,
     ca: Ca,
     http: Http,
     version: String,
@@ -100,7 +102,8 @@ impl Account {
         let port = free_port()?;
         let mut variables = vec![("HOME", at("")), ("TMPDIR", at("")), ("PYTHONDONTWRITEBYTECODE", "1".to_owned())];
         let (port_text, cert, key) = (port.to_string(), at("server.crt"), at("server.key"));
-        let bind = format!("127.0.0.1:{port}");
+        let clear_port = if kind == Kind::Faithful { free_port()? } else { 0 };
+        let (bind, clear) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{clear_port}"));
         let (program, package, args) = match kind {
             Kind::Faithful => {
                 // Otherwise it listens on every address, and for devices as well.
@@ -110,8 +113,21 @@ impl Account {
                 variables.push(("GATEWAY_PORT", port_text.clone()));
                 variables.push(("MINISTACK_SSL_CERT", cert.clone()));
                 variables.push(("MINISTACK_SSL_KEY", key.clone()));
-                // Its own program would listen on 443 as well, where it may.
-                let args = vec!["ministack.app:app", "--bind", &bind, "--certfile", &cert, "--keyfile", &key];
+                // Its own program would listen on 443 as well, where it may. Without workers it is
+                // one process, which is frozen and ended as one.
+                let args = vec![
+                    "ministack.app:app",
+                    "--workers",
+                    "0",
+                    "--bind",
+                    &bind,
+                    "--insecure-bind",
+                    &clear,
+                    "--certfile",
+                    &cert,
+                    "--keyfile",
+                    &key,
+                ];
                 ("hypercorn", "ministack", args)
             }
             Kind::Careless => ("moto_server", "moto", vec!["-H", "127.0.0.1", "-p", &port_text, "-s", "-c", &cert, "-k", &key]),
@@ -129,7 +145,7 @@ impl Account {
         }
         let http = Http::new(ca, port)?;
         let version = format!("{package} {}", install.version(package)?);
-        Ok(Self { keeper, dir, kind, port, ca: ca.clone(), http, version, admin: Keys::known("test", "test") })
+        Ok(Self { keeper, dir, kind, port, clear_port, ca: ca.clone(), http, version, admin: Keys::known("test", "test") })
     }
 
     fn run(&mut self) -> Result<()> {
@@ -166,6 +182,12 @@ impl Account {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port of clear HTTP on 127.0.0.1, which proves nobody; 0 where there is none.
+    #[must_use]
+    pub fn clear_port(&self) -> u16 {
+        self.clear_port
     }
 
     /// The authority that signed this server's certificate.

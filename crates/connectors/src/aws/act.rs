@@ -4,6 +4,7 @@
 //! ```text
 //! suspend    a policy that denies everything, then every key inactive
 //! terminate  a policy that denies everything to what was issued until this second
+//! restrict   a boundary that leaves nothing of what the identity may do
 //! revoke     a key: inactive, seen so, deleted; a login profile: deleted
 //! ```
 //!
@@ -32,6 +33,7 @@ impl Aws {
         match (attempt.action, native::of(&attempt.target).map_err(refused)?) {
             (Action::SuspendIdentity, Native::Identity(who @ Who::User(_))) => self.suspend(&who).await,
             (Action::TerminateSessions, Native::Sessions(who)) => self.deny_older(&who).await,
+            (Action::RestrictAccess, Native::Identity(who)) => self.fence(&who).await,
             (Action::RevokeCredential, Native::Key { id }) => self.revoke_key(&id).await,
             (Action::RevokeCredential, Native::Password { user }) => self.revoke_password(&Who::User(user)).await,
             (Action::Reinstate, Native::Identity(who @ Who::User(_))) => self.reinstate(&who, attempt).await,
@@ -84,6 +86,49 @@ impl Aws {
             return Err(unknown("IAM does not show the policy yet, or somebody took it back at the same moment"));
         }
         Ok(change_if(look.denials.older != Some(than), "sessions that are denied", shown, Some(format!("issued before {than}"))))
+    }
+
+    async fn fence(&self, who: &Who) -> Result<Changed, Stop> {
+        let look = self.subject(who).await?;
+        if look.is_fenced() {
+            return Ok(Changed::new());
+        }
+        let fence = deny::fence_of(&look.arn).ok_or_else(|| refused("its ARN names no account, so no fence is known for it"))?;
+        // Somebody may have made another policy of that name.
+        let stands = self.fence_stands(&fence).await?;
+        if !stands {
+            return Err(refused(format!("the policy `{fence}` does not deny everything; run the bootstrap")));
+        }
+        self.bound(who, Some(&fence)).await?;
+        if !self.subject(who).await?.is_fenced() {
+            return Err(unknown("IAM does not show the boundary yet, or somebody took it back at the same moment"));
+        }
+        Ok(change("permissions boundary", look.boundary, Some(fence)))
+    }
+
+    /// Whether the managed policy is what the bootstrap made.
+    pub(super) async fn fence_stands(&self, arn: &str) -> Result<bool, super::wire::Failure> {
+        let version = match self.wire.iam("GetPolicy", &[("PolicyArn", arn)]).await {
+            Ok(reply) => reply.must("DefaultVersionId")?,
+            Err(failure) if failure.is("NoSuchEntity") => return Ok(false),
+            Err(failure) => return Err(failure),
+        };
+        let of = [("PolicyArn", arn), ("VersionId", version.as_str())];
+        let text = self.wire.iam("GetPolicyVersion", &of).await?.must("Document")?;
+        Ok(deny::is_everything(&super::look::decoded(&text)))
+    }
+
+    /// Bounds an identity by this policy, or by none.
+    pub(super) async fn bound(&self, who: &Who, by: Option<&str>) -> Result<(), Stop> {
+        let (put, delete, parameter) = match who {
+            Who::User(_) => ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary", "UserName"),
+            Who::Role(_) => ("PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", "RoleName"),
+        };
+        match by {
+            Some(arn) => self.wire.iam(put, &[(parameter, who.name()), ("PermissionsBoundary", arn)]).await?,
+            None => self.wire.iam(delete, &[(parameter, who.name())]).await?,
+        };
+        Ok(())
     }
 
     async fn revoke_key(&self, id: &str) -> Result<Changed, Stop> {

@@ -38,6 +38,7 @@ pub fn bootstrap_calls(config: &AwsConfig, account: &str) -> Vec<BootstrapCall> 
         call("CreateUser", &[("UserName", control)]),
         call("PutUserPolicy", &[("UserName", control), ("PolicyName", "QuellControl"), ("PolicyDocument", &assume)]),
     ];
+    calls.push(call("CreatePolicy", &[("PolicyName", super::deny::FENCE), ("PolicyDocument", &super::deny::everything())]));
     for (role, year) in roles.iter().zip(["2000", "2999"]) {
         let moment = format!("{year}-01-01T00:00:00Z").parse().expect("a time");
         let older = super::deny::older(moment);
@@ -64,8 +65,8 @@ pub fn bootstrap_script(config: &AwsConfig) -> Result<String, PlaneError> {
          # Makes what Quell needs in the AWS account of `{}`. Run it as an administrator of\n\
          # the account, with the command line of AWS. Keys go into two files in this\n\
          # directory, `ID:SECRET` each: quell.key is `secret_file`, quell-control.key is\n\
-         # `control.secret_file`. Take it back by deleting the users `{}` and `{}` and the\n\
-         # roles `{}`.\n\
+         # `control.secret_file`. Take it back by deleting the users `{}` and `{}`, the\n\
+         # roles `{}` and the policy `QuellFence`.\n\
          set -eu\numask 077\nACCOUNT=$(aws sts get-caller-identity --query Account --output text)\n",
         config.name,
         config.username,

@@ -20,7 +20,15 @@ impl Aws {
         check.reachable = true;
         let roles = self.config.control_roles().map(Who::Role);
         let of_control = [("UserName", control.as_str())];
-        let (users, profile, policy, role, controls, sessions, open, shut) = tokio::join!(
+        let fence = async {
+            let me = self.look(&me).await.ok().flatten();
+            let arn = me.and_then(|me| deny::fence_of(&me.arn));
+            match arn {
+                Some(arn) => self.fence_stands(&arn).await.unwrap_or(false),
+                None => false,
+            }
+        };
+        let (users, profile, policy, role, controls, sessions, open, shut, fence) = tokio::join!(
             self.listed("ListUsers", &[], "Users"),
             self.wire.iam("GetLoginProfile", &of_control),
             self.policy(&me, deny::OLDER),
@@ -29,6 +37,7 @@ impl Aws {
             self.session_controls(),
             self.denials(&roles[0]),
             self.denials(&roles[1]),
+            fence,
         );
         let readable = |failed: Option<&Failure>| failed.is_none_or(|f| f.is("NoSuchEntity"));
         let reads = users.is_ok() && readable(profile.as_ref().err()) && readable(policy.as_ref().err()) && role.is_ok();
@@ -40,6 +49,7 @@ impl Aws {
             keys.iter().any(|k| k.id == self.own_id && k.active),
             reads,
             controls.are_alive(),
+            fence,
             by_age(&open) && by_age(&shut) && sessions.are_alive(),
         ];
         check.privileges.missing =

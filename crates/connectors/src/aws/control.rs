@@ -124,8 +124,8 @@ impl Aws {
         let [open, shut] = self.config.control_roles();
         let (open_is, shut_is, keys) = tokio::join!(self.is_served_as(&open), self.is_served_as(&shut), self.control_keys());
         let wrong = match (open_is, shut_is, keys) {
-            (.., Err(why)) => Some(why),
             (Ok(true), Ok(false), Ok(())) => None,
+            (Ok(true), Ok(false), Err(why)) => Some(why),
             (Ok(false), ..) => Some(format!("a new session of `{open}` was refused, which no policy denies")),
             (_, Ok(true), _) => Some(format!("a session of `{shut}` was served: AWS does not go by when a session was issued")),
             (Err(why), ..) | (_, Err(why), _) => Some(format!("a session of the control's roles: {why}")),

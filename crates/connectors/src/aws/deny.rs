@@ -13,6 +13,18 @@ pub(super) const SUSPENDED: &str = "QuellSuspended";
 /// itself gives such a policy.
 pub(super) const OLDER: &str = "AWSRevokeOlderSessions";
 
+/// A managed policy that denies everything, for a permissions boundary to name.
+pub(super) const FENCE: &str = "QuellFence";
+
+/// The ARN of [`FENCE`] in the account of an identity's ARN.
+pub(super) fn fence_of(arn: &str) -> Option<String> {
+    let parts: Vec<&str> = arn.split(':').collect();
+    match parts.as_slice() {
+        ["arn", partition, "iam", _, account, ..] if !account.is_empty() => Some(format!("arn:{partition}:iam::{account}:policy/{FENCE}")),
+        _ => None,
+    }
+}
+
 /// The text of [`SUSPENDED`].
 pub(super) fn everything() -> String {
     json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Deny", "Action": "*", "Resource": "*" }] }).to_string()

@@ -97,6 +97,11 @@ fn of_look(look: &Look) -> Vec<Found> {
         let facts = BTreeMap::from([("outlives_suspension".to_owned(), "true".to_owned())]);
         found.push(one(TargetKind::Credential, native::password(user), who, Some(CredentialKind::Password), facts));
     }
+    let mut facts = BTreeMap::from([("direction".to_owned(), "what it may do".to_owned())]);
+    if let Some(boundary) = &look.boundary {
+        facts.insert("boundary".to_owned(), boundary.clone());
+    }
+    found.push(one(TargetKind::Entitlement, native::permissions(who), who, None, facts));
     let mut facts = BTreeMap::from([("stands_for".to_owned(), "every temporary credential so far; AWS lists none".to_owned())]);
     if look.denials.everything || look.denials.older.is_some() {
         // It stands in every listing: AWS denies it everything and cannot end it.

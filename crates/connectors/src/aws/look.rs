@@ -43,6 +43,8 @@ pub(super) struct Look {
     /// A user's login profile is there.
     pub console: bool,
     pub denials: Denials,
+    /// The policy that bounds what it may do, by its ARN.
+    pub boundary: Option<String>,
     /// Who may assume a role, as its trust policy has it.
     pub trust: Option<String>,
     /// When the plane says that it is.
@@ -57,6 +59,11 @@ impl Look {
             Who::Role(_) if self.path.starts_with("/aws-reserved/") => Some("AWS keeps this role; end the sessions where people sign in"),
             _ => None,
         }
+    }
+
+    /// Nothing is left that it may do.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.boundary.is_some() && self.boundary == deny::fence_of(&self.arn)
     }
 
     pub(super) fn key(&self, id: &str) -> Option<&KeyNow> {
@@ -100,6 +107,7 @@ impl Aws {
             keys,
             console,
             denials: denials?,
+            boundary: reply.text("PermissionsBoundaryArn"),
             trust: reply.text("AssumeRolePolicyDocument").map(|text| decoded(&text)),
             plane_clock: reply.date,
         }))
@@ -193,6 +201,6 @@ fn next(reply: &Reply) -> Result<Option<String>, Failure> {
 }
 
 /// Policies are percent-encoded in answers (RFC 3986).
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

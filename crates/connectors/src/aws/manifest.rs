@@ -43,6 +43,7 @@ pub(super) fn needed(config: &AwsConfig) -> Vec<String> {
         format!("an active access key of the user `{own}`"),
         "reading users, roles, keys, login profiles, inline policies and tags".to_owned(),
         format!("`{control}` with one active and one inactive access key"),
+        format!("the managed policy `{}`, which denies everything", super::deny::FENCE),
         format!("`{open}` and `{shut}`, which `{control}` may assume, each with a policy on the age of sessions"),
     ]
 }
@@ -52,9 +53,13 @@ pub(super) const PRIVILEGES: &[&str] = &[
     "iam:CreateAccessKey",
     "iam:DeleteAccessKey",
     "iam:DeleteLoginProfile",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteUserPermissionsBoundary",
     "iam:DeleteUserPolicy",
     "iam:GetAccessKeyLastUsed",
     "iam:GetLoginProfile",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:GetUser",
@@ -63,7 +68,9 @@ pub(super) const PRIVILEGES: &[&str] = &[
     "iam:ListRoles",
     "iam:ListUserTags",
     "iam:ListUsers",
+    "iam:PutRolePermissionsBoundary",
     "iam:PutRolePolicy",
+    "iam:PutUserPermissionsBoundary",
     "iam:PutUserPolicy",
     "iam:TagUser",
     "iam:UpdateAccessKey",
@@ -100,6 +107,14 @@ fn actions() -> Vec<ActionManifest> {
             after: vec![Action::SuspendIdentity],
             undo: "it cannot be taken back: AWS makes a new key, and no key again".to_owned(),
             ..ActionManifest::converges(Action::RevokeCredential, TargetKind::Credential, TargetKind::Credential, Reversible::No)
+        },
+        ActionManifest {
+            survives: words(&[
+                "keys and sessions are let in and denied everything but who they are",
+                "sessions of roles that were assumed with a user's keys: they are the roles'",
+            ]),
+            undo: "the boundary of before is put back".to_owned(),
+            ..ActionManifest::converges(Action::RestrictAccess, TargetKind::Identity, TargetKind::Entitlement, Reversible::Exact)
         },
         ActionManifest {
             after: vec![Action::TerminateSessions],

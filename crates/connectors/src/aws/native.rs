@@ -6,6 +6,7 @@
 //! user/ci#password               the password of a login profile
 //! user/ci#access_key:q7f3k       a key that a plan of Quell's had made
 //! user/ci#sessions               every temporary credential of it so far
+//! user/ci#permissions            whatever it may do
 //! ```
 
 use quell_core::{
@@ -66,6 +67,8 @@ pub(super) enum Native {
     },
     /// Every temporary credential of it that was issued until it is denied.
     Sessions(Who),
+    /// Whatever it may do.
+    Permissions(Who),
 }
 
 /// A name of IAM: at most 128 of letters, digits and `+=,.@_-`.
@@ -101,12 +104,16 @@ pub(super) fn of(target: &Target) -> Result<Native, String> {
             }
         }
         TargetKind::Session => Who::of(text.strip_suffix("#sessions").ok_or_else(bad)?).map(Native::Sessions),
-        TargetKind::Entitlement => Err(bad()),
+        TargetKind::Entitlement => Who::of(text.strip_suffix("#permissions").ok_or_else(bad)?).map(Native::Permissions),
     }
 }
 
 pub(super) fn password(user: &str) -> String {
     format!("user/{user}#password")
+}
+
+pub(super) fn permissions(who: &Who) -> String {
+    format!("{}#permissions", who.native())
 }
 
 pub(super) fn sessions(who: &Who) -> String {

@@ -8,6 +8,7 @@
 
 use quell_core::{
     proof::{Answer, Channel, Control, Observation, ProbeClass},
+    secret::Secret,
     time::Timestamp,
 };
 use quell_engine::port::ProbeRequest;
@@ -43,6 +44,7 @@ impl Aws {
             Native::Made { user } => self.of_made(&user, request).await,
             Native::Password { user } => vec![self.of_password(&user, request).await],
             Native::Sessions(who) => vec![self.of_sessions(&who, request).await],
+            Native::Permissions(who) => vec![self.of_permissions(&who, request).await],
             Native::Identity(who) => vec![self.of_identity(&who, request).await],
         }
     }
@@ -177,6 +179,47 @@ impl Aws {
             },
         };
         self.of_policy(shut, controls.as_ref(), control, started_at)
+    }
+
+    /// What it may do: one call that policies decide, with its own key, where nothing is
+    /// left by the boundary. A refusal without one may be as old as the user.
+    async fn of_permissions(&self, who: &Who, request: &ProbeRequest) -> Observation {
+        let held = request.leaked.as_ref().map(Secret::expose).and_then(|text| {
+            let (id, secret) = (native::key_in(text)?, native::secret_in(text)?);
+            Some(Keys { id: id.to_owned(), secret, token: None })
+        });
+        let Some(keys) = held.filter(|_| request.may_login) else {
+            return self.nothing("what it may do is shown by a use that is refused, and no key of it is at hand");
+        };
+        if self.wire.channel() == Channel::Unauthenticated {
+            return self.nothing(NOT_PROVEN);
+        }
+        let started_at = self.clock.now();
+        let (look, controls, used, whose) = tokio::join!(
+            self.look(who),
+            self.session_controls(),
+            self.wire.call(&keys, Service::Iam, "ListAccountAliases", &[]),
+            self.used(&keys, Some(who.name())),
+        );
+        let answer = match (used, look, whose) {
+            (_, _, Answer::Inconclusive { why }) => cannot_tell(why),
+            (_, _, Answer::Refused { code }) => {
+                cannot_tell(format!("its key is not let in (`{code}`), which tells nothing of what it may do"))
+            }
+            (Ok(_), ..) => Answer::Usable,
+            (Err(Failure::Refused { code, .. }), Ok(Some(look)), _) if code == "AccessDenied" && look.is_fenced() => {
+                Answer::Refused { code }
+            }
+            (Err(Failure::Refused { code, .. }), Ok(_), _) if code == "AccessDenied" => {
+                cannot_tell("it was refused, and no fence stands: it may never have been allowed")
+            }
+            (Err(failure), ..) => cannot_tell(failure.in_words()),
+        };
+        Observation {
+            control: Some(controls.control(ProbeClass::Login)),
+            authoritative: true,
+            ..self.met(ProbeClass::Login, answer, started_at, self.clock.now())
+        }
     }
 
     /// A restored identity is what it was; of a suspended one no key is let in.

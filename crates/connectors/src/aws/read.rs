@@ -18,6 +18,7 @@ use super::{
 
 pub(super) const KEYS: &str = "keys";
 pub(super) const CONSOLE: &str = "console";
+pub(super) const BOUNDARY: &str = "boundary";
 /// Of sessions: those that were issued before were denied already.
 pub(super) const OLDER: &str = "denied_if_issued_before";
 /// Of sessions: when that was read, by AWS's clock. What was issued until then is meant.
@@ -53,6 +54,10 @@ impl Aws {
             },
             // Its own secret names it, which a reading does not have.
             Native::Made { .. } => none,
+            Native::Permissions(who) => match self.look(who).await? {
+                Some(look) => Reading { exists: true, facts: [fact(BOUNDARY, look.boundary)].into(), ..Reading::default() },
+                None => none,
+            },
             Native::Sessions(who) => match self.look(who).await? {
                 Some(look) => {
                     let as_of = look.plane_clock.unwrap_or_else(|| self.clock.now());
@@ -72,6 +77,7 @@ pub(super) fn of_identity(look: &Look) -> BTreeMap<String, Option<String>> {
     [
         (KEYS, Some(keys.join("\n"))),
         (CONSOLE, Some(look.console.to_string())),
+        (BOUNDARY, look.boundary.clone()),
         (SUSPENDED, look.denials.everything.then(|| "true".to_owned())),
     ]
     .map(|(name, value)| (name.to_owned(), value))

@@ -59,7 +59,7 @@ impl Aws {
 
     pub(super) async fn restore(&self, native: &Native, attempt: &Attempt) -> Result<Changed, Stop> {
         let before = attempt.before.as_ref().ok_or_else(|| refused("no before-state is recorded; use `reinstate`"))?;
-        let Native::Identity(who @ Who::User(user)) = native else {
+        let Native::Identity(who) = native else {
             return Err(refused("what was deleted, or denied by its age, stays so; a new key is made instead"));
         };
         let look = self.subject(who).await?;
@@ -77,12 +77,17 @@ impl Aws {
         for key in &look.keys {
             let active = known.get(&key.id).copied().unwrap_or(false);
             if active != key.active {
-                self.set_key(user, &key.id, active).await?;
+                self.set_key(who.name(), &key.id, active).await?;
                 let words = |active: bool| Some(if active { "Active" } else { "Inactive" }.to_owned());
                 changed.extend(change(&format!("key {}", key.id), words(key.active), words(active)));
             }
         }
-        if self.lift(user).await? {
+        let bounded = before.facts.get(read::BOUNDARY).cloned().flatten();
+        if bounded != look.boundary {
+            self.bound(who, bounded.as_deref()).await?;
+            changed.extend(change("permissions boundary", look.boundary.clone(), bounded));
+        }
+        if look.denials.everything && self.lift(who.name()).await? {
             changed.extend(change(&format!("policy {}", deny::SUSPENDED), Some("denies everything".to_owned()), None));
         }
         if read::of_identity(&self.subject(who).await?) != before.facts {
@@ -120,7 +125,8 @@ impl Aws {
                     }
                 }
             }
-            (Action::Restore, Native::Identity(who @ Who::User(_))) => {
+            (Action::RestrictAccess, Native::Identity(who)) => self.subject(&who).await?.is_fenced(),
+            (Action::Restore, Native::Identity(who)) => {
                 let before = attempt.before.as_ref().ok_or_else(|| refused("no before-state is recorded"))?;
                 read::of_identity(&self.subject(&who).await?) == before.facts
             }

@@ -296,7 +296,7 @@ fn where_no_secret_is_replaced_keys_and_passwords_go_and_a_role_loses_its_sessio
             "1 suspend_identity aws-main/user/ci",
             "2 terminate_sessions every session of aws-main/role/deploy",
             "3 terminate_sessions every session of aws-main/user/ci <1a!",
-            "4 revoke_credential aws-main/AKIA1 <1a~",
+            "4 revoke_credential aws-main/AKIA1 <1a~ <2a~",
             "5 revoke_credential aws-main/user/ci#password <1a~",
         ],
         &[],

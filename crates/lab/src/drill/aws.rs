@@ -81,6 +81,7 @@ impl Ground for Users {
             Action::SuspendIdentity | Action::Reinstate | Action::Restore => &["a user"],
             Action::TerminateSessions => &["sessions of a user", "sessions of a role"],
             Action::RevokeCredential => &["an access key", "a login profile"],
+            Action::RestrictAccess => &["what a user may do"],
             _ => &[],
         }
     }
@@ -129,6 +130,10 @@ impl Ground for Users {
                 let native = format!("role/{name}");
                 let (identity, old) = (on(PLANE, TargetKind::Identity, &native, &native), sessions(&native));
                 Subject { native, identity, target: old.clone(), old, secret: None, before: Liveness::Unknown, intruder, ..whole }
+            }
+            (Action::RestrictAccess, _) => {
+                let old = on(PLANE, TargetKind::Entitlement, &format!("{native}#permissions"), &native);
+                Subject { old, ..whole }
             }
             (Action::Reinstate | Action::Restore, _) => Subject { first: vec![attempt(Action::SuspendIdentity, &identity)], ..whole },
             _ => whole,

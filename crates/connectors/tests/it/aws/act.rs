@@ -185,3 +185,49 @@ async fn what_became_of_each_attempt_is_read_before_and_after() {
     is_read_before_and_after(&plane.connector, held(Action::TerminateSessions, &sessions("role/deploy")).await).await;
     is_read_before_and_after(&plane.connector, held(Action::RevokeCredential, &key(&plane.leaked, "user/ci")).await).await;
 }
+
+/// A fence leaves keys and sessions in and lets them do nothing; what shows it is a use
+/// that is refused, where the fence stands.
+#[tokio::test]
+async fn a_fence_is_proved_by_a_use_that_is_refused_and_taken_back_exactly() {
+    let plane = Plane::start().await;
+    let (own, role) =
+        (plane.account.session(&plane.leaked).await.expect("made"), plane.account.assume(&plane.leaked, "deploy").await.expect("assumed"));
+    let permissions = on(PLANE, TargetKind::Entitlement, "user/ci#permissions", "user/ci");
+    let leaked = plane.with_leaked().leaked;
+    let asked = quell_engine::port::ProbeRequest { leaked, ..about(permissions.clone(), "user/ci") };
+    plane.is_live(asked.clone()).await;
+    plane.is_unknown(about(permissions, "user/ci"), "no key of it is at hand").await;
+    let (before, _) = plane.connector.read(&user("ci")).await.expect("read");
+    is_read_before_and_after(&plane.connector, attempt(Action::RestrictAccess, &user("ci"))).await;
+    assert!(done(plane.act(Action::RestrictAccess, &user("ci")).await).is_empty(), "twice is once");
+    let proved = plane.is_dead(asked.clone()).await;
+    assert_eq!(proved.strength, Some(quell_core::proof::Strength::Exercised));
+    assert!(!plane.serves(&plane.leaked).await && !plane.serves(&own).await && plane.knows(&plane.leaked).await);
+    plane.is_live(plane.about_leaked()).await;
+    assert!(plane.serves(&role).await, "the trap: a session of a role is the role's");
+
+    // The role is fenced by itself, with every session that it has and will have.
+    done(plane.act(Action::RestrictAccess, &on(PLANE, TargetKind::Identity, "role/deploy", "role/deploy")).await);
+    assert!(!plane.serves(&role).await);
+
+    let restore = quell_engine::port::Attempt { before: Some(before), ..attempt(Action::Restore, &user("ci")) };
+    is_read_before_and_after(&plane.connector, restore).await;
+    plane.is_live(asked.clone()).await;
+    // A use that is refused where no fence stands may never have been allowed.
+    plane
+        .account
+        .policy("user/ci", "allowed", &serde_json::json!([{ "Effect": "Allow", "Action": "sts:*", "Resource": "*" }]))
+        .await
+        .expect("written");
+    plane.is_unknown(asked, "no fence stands").await;
+
+    // Somebody made another policy of that name: it is no fence.
+    let arn = format!("arn:aws:iam::{}:policy/QuellFence", plane.account.number().await.expect("answered"));
+    let all = quell_lab::aws::policy(&serde_json::json!([{ "Effect": "Allow", "Action": "*", "Resource": "*" }]));
+    let version = [("PolicyArn", arn.as_str()), ("PolicyDocument", all.as_str()), ("SetAsDefault", "true")];
+    plane.account.admin("CreatePolicyVersion", &version).await.expect("written");
+    let outcome = plane.act(Action::RestrictAccess, &user("backup")).await;
+    assert!(matches!(&outcome, Outcome::Refused { reason } if reason.contains("does not deny everything")), "{outcome:?}");
+    assert!(!plane.connector.check().await.privileges.missing.is_empty());
+}

@@ -18,6 +18,7 @@ async fn a_user_and_a_role_are_found_with_what_stands_for_their_sessions() {
         (TargetKind::Credential, plane.leaked.id.as_str()),
         (TargetKind::Credential, second.id.as_str()),
         (TargetKind::Session, "user/ci#sessions"),
+        (TargetKind::Entitlement, "user/ci#permissions"),
     ];
     wanted.sort();
     assert_eq!(found, wanted);

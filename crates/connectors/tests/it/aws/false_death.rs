@@ -103,7 +103,6 @@ async fn a_policy_that_is_narrower_or_older_denies_nothing_that_is_meant() {
 async fn over_a_channel_that_proves_nobody_nothing_is_proved() {
     let plane = Plane::start().await;
     done(plane.act(Action::SuspendIdentity, &user("ci")).await);
-    let relay_cert = plane.account.ca().server(&["elsewhere.example"]).expect("made");
     let other = quell_lab::ca::Ca::new("another authority").expect("made");
     let wrong_ca = plane.connector(|c| {
         if let Reach::Tls { ca_pem, .. } = &mut c.reach {
@@ -112,13 +111,14 @@ async fn over_a_channel_that_proves_nobody_nothing_is_proved() {
     });
     unknown(&wrong_ca, plane.with_leaked(), "").await;
     assert!(!wrong_ca.check().await.reachable);
-    drop(relay_cert);
 
-    // Clear, to somebody who answers everything as AWS would of a dead key.
-    let (port, _run) = parrot(403, REFUSED).await;
+    // Clear, to the very server: everything is answered, and nothing of it is a proof.
+    let port = plane.account.clear_port();
     let clear = plane.connector(|c| c.reach = Reach::Clear { host: "localhost".into(), port, address: Some([127, 0, 0, 1].into()) });
     let (proved, round) = judged(&clear, plane.with_leaked(), None).await;
     assert_eq!(proved.liveness, Liveness::Unknown, "{round:#?}");
+    assert!(round.iter().any(|o| matches!(o.answer, Answer::Refused { .. })), "it was answered: {round:#?}");
+    assert!(proved.reason.contains("does not prove who answer"), "{}", proved.reason);
 }
 
 /// A page that is not of the call that was made, or is no XML, is no answer.

@@ -17,6 +17,7 @@ fn everything(plane: &Plane) -> Asked {
             of(Action::TerminateSessions, &sessions("role/deploy")),
             of(Action::RevokeCredential, &key(&plane.leaked, "user/ci")),
             of(Action::RevokeCredential, &credential("ci", "password")),
+            of(Action::RestrictAccess, &user("ci")),
             of(Action::Reinstate, &user("ci")),
             of(Action::Restore, &user("ci")),
         ],

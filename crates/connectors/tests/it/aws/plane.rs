@@ -21,8 +21,14 @@ pub use crate::any_plane::*;
 
 pub const PLANE: &str = "aws-main";
 /// What the connector can do.
-pub const ACTIONS: [Action; 5] =
-    [Action::SuspendIdentity, Action::TerminateSessions, Action::RevokeCredential, Action::Reinstate, Action::Restore];
+pub const ACTIONS: [Action; 6] = [
+    Action::SuspendIdentity,
+    Action::TerminateSessions,
+    Action::RevokeCredential,
+    Action::RestrictAccess,
+    Action::Reinstate,
+    Action::Restore,
+];
 pub const MAY: &[&str] = &["iam:ListAccountAliases", "sts:*"];
 
 /// An account under Quell: `ci` has the leaked key and a rightful one and may assume
