@@ -89,7 +89,9 @@ mod tests {
         assert_eq!(older_than(&older(at)), Some(at));
         assert!(!is_everything(&older(at)) && older_than(&everything()).is_none());
         let narrower = [
-            everything().replace("\"*\"", "\"s3:*\""),
+            everything().replace("\"Action\":\"*\"", "\"Action\":\"s3:*\""),
+            everything().replace("\"Resource\":\"*\"", "\"Resource\":\"arn:aws:s3:::*\""),
+            everything().replace("2012-10-17", "2008-10-17"),
             everything().replace("Deny", "Allow"),
             everything().replace("\"Resource\"", "\"NotResource\""),
             older(at).replace("DateLessThan", "DateLessThanIfExists"),
@@ -99,6 +101,7 @@ mod tests {
             String::new(),
         ];
         for text in narrower {
+            assert!(text != everything() && text != older(at), "{text}");
             assert!(!is_everything(&text) && older_than(&text).is_none(), "{text}");
         }
     }
