@@ -17,6 +17,8 @@ const MAY: &[&str] = &["iam:ListAccountAliases", "sts:*"];
 struct Stand {
     account: Account,
     number: String,
+    /// Of `ci`, as log records name it.
+    principal: String,
     /// Of `ci`, and stolen.
     leaked: Keys,
     server: Server,
@@ -68,7 +70,7 @@ impl Stand {
             ("secops", server.person(&admin, "sam", &["secops"]).await),
             ("business_owner", server.person(&admin, "bea", &["business_owner"]).await),
         ];
-        Self { account, number, leaked, server, admin, lead, roles, sink, desk }
+        Self { account, number, principal: id, leaked, server, admin, lead, roles, sink, desk }
     }
 
     /// What GuardDuty tells of the key; answers the case.
@@ -80,7 +82,7 @@ impl Stand {
             "arn": format!("arn:aws:guardduty:us-east-1:{}:detector/d/finding/f1", self.number),
             "type": "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS", "severity": 8,
             "resource": { "resourceType": "AccessKey",
-                "accessKeyDetails": { "accessKeyId": self.leaked.id, "principalId": "ci", "userType": "IAMUser", "userName": "ci" } },
+                "accessKeyDetails": { "accessKeyId": self.leaked.id, "principalId": self.principal, "userType": "IAMUser", "userName": "ci" } },
             "service": { "serviceName": "guardduty", "eventFirstSeen": "2026-11-20T10:00:00Z", "eventLastSeen": "2026-11-20T10:05:00Z" },
             "createdAt": "2026-11-20T10:06:00Z", "updatedAt": "2026-11-20T10:06:00Z", "title": "A key is used from elsewhere" });
         let (status, answer) =

@@ -129,6 +129,7 @@ async fn another_calls_answer_is_none() {
         (200, "<html>welcome</html>"),
         (200, "<ListUsersResponse><ListUsersResult/></ListUsersResponse>"),
         (200, "{}"),
+        (200, EVERYTHING),
         (403, "<html><Code>InvalidClientTokenId</Code></html>"),
         (403, "<ErrorResponse><Error><Message>no code</Message></Error></ErrorResponse>"),
         (302, REFUSED),
@@ -142,6 +143,9 @@ async fn another_calls_answer_is_none() {
         assert!(!matches!(outcome, quell_engine::port::Outcome::Done { .. }), "{status} {body}: {outcome:?}");
     }
 }
+
+/// Whatever is asked for stands in it, and it is the answer of no call.
+const EVERYTHING: &str = "<WelcomeResponse><UserName>ci</UserName><UserId>AIDA1</UserId><Arn>arn:aws:iam::1:user/ci</Arn><IsTruncated>false</IsTruncated><AccessKeyMetadata/><PolicyDocument>{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\"}]}</PolicyDocument></WelcomeResponse>";
 
 const REFUSED: &str =
     "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>no</Message></Error></ErrorResponse>";
