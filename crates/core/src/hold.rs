@@ -281,7 +281,12 @@ impl TargetState {
                 self.release(&e.case);
             }
             Event::AttemptIntended(e) => self.intend(e.cleared.clone(), e.new_secret.clone(), at),
-            Event::AttemptEnded(e) => self.conclude(&e.attempt, &e.outcome, e.reason.clone(), at),
+            Event::AttemptEnded(e) => {
+                if let (Some(issued), Some(one)) = (&e.issued, self.attempts.iter_mut().find(|a| a.cleared.attempt == e.attempt)) {
+                    one.new_secret = Some(issued.clone());
+                }
+                self.conclude(&e.attempt, &e.outcome, e.reason.clone(), at);
+            }
             Event::TargetProbed(e) => {
                 self.probed_at = self.events;
                 self.probed(e.round.clone());

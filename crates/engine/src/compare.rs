@@ -23,7 +23,7 @@ use quell_core::{
 
 use crate::{
     Engine, Failure,
-    intake::RETRIES,
+    intake::{Compared, RETRIES},
     lookup,
     record::{Seen, Writing},
     streams,
@@ -96,20 +96,30 @@ impl Engine {
             let Some(connector) = self.ports.connectors.get(plane) else { continue };
             let Ok(found) = self.compared(&**connector, secret).await else { continue };
             answered.planes.push(plane.clone());
-            let Some((credential, kind, identity)) = found else { continue };
+            let (one, possession) = match found {
+                Compared::Right(one) => (one, true),
+                Compared::Name(one) => (one, false),
+                Compared::Nobodys => continue,
+            };
             if !self.may_speak_of(finding, plane).await? {
                 continue;
             }
             let salter = Salter::new(self.ports.chance.seed());
             let naming = self.naming(&salter);
+            let because = match possession {
+                true => format!("the leaked value was compared with what `{plane}` stores, once it answered, and is right"),
+                false => {
+                    format!("the leaked value names a credential of `{plane}`, which answered late; whether it is right, nobody tried")
+                }
+            };
             answered.resolved = Some(Resolved {
-                identity: naming.target(plane, TargetKind::Identity, &identity, &identity),
-                credential: Some(naming.target(plane, TargetKind::Credential, &credential, &identity)),
-                credential_kind: Some(kind),
-                mark: self.mark_of(plane, kind, secret).await,
-                possession: true,
-                is_right_now: true,
-                because: format!("the leaked value was compared with what `{plane}` stores, once it answered, and is right"),
+                identity: naming.target(plane, TargetKind::Identity, &one.identity, &one.identity),
+                credential: Some(naming.target(plane, TargetKind::Credential, &one.credential, &one.identity)),
+                credential_kind: Some(one.kind),
+                mark: self.mark_of(plane, one.kind, secret).await,
+                possession,
+                is_right_now: possession,
+                because,
                 otherwise: None,
             });
             break;

@@ -52,12 +52,24 @@ pub(crate) struct Intended {
     wait: Duration,
 }
 
+/// What became of an attempt, and the secret that the plane itself made in it.
+pub(crate) struct Acted {
+    pub outcome: Outcome,
+    pub issued: Option<Secret>,
+}
+
+impl From<Outcome> for Acted {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, issued: None }
+    }
+}
+
 impl Intended {
     /// Acts, and tells what became of it. Only once everything on the desk is durable:
     /// what was sealed for it is read from the store.
-    pub(crate) async fn act(self, engine: &Engine) -> Result<Outcome, Failure> {
+    pub(crate) async fn act(self, engine: &Engine) -> Result<Acted, Failure> {
         let asked = engine.attempt_for(&self.attempt, &self.of, &self.target, self.before, self.new_secret, self.kept).await?;
-        Ok(engine.act(&*self.connector, self.clearance, &asked, self.wait).await)
+        Ok(engine.act(&*self.connector, self.clearance, asked, self.wait).await)
     }
 }
 
@@ -271,15 +283,19 @@ impl Engine {
         })
     }
 
-    async fn act(&self, connector: &dyn Connector, clearance: Clearance, attempt: &Attempt, wait: Duration) -> Outcome {
-        let outcome = match tokio::time::timeout(wait, connector.act(clearance, attempt)).await {
+    async fn act(&self, connector: &dyn Connector, clearance: Clearance, mut attempt: Attempt, wait: Duration) -> Acted {
+        let outcome = match tokio::time::timeout(wait, connector.act(clearance, &attempt)).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Unknown { reason: format!("`{}` did not answer in {} s", connector.name(), wait.as_secs()) },
         };
-        match outcome {
-            Outcome::Done { changed } => self.deliver(attempt, changed).await,
+        // It counts whatever the outcome: an act may have broken off after it was made.
+        let issued = connector.issued(&attempt);
+        attempt.new_secret = issued.clone().or(attempt.new_secret);
+        let outcome = match outcome {
+            Outcome::Done { changed } => self.deliver(&attempt, changed).await,
             other => other,
-        }
+        };
+        Acted { outcome, issued }
     }
 
     /// A new credential reaches its consumer's sink. Writing twice is writing once.
@@ -311,19 +327,29 @@ impl Engine {
         desk: &mut Desk,
         target: &TargetId,
         attempt: &AttemptId,
-        outcome: Outcome,
+        acted: impl Into<Acted>,
         read_back: bool,
     ) -> Result<(), Failure> {
+        let Acted { outcome, issued } = acted.into();
         let (word, reason, changed) = match outcome {
             Outcome::Done { changed } => ("done", None, changed),
             Outcome::Refused { reason } => ("refused", Some(reason), BTreeMap::new()),
             Outcome::Throttled { retry_after_ms } => ("throttled", Some(format!("asked to wait {retry_after_ms} ms")), BTreeMap::new()),
             Outcome::Unknown { reason } => ("unknown", Some(reason), BTreeMap::new()),
         };
-        let ended =
-            AttemptEnded { attempt: attempt.clone(), case: ground.case.id.clone(), outcome: word.to_owned(), reason, changed, read_back };
-        // What happened is a fact whoever else wrote meanwhile.
         let mut writing = Writing::because(attempt.as_str());
+        let issued = match issued {
+            Some(secret) => {
+                let blob = self.seal(&secret_label(attempt), secret.expose().as_bytes())?;
+                let id = blob.id.clone();
+                writing.blob(blob);
+                Some(id)
+            }
+            None => None,
+        };
+        let (attempt, case) = (attempt.clone(), ground.case.id.clone());
+        let ended = AttemptEnded { attempt, case, outcome: word.to_owned(), reason, changed, read_back, issued };
+        // What happened is a fact whoever else wrote meanwhile.
         writing.event(StreamId::target(target), &By::Automation, ended);
         self.post_fact(desk, writing).await
     }

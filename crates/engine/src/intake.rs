@@ -119,6 +119,9 @@ impl Engine {
         if resolved.is_none() {
             resolved = self.resolve_name(&detected, salter).await?;
         }
+        if resolved.is_none() && ask_planes {
+            resolved = self.resolve_key_id(&detected, salter).await;
+        }
         if let Some(other) = resolved.as_ref().and_then(|r| r.otherwise.as_ref()) {
             let plane = &other.plane;
             detected.signal.reasons.push(format!("AMBIGUOUS: its name means another identity, one of `{plane}`; a person says which"));
@@ -218,25 +221,36 @@ impl Engine {
         // Compared on the planes: bounded, and only because the source is authenticated.
         let plane_named = detected.signal.subject.system.as_deref();
         for connector in self.ports.connectors.iter().filter(|_| ask_planes) {
-            if plane_named.is_some_and(|p| p != connector.name()) && inventory.system(plane_named.unwrap_or_default()).is_some() {
+            // Known by its name here, or by the one that its vendor gives it.
+            if plane_named.and_then(|p| inventory.system(p)).is_some_and(|system| system.id != connector.name()) {
                 continue;
             }
             let compared = self.compared(&**connector, secret).await;
             if compared.is_err() {
                 uncompared.push(connector.name().to_owned());
             }
-            if let Ok(Some((credential, kind, identity))) = compared {
-                return Some(Resolved {
-                    identity: naming.target(connector.name(), TargetKind::Identity, &identity, &identity),
-                    credential: Some(naming.target(connector.name(), TargetKind::Credential, &credential, &identity)),
-                    credential_kind: Some(kind),
-                    mark: self.mark_of(connector.name(), kind, secret).await,
-                    possession: true,
-                    is_right_now: true,
-                    because: format!("the leaked value was compared with what `{}` stores and is right", connector.name()),
-                    otherwise: None,
-                });
-            }
+            let (one, possession) = match compared {
+                Ok(Compared::Right(one)) => (one, true),
+                Ok(Compared::Name(one)) => (one, false),
+                Ok(Compared::Nobodys) | Err(_) => continue,
+            };
+            let plane = connector.name();
+            let because = match possession {
+                true => format!("the leaked value was compared with what `{plane}` stores and is right"),
+                false => {
+                    format!("the leaked value names a credential of `{plane}`; whether a secret that came with it is right, nobody tried")
+                }
+            };
+            return Some(Resolved {
+                identity: naming.target(plane, TargetKind::Identity, &one.identity, &one.identity),
+                credential: Some(naming.target(plane, TargetKind::Credential, &one.credential, &one.identity)),
+                credential_kind: Some(one.kind),
+                mark: self.mark_of(plane, one.kind, secret).await,
+                possession,
+                is_right_now: possession,
+                because,
+                otherwise: None,
+            });
         }
         self.resolve_known(&print.0).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "a leaked value could not be compared with those that were known before");
@@ -255,17 +269,13 @@ impl Engine {
         Ok(known.map(|r| Resolved { is_right_now: false, because: "the leaked value is one that was matched before".to_owned(), ..r }))
     }
 
-    /// Which credential of a plane has this value: its native id, its kind and its
-    /// identity; none where none has, or the plane cannot compare.
-    pub(crate) async fn compared(
-        &self,
-        connector: &dyn Connector,
-        secret: &Secret,
-    ) -> Result<Option<(String, CredentialKind, String)>, Unanswered> {
+    /// Which credential of a plane has this value, or is named by it.
+    pub(crate) async fn compared(&self, connector: &dyn Connector, secret: &Secret) -> Result<Compared, Unanswered> {
         let deadline = std::time::Duration::from_secs(u64::try_from(self.settings.limits.enrich_seconds).unwrap_or(10));
         match tokio::time::timeout(deadline, connector.identify(secret)).await {
-            Ok(Ok(Identified::Match { credential, kind, identity })) => return Ok(Some((credential, kind, identity))),
-            Ok(Ok(_)) => return Ok(None),
+            Ok(Ok(Identified::Match { credential, kind, identity })) => return Ok(Compared::Right(Whose { credential, kind, identity })),
+            Ok(Ok(Identified::Named { credential, kind, identity })) => return Ok(Compared::Name(Whose { credential, kind, identity })),
+            Ok(Ok(Identified::NoMatch { .. } | Identified::NotCompared { .. })) => return Ok(Compared::Nobodys),
             Ok(Err(error)) => tracing::warn!(plane = connector.name(), %error, "a leaked value could not be compared"),
             Err(_) => tracing::warn!(plane = connector.name(), "a leaked value could not be compared in time"),
         }
@@ -289,8 +299,10 @@ impl Engine {
     /// which one leaked, so that this one is cut, approved and proved by itself.
     async fn one_of_many(&self, plane: &str, identity: &str, kind: CredentialKind, secret: &Secret) -> Option<String> {
         let connector = self.ports.connectors.get(plane).filter(|_| kind == CredentialKind::SecretId)?;
-        let (credential, _, whose) = self.compared(&**connector, secret).await.ok().flatten()?;
-        (whose == identity).then_some(credential)
+        match self.compared(&**connector, secret).await.ok()? {
+            Compared::Right(one) if one.identity == identity => Some(one.credential),
+            _ => None,
+        }
     }
 
     /// What the plane's log will call this value, computed while it is at hand.
@@ -305,6 +317,34 @@ impl Engine {
             }
             Err(_) => None,
         }
+    }
+
+    /// Whose an access key is that an alert names, where it names nobody: its id is no
+    /// secret, and a plane that knows it says whose it is.
+    async fn resolve_key_id(&self, detected: &Detected, salter: &Salter) -> Option<Resolved> {
+        let named = detected.signal.credential.as_ref().filter(|c| c.kind == CredentialKind::AccessKey)?;
+        let id = Secret::new(named.id.clone()?);
+        let system = detected.signal.subject.system.as_deref();
+        let inventory = self.inventory();
+        let naming = self.naming(salter);
+        for connector in self.ports.connectors.iter() {
+            if system.and_then(|s| inventory.system(s)).is_some_and(|system| system.id != connector.name()) {
+                continue;
+            }
+            let Ok(Compared::Name(one)) = self.compared(&**connector, &id).await else { continue };
+            let plane = connector.name();
+            return Some(Resolved {
+                identity: naming.target(plane, TargetKind::Identity, &one.identity, &one.identity),
+                credential: Some(naming.target(plane, TargetKind::Credential, &one.credential, &one.identity)),
+                credential_kind: Some(one.kind),
+                mark: None,
+                possession: false,
+                is_right_now: false,
+                because: format!("the alert names a key, and `{plane}` says whose it is"),
+                otherwise: None,
+            });
+        }
+        None
     }
 
     /// Whom the sender's words mean. Its id counts before its name; where the two mean
@@ -457,6 +497,23 @@ impl Engine {
     pub(crate) fn naming<'a>(&'a self, salter: &'a Salter) -> quell_core::draft::Naming<'a> {
         quell_core::draft::Naming { key: &self.settings.key, salter }
     }
+}
+
+/// A credential of a plane: its native id, its kind and its identity.
+pub(crate) struct Whose {
+    pub credential: String,
+    pub kind: CredentialKind,
+    pub identity: String,
+}
+
+/// What a plane said of a leaked value.
+pub(crate) enum Compared {
+    /// It is the secret of this one.
+    Right(Whose),
+    /// It is the name of this one, which is no possession.
+    Name(Whose),
+    /// It is none of the plane's, or the plane cannot compare.
+    Nobodys,
 }
 
 /// A plane did not say whether a leaked value is one of its own.

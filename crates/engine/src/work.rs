@@ -21,10 +21,9 @@ use quell_core::{
 
 use crate::{
     Engine, Failure,
-    execute::{Intended, Read, seconds},
+    execute::{Acted, Intended, Read, seconds},
     ground::Ground,
     intake::RETRIES,
-    port::Outcome,
     prove::Probed,
     record::{Desk, Writing},
     respond::{Progress, plan_of, step_of},
@@ -41,7 +40,7 @@ enum Landed {
     Looked(Box<CaseEnriched>),
     Listed { plan: PlanId, step: u16, answer: Result<Enumeration, String> },
     Read { at: Place, seen: u64, answer: Result<Read, String> },
-    Acted { target: TargetId, attempt: AttemptId, outcome: Outcome },
+    Acted { target: TargetId, attempt: AttemptId, acted: Acted },
     Probed(Box<Probed>),
 }
 
@@ -254,8 +253,8 @@ impl Engine {
                 let (acted_on, attempt) = (target.clone(), one.attempt.clone());
                 way.acting.insert(target.clone());
                 way.set_out(&identity, Some(&target), lane, async move {
-                    let outcome = one.act(&engine).await?;
-                    Ok(Landed::Acted { target: acted_on, attempt, outcome })
+                    let acted = one.act(&engine).await?;
+                    Ok(Landed::Acted { target: acted_on, attempt, acted })
                 });
             }
             changed = true;
@@ -411,8 +410,8 @@ impl Engine {
                     _ => None,
                 }
             }
-            Landed::Acted { target, attempt, outcome } => {
-                self.conclude(ground, desk, &target, &attempt, outcome, false).await?;
+            Landed::Acted { target, attempt, acted } => {
+                self.conclude(ground, desk, &target, &attempt, acted, false).await?;
                 None
             }
             Landed::Probed(probed) => {
@@ -454,10 +453,10 @@ impl Engine {
                 way.land().await;
                 continue;
             };
-            if let Ok(Landed::Acted { target, attempt, outcome }) = landed {
+            if let Ok(Landed::Acted { target, attempt, acted }) = landed {
                 let mut desk = Desk::default();
                 if let Some(ground) = self.ground_on(case, &mut desk).await? {
-                    self.conclude(&ground, &mut desk, &target, &attempt, outcome, false).await?;
+                    self.conclude(&ground, &mut desk, &target, &attempt, acted, false).await?;
                     // Stale: the fact was written by itself.
                     match self.commit(&mut desk).await {
                         Ok(()) | Err(Failure::Stale) => {}

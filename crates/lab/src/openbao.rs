@@ -7,7 +7,7 @@
 //! is to outlive a restart.
 
 mod estate;
-mod install;
+pub(crate) mod install;
 
 use std::{
     ffi::OsStr,

@@ -76,7 +76,7 @@ pub struct ConnectorConfig {
     /// `postgresql://HOST:PORT/DATABASE`, with `?host=DIR` for a Unix socket;
     /// `https://HOST:PORT`, with `?hostaddr=ADDRESS`.
     /// `ldaps://HOST:PORT/BASE`, `ldap://` for StartTLS, `ldapi://%2FPATH/BASE`;
-    /// `ssh://HOST:PORT`; `https://HOST:PORT` of an OpenID provider.
+    /// `ssh://HOST:PORT`; `https://HOST:PORT` of an OpenID provider; `https://iam.amazonaws.com`.
     pub url: String,
     pub ca_file: Option<PathBuf>,
     /// The public keys of a host.
@@ -391,9 +391,9 @@ fn check_names(connectors: &[ConnectorConfig], sinks: &[SinkConfig]) -> Result<(
         }
     }
     for c in connectors {
-        if !matches!(c.kind.as_str(), "postgresql" | "openbao" | "openldap" | "openssh" | "oidc") {
+        if !matches!(c.kind.as_str(), "postgresql" | "openbao" | "openldap" | "openssh" | "oidc" | "aws") {
             return Err(BadConfig(format!(
-                "connector `{}`: expected the kind `postgresql`, `openbao`, `openldap`, `openssh` or `oidc`, found `{}`",
+                "connector `{}`: expected the kind `postgresql`, `openbao`, `openldap`, `openssh`, `oidc` or `aws`, found `{}`",
                 c.name, c.kind
             )));
         }

@@ -4,6 +4,7 @@
 //! directory holds its lock. Nothing is dialled here; a plane that is down does
 //! not keep the node from starting.
 
+mod aws;
 mod notify;
 mod oidc;
 mod openldap;
@@ -18,6 +19,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use quell_connectors::{
+    aws::Aws,
     file_sink::FileSink,
     oidc::Oidc,
     openbao::{self, KvSink, OpenBao, OpenBaoConfig},
@@ -35,7 +37,12 @@ use quell_policy::CedarPolicy;
 use quell_store::{FileKeyring, KeyFile, LogSigner, OpenMode, OsChance, SqliteStore, SystemClock};
 use zeroize::Zeroizing;
 
-pub use self::{oidc::oidc, openldap::openldap, openssh::openssh};
+pub use self::{
+    aws::{aws, aws_to_be},
+    oidc::oidc,
+    openldap::openldap,
+    openssh::openssh,
+};
 use crate::{
     config::{BadConfig, Config, ConnectorConfig},
     duration,
@@ -151,6 +158,8 @@ fn connectors(config: &Config, clock: &Arc<dyn Clock>) -> Result<Connectors> {
             planes.push(plane);
         } else if wanted.kind == "openldap" {
             planes.push(Arc::new(OpenLdap::new(openldap(wanted)?, clock.clone()).map_err(bad)?));
+        } else if wanted.kind == "aws" {
+            planes.push(Arc::new(Aws::new(aws(wanted)?, clock.clone()).map_err(bad)?));
         } else if wanted.kind == "openssh" {
             planes.push(Arc::new(OpenSsh::new(openssh(wanted)?, clock.clone()).map_err(bad)?));
         } else if wanted.kind == "oidc" {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quell_connectors::{
+    aws::{self, Aws, AwsConfig},
     coverage::{last_proven, rows},
     oidc::{self, Oidc, OidcConfig},
     openbao::{self, OpenBao, OpenBaoConfig},
@@ -35,8 +36,18 @@ fn manifests() -> Vec<Manifest> {
     let ssh = OpenSsh::new(config, clock.clone()).expect("good");
     let reach = oidc::Reach::Tls { host: "localhost".to_owned(), port: 1, address: None, ca_pem: c };
     let config = OidcConfig { step_up_acr: Some("high".to_owned()), ..OidcConfig::new("oidc", reach, new_secret(), new_secret()) };
-    let oidc = Oidc::new(config, clock).expect("good");
-    vec![postgres.manifest().clone(), bao.manifest().clone(), ldap.manifest().clone(), ssh.manifest().clone(), oidc.manifest().clone()]
+    let oidc = Oidc::new(config, clock.clone()).expect("good");
+    let reach = aws::Reach::Clear { host: "localhost".to_owned(), port: 1, address: None };
+    let [own, control] = ["AKIAIOSFODNN7EXAMPLE:own", "AKIAI44QH8DHBEXAMPLE:control"].map(Secret::new);
+    let aws = Aws::new(AwsConfig::new("aws", reach, own, control), clock).expect("good");
+    vec![
+        postgres.manifest().clone(),
+        bao.manifest().clone(),
+        ldap.manifest().clone(),
+        ssh.manifest().clone(),
+        oidc.manifest().clone(),
+        aws.manifest().clone(),
+    ]
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod act;
 mod any_plane;
+mod aws;
 mod bootstrap;
 mod coverage;
 mod enumerate;

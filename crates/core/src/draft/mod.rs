@@ -112,6 +112,8 @@ impl Subject<'_> {
         let word = match has(CredentialKind::Password) {
             false if has(CredentialKind::SecretId) => "secret_id",
             false if has(CredentialKind::SshKey) => "ssh_key",
+            // Where no secret is replaced, a key is what is given.
+            _ if has(CredentialKind::AccessKey) && !self.offers(Action::RotateCredential) => "access_key",
             _ => "password",
         };
         let identity = &self.found.identity;
@@ -265,6 +267,7 @@ pub fn issued_kind(native: &str) -> Option<CredentialKind> {
         "password" => Some(CredentialKind::Password),
         "secret_id" => Some(CredentialKind::SecretId),
         "ssh_key" => Some(CredentialKind::SshKey),
+        "access_key" => Some(CredentialKind::AccessKey),
         _ => None,
     }
 }

@@ -49,7 +49,8 @@ impl<'a, 'b> Steps<'a, 'b> {
     }
 
     pub(super) fn rotate(&mut self, subject: &Subject<'_>, after: &[Edge]) -> Option<u16> {
-        let passwords = subject.found.credentials.iter().filter(|(_, kind)| is_password(*kind)).map(|(t, _)| t.clone());
+        let passwords = subject.found.credentials.iter().filter(|(_, kind)| is_password(*kind) && !is_only_revoked(subject, *kind));
+        let passwords = passwords.map(|(t, _)| t.clone());
         let mut last = None;
         // A login that came with a lease ends with it.
         for credential in passwords.filter(|_| !subject.is_leased()) {
@@ -89,16 +90,20 @@ pub(super) fn is_password(kind: Option<CredentialKind>) -> bool {
     matches!(kind, Some(CredentialKind::Password) | None)
 }
 
+/// A password that its plane can take away and not replace.
+fn is_only_revoked(subject: &Subject<'_>, kind: Option<CredentialKind>) -> bool {
+    kind == Some(CredentialKind::Password) && !subject.offers(Action::RotateCredential) && subject.offers(Action::RevokeCredential)
+}
+
 /// What its plane can take back one by one.
 pub(super) fn revocable<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = &'a Target> {
     let offered = subject.manifest.action(Action::RevokeCredential).is_some();
     let found = subject.found;
     // Where its identity is suspended, that proves whatever bears the name of all.
     let by_itself = move |t: &Target| !stands_for_others(t, found) || found.no_login.is_some();
-    let cut = found
-        .credentials
-        .iter()
-        .filter(move |(t, kind)| offered && !is_password(*kind) && !found.irrevocable.contains(&t.id) && by_itself(t));
+    let cut = found.credentials.iter().filter(move |(t, kind)| {
+        offered && (!is_password(*kind) || is_only_revoked(subject, *kind)) && !found.irrevocable.contains(&t.id) && by_itself(t)
+    });
     // The name of all last: one by one is how people approve, prove and leave out.
     let (others, each): (Vec<_>, Vec<_>) = cut.map(|(t, _)| t).partition(|t| stands_for_others(t, found));
     each.into_iter().chain(others)

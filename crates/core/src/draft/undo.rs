@@ -13,11 +13,15 @@ use crate::{
 /// with a new credential, the old ones stay dead and are proved so after it; or,
 /// restoring, the exact before-state comes back. `removed` are the permissions
 /// that the containment took away, `kept` the credentials that people took out of it.
-/// What came with a lease is not given back: whoever needs one takes a new lease.
+/// What came with a lease is not given back: whoever needs one takes a new lease. Nor is
+/// anything to whom the containment ended sessions alone: they open anew by themselves.
 pub fn undo(ground: &Ground<'_>, mode: UndoMode, contained: &Plan, removed: &[Target], kept: &[Target]) -> Plan {
     let mut steps = Steps::new(ground);
     for subject in ground.subjects.iter().filter(|s| !s.is_leased() && !s.is_store()) {
         let identity = &subject.found.identity;
+        if !contained.steps.iter().any(|s| *s.selector.identity() == identity.id && s.action != Action::TerminateSessions) {
+            continue;
+        }
         let exactly = |target: &Target| Selector::Exactly { target: target.clone() };
         if mode == UndoMode::Restore {
             let proves = Proves::Restored { target: identity.clone() };

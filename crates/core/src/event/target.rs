@@ -57,6 +57,10 @@ pub struct AttemptEnded {
     pub changed: BTreeMap<String, (Option<String>, Option<String>)>,
     /// It was read after a crash or time-out, not answered by the act itself.
     pub read_back: bool,
+    /// Id of the sealed secret that the plane itself made in this attempt, in place of
+    /// the one that was drawn for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<String>,
 }
 
 /// Probes, their controls, and what they prove together.

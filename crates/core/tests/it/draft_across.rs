@@ -269,6 +269,51 @@ fn the_way_back_over_planes_leaves_leases_and_stores_as_they_are() {
     assert!(next[0].starts_with("approle:ci#secret_id:") && next[1].starts_with("billing_app#password:"), "{next:?}");
 }
 
+/// A user of a cloud with a key, a password that is taken away and never replaced, and a
+/// role that was assumed with the key.
+#[test]
+fn where_no_secret_is_replaced_keys_and_passwords_go_and_a_role_loses_its_sessions_alone() {
+    let cloud = manifest(&[Action::SuspendIdentity, Action::TerminateSessions, Action::RevokeCredential, Action::Reinstate]);
+    let user = |kind, native| on("aws-main", kind, native, "user/ci");
+    let key_of = user(TargetKind::Credential, "AKIA1");
+    let role = on("aws-main", TargetKind::Identity, "role/deploy", "role/deploy");
+    let ci = CaseEnriched {
+        derivations: vec![led(Some(key_of.clone()), role.clone(), "assumes")],
+        ..subject(
+            user(TargetKind::Identity, "user/ci"),
+            vec![
+                (key_of, Some(CredentialKind::AccessKey)),
+                (user(TargetKind::Credential, "user/ci#password"), Some(CredentialKind::Password)),
+            ],
+        )
+    };
+    let deploy = CaseEnriched { no_login: Some("a role has no credential".into()), ..subject(role, vec![]) };
+    let entries: [Entry<'_>; 2] = [(&ci, &cloud, None), (&deploy, &cloud, Some("assumes"))];
+    check(
+        "the user is locked before the sessions of the role end",
+        &entries,
+        &[
+            "1 suspend_identity aws-main/user/ci",
+            "2 terminate_sessions every session of aws-main/role/deploy",
+            "3 terminate_sessions every session of aws-main/user/ci <1a!",
+            "4 revoke_credential aws-main/AKIA1 <1a~ <2a~",
+            "5 revoke_credential aws-main/user/ci#password <1a~",
+        ],
+        &[],
+    );
+    let (salter, key) = (salter(), key());
+    let back = draft::undo(&ground(&entries, &salter, &key), UndoMode::Reinstate, &contain(&entries), &[], &[]);
+    let steps: Vec<String> = back.steps.iter().map(|s| format!("{} {}", s.action.name(), s.selector.in_words())).collect();
+    assert_eq!(steps, ["terminate_sessions every session of aws-main/user/ci", "reinstate aws-main/user/ci"]);
+    let next = back.steps.iter().find_map(|s| match &s.proves {
+        quell_core::plan::Proves::Reinstated { credential, .. } => Some(credential.native.shown()),
+        _ => None,
+    });
+    let next = next.expect("it is reinstated");
+    assert!(next.starts_with("user/ci#access_key:"), "{next}");
+    assert_eq!(draft::issued_kind(next), Some(CredentialKind::AccessKey));
+}
+
 #[test]
 fn what_is_given_back_is_of_the_kind_that_was_taken() {
     use CredentialKind::{Certificate, Password, SecretId, SshKey};

@@ -549,5 +549,13 @@ impl World {
 }
 
 fn ended(attempt: &AttemptId, outcome: &str, read_back: bool) -> AttemptEnded {
-    AttemptEnded { attempt: attempt.clone(), case: case_id(), outcome: outcome.into(), reason: None, changed: BTreeMap::new(), read_back }
+    AttemptEnded {
+        attempt: attempt.clone(),
+        case: case_id(),
+        outcome: outcome.into(),
+        reason: None,
+        changed: BTreeMap::new(),
+        read_back,
+        issued: None,
+    }
 }

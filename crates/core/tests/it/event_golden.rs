@@ -274,6 +274,7 @@ fn samples() -> Vec<Event> {
             reason: Some("r".into()),
             changed: BTreeMap::from([("rolcanlogin".to_owned(), (Some("true".to_owned()), Some("false".to_owned())))]),
             read_back: false,
+            issued: None,
         }
         .into(),
         TargetProbed { round: round(), blobs: vec!["b3".into()] }.into(),

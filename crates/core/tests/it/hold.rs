@@ -159,6 +159,28 @@ fn an_attempt_is_open_until_its_outcome_and_unsettled_until_it_is_known() {
     }
 }
 
+/// A plane that takes no secret of ours made its own: that is the one which is known.
+#[test]
+fn what_the_plane_issued_takes_the_place_of_what_was_drawn() {
+    for (outcome, issued, known) in
+        [("done", Some("issued"), "issued"), ("unknown", Some("issued"), "issued"), ("done", None, "drawn"), ("refused", None, "drawn")]
+    {
+        let mut state = TargetState::default();
+        state.intend(cleared("at-1", Action::Reinstate), Some("drawn".into()), at(1));
+        let ended = quell_core::event::AttemptEnded {
+            attempt: AttemptId::new("at-1"),
+            case: crate::world::case_id(),
+            outcome: outcome.into(),
+            reason: None,
+            changed: Default::default(),
+            read_back: false,
+            issued: issued.map(Into::into),
+        };
+        state.apply(&ended.into(), at(2));
+        assert_eq!(state.attempts[0].new_secret.as_deref(), Some(known), "{outcome}");
+    }
+}
+
 fn any_happening() -> impl Strategy<Value = Happens> {
     prop_oneof![
         Just(Hold("a")),

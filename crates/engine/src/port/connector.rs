@@ -91,6 +91,8 @@ pub enum PlaneError {
 pub enum Identified {
     /// It belongs to this credential (native id) of this kind, of this identity (native id).
     Match { credential: String, kind: CredentialKind, identity: String },
+    /// It is the name of this credential and no secret: whose it is, and no possession.
+    Named { credential: String, kind: CredentialKind, identity: String },
     /// It was compared with everything in scope and matched nothing.
     NoMatch { compared: u32 },
     /// More candidates than the bound, or the plane cannot compare; why.
@@ -224,6 +226,12 @@ pub trait Connector: Send + Sync {
 
     /// Runs one cleared attempt. A time-out is [`Outcome::Unknown`], never refused.
     async fn act(&self, clearance: Clearance, attempt: &Attempt) -> Outcome;
+
+    /// The secret that the plane itself made in an attempt that it took, where planes of
+    /// this kind take none of ours: given out once, to be sealed.
+    fn issued(&self, _attempt: &Attempt) -> Option<Secret> {
+        None
+    }
 
     /// After a crash or a time-out: reads what became of an attempt, before
     /// anything is repeated. Removes an orphan of an attempt that creates.

@@ -16,7 +16,7 @@ struct Args {
     #[arg(long, default_value = "docs/coverage.md")]
     page: PathBuf,
     /// One plane alone; nothing is written then
-    #[arg(long, value_parser = ["postgresql", "openbao", "openldap", "openssh", "oidc"])]
+    #[arg(long, value_parser = ["postgresql", "openbao", "openldap", "openssh", "oidc", "aws"])]
     only: Option<String>,
     /// Let the old password of PostgreSQL in again behind Quell's back; the drill must find it
     #[arg(long)]

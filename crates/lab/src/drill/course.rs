@@ -197,7 +197,10 @@ impl Course<'_> {
             self.made = Some(self.ground.connector().shaped(new_secret()?));
         }
         let attempt = self.with_all(action, target)?;
+        let marked = attempt.clone();
         self.done(attempt).await.with_context(|| format!("{stage}: `{}`", action.name()))?;
+        // A plane that takes none of ours made its own.
+        self.made = self.ground.connector().issued(&marked).or(self.made.take());
         if self.sabotage == Some(sabotaged) {
             self.ground.revive(&self.subject).await.context("sabotage")?;
         }

@@ -10,10 +10,11 @@
 //! | --- | --- |
 //! | `attempt` | one attempt with its clearance, one question |
 //! | `course` | what every action goes through, and what must be so after it |
-//! | `postgres` `openbao` `openldap` `openssh` `oidc` | a real server, and what an action is tried on |
+//! | `postgres` `openbao` `openldap` `openssh` `oidc` `aws` | a real server, and what an action is tried on |
 //! | `matrix` | what was proved, as a file and as a page |
 
 pub mod attempt;
+pub mod aws;
 mod course;
 mod matrix;
 mod oidc;
@@ -54,7 +55,7 @@ pub struct Options {
 /// When a server does not start, or a file cannot be written.
 pub async fn run(options: &Options) -> Result<bool> {
     let mut drill = Drill::default();
-    for kind in ["postgresql", "openbao", "openldap", "openssh", "oidc"] {
+    for kind in ["postgresql", "openbao", "openldap", "openssh", "oidc", "aws"] {
         if options.only.as_deref().is_none_or(|only| only == kind) {
             let ground = ground(kind).await.with_context(|| format!("start {kind}"))?;
             println!("{kind} ({})", ground.version());
@@ -85,6 +86,7 @@ async fn ground(kind: &str) -> Result<Box<dyn Ground>> {
         "openbao" => Box::new(openbao::Vault::start().await?),
         "openldap" => Box::new(openldap::Directory::start().await?),
         "openssh" => Box::new(openssh::Host::start().await?),
+        "aws" => Box::new(aws::Users::start().await?),
         _ => Box::new(oidc::Logins::start().await?),
     })
 }

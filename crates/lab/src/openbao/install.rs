@@ -67,11 +67,11 @@ pub(super) fn find_bao() -> Result<PathBuf> {
 }
 
 /// May somebody who is nobody run it? The target folder may lie in a home.
-fn others_reach(path: &Path) -> bool {
+pub(crate) fn others_reach(path: &Path) -> bool {
     path.ancestors().all(|part| fs::metadata(part).is_ok_and(|m| m.mode() & 0o001 != 0))
 }
 
-fn nobody() -> Result<Option<(u32, u32)>> {
+pub(crate) fn nobody() -> Result<Option<(u32, u32)>> {
     let passwd = fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
     Ok(passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();

@@ -1,6 +1,7 @@
 //! The lab's own promises, on real servers.
 
 mod actors;
+mod aws;
 mod drill;
 mod oidc;
 mod openbao;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quell_connectors::{oidc, openbao, openldap::bootstrap_ldif, openssh, postgresql::bootstrap_sql};
+use quell_connectors::{aws, oidc, openbao, openldap::bootstrap_ldif, openssh, postgresql::bootstrap_sql};
 use quell_core::secret::FingerprintKey;
 use quell_store::{KeyFile, OpenMode};
 use zeroize::Zeroizing;
@@ -74,6 +74,12 @@ impl Local {
             "openldap" => bootstrap_ldif(&wiring::openldap(wanted).map_err(|e| of_wiring(&e))?, scope),
             "openssh" => openssh::bootstrap_script(&wiring::openssh(wanted).map_err(|e| of_wiring(&e))?, scope),
             "oidc" => oidc::bootstrap_script(&wiring::oidc(wanted).map_err(|e| of_wiring(&e))?, scope),
+            "aws" if !scope.is_empty() => {
+                return Err(Fault::refused(format!(
+                    "`{name}` is a whole account; leave `--scope` out, and name who is `protected` in quell.toml"
+                )));
+            }
+            "aws" => aws::bootstrap_script(&wiring::aws_to_be(wanted).map_err(|e| of_wiring(&e))?),
             _ => bootstrap_sql(&wiring::postgres(wanted).map_err(|e| of_wiring(&e))?, scope),
         };
         script.map_err(|e| Fault::refused(e.to_string()))

@@ -1,5 +1,6 @@
 //! The real binary, driven over its API and its command line.
 
+mod aws_contained;
 mod bao_reuse;
 mod cli_alone;
 mod cli_contained;
