@@ -1,7 +1,7 @@
 //! Who is told of a case, why, and whether they may be interrupted for it.
 //!
-//! A notice is due with the event that causes it and is handed over until some channel
-//! took it: at least once, with one id. What was handed over says nothing of who read it;
+//! A notice is due with the event that causes it and is handed over until every channel
+//! took it, or a day is over: at least once, with one id. What was handed over says nothing of who read it;
 //! that people were asked and have not answered is a fact of the case itself.
 
 use alloc::{
@@ -94,12 +94,22 @@ impl Cause {
     pub fn is_urgent(self) -> bool {
         matches!(self, Self::Reverted | Self::Collateral | Self::LastResort)
     }
+
+    /// Once the case is over there is nothing left to tell.
+    pub fn ends_with_its_case(self) -> bool {
+        matches!(self, Self::Asked | Self::LastResort | Self::HandedOver)
+    }
 }
 
 /// Whether a person who was interrupted `before` times in the last hour may be interrupted
 /// for this, too.
 pub fn may_interrupt(cause: Cause, before: usize) -> bool {
     cause.is_urgent() || before < INTERRUPTIONS_MAX
+}
+
+/// The channel of what took a notice, or did not: each addressee may have one of their own.
+pub fn channel_of(mark: &str) -> &str {
+    mark.split('/').next().unwrap_or(mark)
 }
 
 /// One notice.
@@ -122,21 +132,34 @@ impl Notice {
         self.handed.iter().flat_map(|(h, _)| &h.over).map(String::as_str).collect()
     }
 
+    /// Channels, and `CHANNEL/PERSON`, that are not asked again: what took it, and what
+    /// refused it for good.
+    pub fn settled(&self) -> BTreeSet<&str> {
+        let failed = self.handed.iter().flat_map(|(h, _)| &h.failed).filter(|f| !f.again);
+        self.taken_by().into_iter().chain(failed.map(|f| f.channel.as_str())).collect()
+    }
+
+    /// Whom it may interrupt, as it was at the first try.
+    pub fn interrupts(&self) -> Option<&[PersonId]> {
+        self.handed.iter().find(|(h, _)| !h.people.is_empty()).map(|(h, _)| h.interrupts.as_slice())
+    }
+
     /// Nothing more is to be done: the last try met no failure that may pass.
     pub fn is_over(&self) -> bool {
-        self.dropped.is_some() || self.handed.last().is_some_and(|(h, _)| !h.again)
+        self.dropped.is_some() || self.handed.last().is_some_and(|(h, _)| h.failed.iter().all(|f| !f.again))
     }
 
     /// In one word what became of it. `told` is what every channel took, or all that had
     /// to; nobody knows who read it.
     pub fn standing(&self) -> &'static str {
         let taken = !self.taken_by().is_empty();
+        let given_up = self.handed.iter().flat_map(|(h, _)| &h.failed).any(|f| !f.again);
         match self.handed.last() {
             _ if self.dropped.is_some() && !taken => "dropped",
             None => "due",
-            Some((last, _)) if taken && last.failed.is_empty() => "told",
+            Some((last, _)) if taken && last.failed.is_empty() && !given_up => "told",
             Some(_) if taken => "told_in_part",
-            Some((last, _)) if last.again => "failing",
+            Some(_) if !self.is_over() => "failing",
             Some(_) => "untold",
         }
     }

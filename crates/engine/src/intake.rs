@@ -327,7 +327,7 @@ impl Engine {
         let system = detected.signal.subject.system.as_deref();
         let inventory = self.inventory();
         let naming = self.naming(salter);
-        for connector in self.ports.connectors.iter() {
+        for connector in self.ports.connectors.iter().filter(|c| c.knows_key_ids()) {
             if system.and_then(|s| inventory.system(s)).is_some_and(|system| system.id != connector.name()) {
                 continue;
             }

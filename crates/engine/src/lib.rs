@@ -122,6 +122,8 @@ pub struct Engine {
     pub(crate) heard: health::Heard,
     /// Findings that a plane is asked about right now.
     pub(crate) comparing: std::sync::Mutex<std::collections::BTreeSet<quell_core::id::FindingId>>,
+    /// Whom this process interrupted, for what and when: the record has it a moment later.
+    pub(crate) interrupting: std::sync::Mutex<BTreeMap<quell_core::id::PersonId, Vec<(String, Timestamp)>>>,
 }
 
 impl Engine {
@@ -148,6 +150,7 @@ impl Engine {
             listens_since,
             heard: health::Heard::default(),
             comparing: std::sync::Mutex::default(),
+            interrupting: std::sync::Mutex::default(),
         };
         engine.load_inventory().await?;
         engine.load_context().await?;

@@ -109,7 +109,7 @@ pub fn interruption(person: &PersonId, at: Timestamp, notice: &str) -> String {
 
 /// Where a case stands among all, the newest first.
 pub fn place(opened_at: Timestamp, case: &str) -> String {
-    format!("{:016x}/{case}", i64::MAX - opened_at.as_microsecond())
+    format!("{:016x}/{case}", i64::MAX.saturating_sub(opened_at.as_microsecond()))
 }
 
 fn about(finding: &Finding, case: &str) -> Vec<LookupChange> {
@@ -241,9 +241,11 @@ pub fn changes(recorded: &Recorded) -> Vec<LookupChange> {
             let row = json!({ "name": e.name, "form": e.form, "entries": e.entries, "digest": e.digest, "blob": e.blob, "at": recorded.at, "by": recorded.by });
             vec![set(CONTEXT, e.name.clone(), row)]
         }
-        Event::NoticeHanded(e) if !e.over.is_empty() => {
-            e.interrupts.iter().map(|person| set(INTERRUPTION, interruption(person, recorded.at, &e.notice), json!(true))).collect()
-        }
+        Event::NoticeHanded(e) if e.counts => e
+            .interrupts
+            .iter()
+            .map(|person| set(INTERRUPTION, interruption(person, recorded.at, &format!("{}/{}", e.case, e.notice)), json!(true)))
+            .collect(),
         Event::ErasureRequested(e) => vec![set(ERASURE, e.erasure.to_string(), json!(true))],
         Event::ValuesErased(e) => e.commitments.iter().map(|c| set(ERASED, c.clone(), json!(recorded.stream.key()))).collect(),
         _ => Vec::new(),

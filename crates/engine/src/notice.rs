@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use quell_core::{
     decision::Role,
-    event::{By, NoticeDropped, NoticeDue, NoticeHanded},
+    event::{By, FailedChannel, NoticeDropped, NoticeDue, NoticeHanded},
     id::{CaseId, PersonId, StreamId},
     notice::{Cause, INTERRUPTIONS_SECONDS, Notice, Notices, To, may_interrupt},
     people::Person,
@@ -29,6 +29,8 @@ use crate::{
 
 /// The beginning of its job's key.
 pub(crate) const JOB: &str = "tell";
+/// What stands for a channel where there is nobody to tell.
+pub const NOBODY: &str = "nobody";
 
 /// Somebody is to be told with what `writing` says.
 pub(crate) fn due(writing: &mut Writing, now: Timestamp, case: &CaseId, id: String, to: To, cause: Cause, pages: bool) {
@@ -69,10 +71,12 @@ impl Engine {
         Ok((notices, Seen::from([(stream, known)])))
     }
 
-    /// Hands over what a job asks for, `case/notice`.
+    /// Hands over what a job asks for, `case/notice`. What came of it is written whoever else
+    /// writes of the case meanwhile: it is not handed over again for that.
     pub(crate) async fn hand_over_notice(self: &Arc<Self>, job: &Job, of: &str) -> Result<(), Failure> {
         let Some((case, id)) = of.split_once('/') else { return self.clear_job(job.key.clone()).await };
         let case = CaseId::new(case);
+        let mut tried = None;
         for _ in 0..RETRIES {
             let (notices, seen) = self.notices_seen(&case).await?;
             let (Some(notice), Some(ground)) = (notices.0.get(id), self.ground(&case).await?) else {
@@ -81,30 +85,25 @@ impl Engine {
             if notice.is_over() {
                 return self.clear_job(job.key.clone()).await;
             }
-            let writing = self.tried(&ground, id, notice, job).await?;
+            let handed = match tried.take() {
+                Some(handed) => handed,
+                None if !ground.case.is_open() && notice.cause.ends_with_its_case() => None,
+                None => Some(self.tried(&ground, id, notice).await?),
+            };
+            let writing = self.said_of(&case, id, notice, job, handed.as_ref());
             match self.append_on(writing, self.ports.clock.now(), seen).await {
-                Err(Failure::Stale) => {}
+                Err(Failure::Stale) => tried = Some(handed),
                 other => return other.map(|_| ()),
             }
         }
         Err(Failure::Stale)
     }
 
-    /// One try, and what the record says of it.
-    async fn tried(&self, ground: &Ground, id: &str, notice: &Notice, job: &Job) -> Result<Writing, Failure> {
+    /// One try.
+    async fn tried(&self, ground: &Ground, id: &str, notice: &Notice) -> Result<NoticeHanded, Failure> {
         let case = &ground.case.id;
-        let stream = StreamId::notices(case);
-        let drop = |because: &str| {
-            let dropped = NoticeDropped { notice: id.to_owned(), case: case.clone(), because: because.to_owned() };
-            let mut writing = Writing::because(job.key.clone());
-            writing.event(stream.clone(), &By::Automation, dropped).done(job.key.clone());
-            writing
-        };
-        if !ground.case.is_open() {
-            return Ok(drop("the case is over"));
-        }
-        let to = self.addressees(ground, notice).await?;
-        let taken: BTreeSet<String> = notice.taken_by().into_iter().map(str::to_owned).collect();
+        let is_first = notice.interrupts().is_none();
+        let to = self.addressees(ground, id, notice).await?;
         let message = Message {
             id: id.to_owned(),
             case: case.clone(),
@@ -112,39 +111,51 @@ impl Engine {
             why: notice.cause.in_words(),
             hand_on: notice.cause.hand_on(),
             to,
-            taken,
+            settled: notice.settled().into_iter().map(str::to_owned).collect(),
         };
         let answer = match message.to.as_slice() {
             // Handed to nobody is told to nobody; somebody may get the role meanwhile.
             [] => Handed {
                 over: Vec::new(),
-                failed: vec![Failed { channel: "nobody".to_owned(), why: "nobody who may be told is left".to_owned(), may_pass: true }],
+                failed: vec![Failed { channel: NOBODY.to_owned(), why: "nobody who may be told is left".to_owned(), may_pass: true }],
             },
             _ => self.ports.notify.tell(&message).await,
         };
-        let now = self.ports.clock.now();
-        let next = notice.next_try(now).filter(|_| answer.failed.iter().any(|f| f.may_pass));
-        let handed = NoticeHanded {
+        let may_try = notice.next_try(self.ports.clock.now()).is_some();
+        let failed = |f: Failed| FailedChannel { channel: f.channel, why: f.why, again: f.may_pass && may_try };
+        Ok(NoticeHanded {
             notice: id.to_owned(),
             case: case.clone(),
             people: message.to.iter().filter_map(|a| a.person.clone()).collect(),
             interrupts: message.to.iter().filter(|a| a.interrupts).filter_map(|a| a.person.clone()).collect(),
+            counts: is_first && !notice.cause.is_urgent(),
             over: answer.over,
-            failed: answer.failed.into_iter().map(|f| (f.channel, f.why)).collect(),
-            again: next.is_some(),
-        };
-        let mut writing = Writing::because(job.key.clone());
-        // The same failure again says nothing new.
-        let is_news = !handed.over.is_empty() || notice.handed.last().is_none_or(|(last, _)| last.failed != handed.failed) || !handed.again;
-        if is_news {
-            writing.event(stream, &By::Automation, handed);
-        }
-        writing.rests(job.key.clone(), job.due_at, next);
-        Ok(writing)
+            failed: answer.failed.into_iter().map(failed).collect(),
+        })
     }
 
-    /// Whom a notice reaches now, and who of them may be interrupted for it.
-    async fn addressees(&self, ground: &Ground, notice: &Notice) -> Result<Vec<Addressee>, Failure> {
+    /// What the record says of a try; of none, that nobody tries any more.
+    fn said_of(&self, case: &CaseId, id: &str, notice: &Notice, job: &Job, handed: Option<&NoticeHanded>) -> Writing {
+        let stream = StreamId::notices(case);
+        let mut writing = Writing::because(job.key.clone());
+        let Some(handed) = handed else {
+            let dropped = NoticeDropped { notice: id.to_owned(), case: case.clone(), because: "the case is over".to_owned() };
+            writing.event(stream, &By::Automation, dropped).done(job.key.clone());
+            return writing;
+        };
+        // The same failure again says nothing new.
+        let again = handed.failed.iter().any(|f| f.again);
+        if !handed.over.is_empty() || !again || notice.handed.last().is_none_or(|(last, _)| last.failed != handed.failed) {
+            writing.event(stream, &By::Automation, handed.clone());
+        }
+        let next = if again { notice.next_try(self.ports.clock.now()) } else { None };
+        writing.rests(job.key.clone(), job.due_at, next);
+        writing
+    }
+
+    /// Whom a notice reaches now, and who of them may be interrupted for it: that is decided
+    /// at the first try.
+    async fn addressees(&self, ground: &Ground, id: &str, notice: &Notice) -> Result<Vec<Addressee>, Failure> {
         let people: Vec<Person> = match &notice.to {
             To::Person(id) => self.person(id).await?.filter(|p| !p.disabled).into_iter().collect(),
             To::Role(role) => {
@@ -160,7 +171,10 @@ impl Engine {
         };
         let mut to = Vec::new();
         for person in people {
-            let interrupts = notice.pages && may_interrupt(notice.cause, self.interruptions(&person.id).await?);
+            let interrupts = match notice.interrupts() {
+                Some(decided) => decided.contains(&person.id),
+                None => notice.pages && self.may_interrupt(&person.id, notice.cause, &format!("{}/{id}", ground.case.id)).await?,
+            };
             let role = if let To::Role(role) = &notice.to { Some(*role) } else { None };
             let email = person.email.as_ref().and_then(|e| e.value()).map(str::to_owned);
             to.push(Addressee { person: Some(person.id.clone()), role, name: person.name.shown().to_owned(), email, interrupts });
@@ -168,10 +182,22 @@ impl Engine {
         Ok(to)
     }
 
-    /// How often somebody was interrupted within the last hour.
-    async fn interruptions(&self, person: &PersonId) -> Result<usize, Failure> {
+    /// Whether somebody may be interrupted for a notice of this id, beside those of the last
+    /// hour that are recorded and those that are being handed over.
+    async fn may_interrupt(&self, person: &PersonId, cause: Cause, id: &str) -> Result<bool, Failure> {
         let since = after(self.ports.clock.now(), -INTERRUPTIONS_SECONDS);
         let (prefix, from) = (format!("{person}/"), lookup::interruption(person, since, ""));
-        Ok(self.ports.store.lookup_range(lookup::INTERRUPTION, &prefix, Some(&from), 1_000).await?.len())
+        let rows = self.ports.store.lookup_range(lookup::INTERRUPTION, &prefix, Some(&from), 1_000).await?;
+        let mut hour: BTreeSet<String> = rows.into_iter().filter_map(|(key, _)| Some(key.splitn(3, '/').nth(2)?.to_owned())).collect();
+        let mut under_way = self.interrupting.lock().expect("no holder of this lock can panic");
+        let theirs = under_way.entry(person.clone()).or_default();
+        theirs.retain(|(_, at)| *at > since);
+        hour.extend(theirs.iter().map(|(id, _)| id.clone()));
+        hour.remove(id);
+        let may = may_interrupt(cause, hour.len());
+        if may && !cause.is_urgent() && theirs.iter().all(|(known, _)| known != id) {
+            theirs.push((id.to_owned(), self.ports.clock.now()));
+        }
+        Ok(may)
     }
 }

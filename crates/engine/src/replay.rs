@@ -46,12 +46,10 @@ impl Engine {
     pub async fn replay(&self, other: &dyn Policy, since: Timestamp) -> Result<Replayed, Failure> {
         let mut replayed = Replayed::default();
         let rows = self.ports.store.lookup_range(lookup::RECENT_CASE, "", None, CASES_MAX + 1).await?;
-        replayed.truncated = rows.len() > CASES_MAX as usize;
-        for (place, id) in rows.into_iter().take(CASES_MAX as usize) {
-            if place.as_str() > lookup::place(since, "~").as_str() {
-                replayed.truncated = false;
-                break;
-            }
+        let oldest = lookup::place(since, "~");
+        let of_that_time: Vec<_> = rows.into_iter().take_while(|(place, _)| *place <= oldest).collect();
+        replayed.truncated = of_that_time.len() > CASES_MAX as usize;
+        for (_, id) in of_that_time.into_iter().take(CASES_MAX as usize) {
             let Some(id) = id.as_str().map(CaseId::new) else { continue };
             replayed.cases += 1;
             if let Err(why) = self.replay_case(other, &id, &mut replayed).await {
@@ -92,12 +90,12 @@ impl Engine {
         Ok(())
     }
 
-    /// How a plan was decided last, and where in the log that stands.
+    /// How a plan was decided before anybody had answered, and where in the log that stands.
     async fn decided(&self, plan: &PlanId) -> Result<Option<(u64, Timestamp, Vec<StepDecision>)>, Failure> {
         let store = &*self.ports.store;
         let stored = store.read(&StreamId::plan(plan), 1).await?;
         let decoded = streams::decode_all(store, &stored).await?;
-        let decided = stored.iter().zip(decoded).rev().find_map(|(stored, recorded)| match recorded.event {
+        let decided = stored.iter().zip(decoded).find_map(|(stored, recorded)| match recorded.event {
             Event::PlanDecided(e) => Some((stored.index, recorded.at, e.steps)),
             _ => None,
         });

@@ -70,7 +70,15 @@ impl Account {
     /// When no server is installed or it does not come up; the end of its log is then
     /// in the error.
     pub async fn start(kind: Kind) -> Result<Self> {
-        let mut account = tokio::task::spawn_blocking(move || Self::launch(kind)).await.context("start AWS")??;
+        let launch = async || tokio::task::spawn_blocking(move || Self::launch(kind)).await.context("start AWS")?;
+        let mut account = launch().await?;
+        // Another process may have taken the port just before: what listens there is not it.
+        for _ in 0..2 {
+            if account.is_up().await.is_ok() {
+                break;
+            }
+            account = launch().await?;
+        }
         account.is_up().await?;
         if kind == Kind::Careless {
             // Without this it checks nobody at all.

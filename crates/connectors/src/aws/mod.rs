@@ -138,6 +138,10 @@ impl Connector for Aws {
         self.enumerate_scope().await
     }
 
+    fn knows_key_ids(&self) -> bool {
+        true
+    }
+
     async fn identify(&self, secret: &Secret) -> Result<Identified, PlaneError> {
         self.identify_secret(secret).await
     }

@@ -41,7 +41,7 @@ pub use context::ContextImported;
 pub use erasure::{ErasureApproved, ErasureDenied, ErasureExtended, ErasureRequested, ErasureWithdrawn, ValuesErased};
 pub use evidence::PopulationExported;
 pub use installation::{AutomationPaused, AutomationResumed, ClockStepped, ConnectorArmed, ConnectorDisarmed, PolicyLoaded};
-pub use notice::{NoticeDropped, NoticeDue, NoticeHanded};
+pub use notice::{FailedChannel, NoticeDropped, NoticeDue, NoticeHanded};
 pub use person::{PersonChanged, PersonCreated, SignedIn, TokenCreated, TokenRevoked};
 pub use plan::{
     GlassBroken, PlanDecided, PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanPaused, PlanResumed, PlanStarted, Preview,

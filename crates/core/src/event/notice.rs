@@ -28,13 +28,23 @@ pub struct NoticeHanded {
     pub case: CaseId,
     /// Who is meant, as the roles were held then.
     pub people: Vec<PersonId>,
-    /// Those of them whom it may interrupt: the others were interrupted often enough.
+    /// Those of them whom it may interrupt: the others were interrupted often enough. As
+    /// it was at the first try.
     pub interrupts: Vec<PersonId>,
-    /// Channels that took it.
+    /// It is one of the interruptions of their hour.
+    pub counts: bool,
+    /// Channels that took it; `CHANNEL/PERSON` where only some of its addressees have it.
     pub over: Vec<String>,
-    /// Channels that did not, with why.
-    pub failed: Vec<(String, String)>,
-    /// Those that failed are tried again.
+    pub failed: Vec<FailedChannel>,
+}
+
+/// A channel that did not take a notice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailedChannel {
+    pub channel: String,
+    /// In our words.
+    pub why: String,
+    /// It is tried again.
     pub again: bool,
 }
 

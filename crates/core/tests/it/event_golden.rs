@@ -347,9 +347,9 @@ fn samples() -> Vec<Event> {
             case: case_id(),
             people: vec![person("bea"), person("dee")],
             interrupts: vec![person("bea")],
+            counts: true,
             over: vec!["inbox".into()],
-            failed: vec![("mail".into(), "the server cannot be reached".into())],
-            again: true,
+            failed: vec![FailedChannel { channel: "mail".into(), why: "the server cannot be reached".into(), again: true }],
         }
         .into(),
         NoticeDropped { notice: "asked/p-1/0/u-1".into(), case: case_id(), because: "the case is closed".into() }.into(),

@@ -1,7 +1,7 @@
 //! Who may be interrupted, how long a notice is tried, and when it is over.
 
 use quell_core::{
-    event::{Event, NoticeDropped, NoticeDue, NoticeHanded},
+    event::{Event, FailedChannel, NoticeDropped, NoticeDue, NoticeHanded},
     notice::{Cause, INTERRUPTIONS_MAX, Notices, TRIED_SECONDS, To, may_interrupt},
     time::after,
 };
@@ -41,33 +41,55 @@ fn due() -> Event {
     NoticeDue { notice: "n".into(), case: case_id(), to: To::Person(person("bea")), cause: Cause::Asked, pages: true }.into()
 }
 
-fn handed(over: &[&str], again: bool) -> Event {
-    let failed = if again { vec![("mail".to_owned(), "it does not answer".to_owned())] } else { Vec::new() };
-    let over = over.iter().map(|o| (*o).to_owned()).collect();
-    NoticeHanded { notice: "n".into(), case: case_id(), people: vec![person("bea")], interrupts: Vec::new(), over, failed, again }.into()
+fn handed(over: &[&str], failing: &[(&str, bool)]) -> Event {
+    let failed =
+        |(channel, again): &(&str, bool)| FailedChannel { channel: (*channel).into(), why: "it does not answer".into(), again: *again };
+    NoticeHanded {
+        notice: "n".into(),
+        case: case_id(),
+        people: vec![person("bea")],
+        interrupts: vec![person("bea")],
+        counts: true,
+        over: over.iter().map(|o| (*o).to_owned()).collect(),
+        failed: failing.iter().map(failed).collect(),
+    }
+    .into()
 }
 
 #[test]
 fn a_notice_is_over_once_nothing_of_it_is_tried_again() {
     let mut notices = Notices::default();
-    notices.apply(&handed(&["inbox"], false), at(0));
+    notices.apply(&handed(&["inbox"], &[]), at(0));
     assert!(notices.0.is_empty(), "what is not due is not handed over");
     notices.apply(&due(), at(0));
     assert!(!notices.0["n"].is_over(), "nothing was tried");
     assert_eq!(notices.0["n"].standing(), "due");
-    notices.apply(&handed(&[], true), at(1));
+    assert_eq!(notices.0["n"].interrupts(), None);
+    notices.apply(&handed(&[], &[("mail", true), ("chat", false)]), at(1));
+    assert_eq!(notices.0["n"].interrupts(), Some(&[person("bea")][..]), "decided once");
     assert_eq!(notices.0["n"].standing(), "failing");
-    notices.apply(&handed(&["inbox"], true), at(1));
+    notices.apply(&handed(&["inbox"], &[("mail", true)]), at(1));
+    assert_eq!(notices.0["n"].settled().into_iter().collect::<Vec<_>>(), ["chat", "inbox"], "what refused it for good is not asked again");
     assert!(!notices.0["n"].is_over());
     assert_eq!(notices.0["n"].standing(), "told_in_part");
     assert_eq!(notices.0["n"].taken_by().into_iter().collect::<Vec<_>>(), ["inbox"]);
     // The same event again, as after a crash: what was taken stays taken.
     notices.apply(&due(), at(2));
     assert_eq!((notices.0["n"].due_at, notices.0["n"].handed.len()), (at(0), 2));
-    notices.apply(&handed(&["mail"], false), at(9));
+    notices.apply(&handed(&["mail"], &[]), at(9));
     assert!(notices.0["n"].is_over());
-    assert_eq!(notices.0["n"].standing(), "told");
+    assert_eq!(notices.0["n"].standing(), "told_in_part", "one of them never took it");
     assert_eq!(notices.0["n"].taken_by().into_iter().collect::<Vec<_>>(), ["inbox", "mail"]);
+
+    let mut told = Notices::default();
+    told.apply(&due(), at(0));
+    told.apply(&handed(&["inbox"], &[("mail", true)]), at(1));
+    told.apply(&handed(&["mail"], &[]), at(2));
+    assert_eq!((told.0["n"].standing(), told.0["n"].is_over()), ("told", true));
+    let mut refused = Notices::default();
+    refused.apply(&due(), at(0));
+    refused.apply(&handed(&[], &[("mail", false)]), at(1));
+    assert_eq!((refused.0["n"].standing(), refused.0["n"].is_over()), ("untold", true));
 
     let mut given_up = Notices::default();
     given_up.apply(&due(), at(0));

@@ -199,6 +199,11 @@ pub trait Connector: Send + Sync {
     /// Every identity in the connector's scope with its credentials, for the inventory.
     async fn inventory(&self) -> Result<Enumeration, PlaneError>;
 
+    /// Whether [`Connector::identify`] knows an access key by its id, which is no secret.
+    fn knows_key_ids(&self) -> bool {
+        false
+    }
+
     /// Whose is this leaked value? Bounded; only for secrets from an authenticated source.
     async fn identify(&self, secret: &Secret) -> Result<Identified, PlaneError>;
 

@@ -20,8 +20,8 @@ pub struct Message {
     /// What whoever cannot answer now does.
     pub hand_on: &'static str,
     pub to: Vec<Addressee>,
-    /// Channels that took it at an earlier try.
-    pub taken: BTreeSet<String>,
+    /// Channels, and `CHANNEL/PERSON`, that took it at an earlier try or refused it for good.
+    pub settled: BTreeSet<String>,
 }
 
 /// One of those whom a message is for.
@@ -40,7 +40,8 @@ pub struct Addressee {
 /// What became of one try.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handed {
-    /// Channels that took it. Taken is not read.
+    /// Channels that took it; `CHANNEL/PERSON` where only some of its addressees have it.
+    /// Taken is not read.
     pub over: Vec<String>,
     pub failed: Vec<Failed>,
 }
@@ -58,7 +59,7 @@ pub struct Failed {
 /// The ways to tell people.
 #[async_trait::async_trait]
 pub trait Notify: Send + Sync {
-    /// Hands the message over to every channel that did not take it yet.
+    /// Hands the message over to every channel that is not settled.
     async fn tell(&self, message: &Message) -> Handed;
 
     /// Forgets what is kept of earlier messages: a headline may quote what was erased.

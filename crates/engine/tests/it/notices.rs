@@ -7,9 +7,9 @@ use quell_core::{
     decision::{Role, Verb},
     event::{By, Event, NoticeDue},
     finding::Outcome,
-    id::{CaseId, FindingId, StreamId},
+    id::{CaseId, FindingId, PersonId, StreamId},
     notice::{Cause, To},
-    time::after,
+    time::{Timestamp, after},
 };
 use quell_engine::{lookup, record::Writing, streams};
 
@@ -115,6 +115,61 @@ async fn the_fourth_page_of_an_hour_interrupts_nobody_and_is_handed_over_all_the
     // Another person's hour is their own.
     let rows = store.lookup_range(lookup::INTERRUPTION, &format!("{}/", here.admin.id), None, 100).await.expect("rows");
     assert!(rows.is_empty(), "{rows:?}");
+}
+
+/// Notices to one person that are due at once, with their causes.
+async fn due(here: &Installation, case: &CaseId, to: &PersonId, causes: &[Cause]) -> Timestamp {
+    let now = here.engine.ports.clock.now();
+    let mut writing = Writing::because("a test");
+    for (n, cause) in causes.iter().enumerate() {
+        let id = format!("{n}/x");
+        let due = NoticeDue { notice: id.clone(), case: case.clone(), to: To::Person(to.clone()), cause: *cause, pages: true };
+        writing.event(StreamId::notices(case), &By::Automation, due).job(format!("tell/{case}/{id}"), now);
+    }
+    here.engine.append(writing, now).await.expect("due");
+    now
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_a_notice_interrupts_is_decided_once_however_often_it_is_tried() {
+    let here = Installation::start(false).await;
+    let olga = here.person("olga", &[Role::PlatformOwner]).await;
+    let (_, case) = here.leak("c1").await;
+    for flag in [&here.told.fails, &here.told.half] {
+        flag.store(true, Ordering::SeqCst);
+    }
+    // At once, as in the storm that the bound is for; the urgent one is not counted.
+    let causes = [Cause::Reverted, Cause::Asked, Cause::HandedOver, Cause::Asked, Cause::HandedOver];
+    let now = due(&here, &case, &olga.id, &causes).await;
+    tell_at(&here.engine, now).await;
+    let interrupting = async || {
+        let notices = here.engine.notices(&case).await.expect("loaded");
+        notices.0.values().filter(|n| n.interrupts().is_some_and(|i| !i.is_empty())).count()
+    };
+    assert_eq!(interrupting().await, 4, "three, and the urgent one");
+    assert!(standing(&here, &case).await.iter().all(|(_, s)| *s == "told_in_part"));
+    tell_at(&here.engine, after(now, 60)).await;
+    here.told.fails.store(false, Ordering::SeqCst);
+    tell_at(&here.engine, after(now, 120)).await;
+    assert_eq!((interrupting().await, here.told.pages().len()), (4, 4), "the channel that was down hears the same");
+    let letters: Vec<String> = here.told.letters.lock().expect("no panic holds it").iter().map(|m| m.id.clone()).collect();
+    assert_eq!(letters.len(), causes.len(), "each once, side by side as they went: {letters:?}");
+    assert!(standing(&here, &case).await.iter().all(|(_, s)| *s == "told"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_tried_again_is_told_also_when_its_case_is_closed() {
+    let here = Installation::start(false).await;
+    let sam = here.person("sam", &[Role::Lead]).await;
+    let (_, case) = here.leak_of("nobodys-value-here").await;
+    let view = here.view(&case).await;
+    let finding = FindingId::new(view["findings"][0]["id"].as_str().expect("an id"));
+    let ended = Command::EndFinding { finding, outcome: Outcome::FalsePositive, evidence: None };
+    here.engine.command(&sam, &case, Verb::Close, ended).await.expect("ended");
+    here.engine.command(&sam, &case, Verb::Close, Command::Close { note: None }).await.expect("closed");
+    let now = due(&here, &case, &sam.id, &[Cause::Reused, Cause::Asked]).await;
+    tell_at(&here.engine, now).await;
+    assert_eq!(standing(&here, &case).await.iter().map(|(_, s)| *s).collect::<Vec<_>>(), ["told", "dropped"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

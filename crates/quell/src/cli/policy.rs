@@ -84,8 +84,8 @@ pub struct Explain {
 /// Ask a policy set about past cases: which steps would run at once, after whose yes, or never
 ///
 /// Each plan is asked about as it stood when it was decided, and compared with what was
-/// decided then. Nothing is written, and the set is not put in force. Exit code 1 where a
-/// step would have run with fewer people and --strict is given.
+/// decided then. Nothing is written, and the set is not put in force. With --strict exit
+/// code 1 where a step is looser or asks others, and where cases were not looked at.
 #[derive(Args)]
 #[command(after_help = "Example: quell policy replay policies/ --last 90d")]
 pub struct Replay {
@@ -94,7 +94,7 @@ pub struct Replay {
     /// Cases that were opened within this time
     #[arg(long, value_name = "TIME", default_value = "90d", value_parser = moment::duration)]
     last: Duration,
-    /// End with 1 where a step would have run with fewer people
+    /// End with 1 unless every step is the same or stricter, in every case of that time
     #[arg(long)]
     strict: bool,
 }
@@ -202,7 +202,9 @@ impl Replay {
         let since = after(SystemClock::new().now(), -seconds);
         let answer = context.client()?.post("policy/replay", &json!({ "files": files, "since": since })).await?;
         context.print(&answer, replayed)?;
-        Ok(if self.strict && answer["looser"].as_u64() > Some(0) { REFUSED } else { 0 })
+        let moved = ["looser", "other"].iter().any(|name| answer[*name].as_u64() > Some(0));
+        let unlooked = answer["truncated"] == true || answer["unread"].as_array().is_some_and(|u| !u.is_empty());
+        Ok(if self.strict && (moved || unlooked) { REFUSED } else { 0 })
     }
 }
 

@@ -51,7 +51,7 @@ async fn test(Shared(app): Shared<State>, Account(person): Account, Path(name): 
         why: "you asked for a test of this channel",
         hand_on: "There is nothing to hand on.",
         to: vec![to],
-        taken: Default::default(),
+        settled: Default::default(),
     };
     let handed = app.post.test(&name, &message).await.ok_or_else(|| Failure::Unknown(format!("channel `{}`", name.escape_default())))?;
     Ok(Json(match handed {

@@ -9,6 +9,7 @@ use quell_engine::{Failure, port::Policy, replay::CASES_MAX};
 use quell_policy::{CedarPolicy, Source};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -21,6 +22,13 @@ use super::{
 
 /// The largest set that is sent, in bytes.
 const SET_BYTES_MAX: usize = 20 << 20;
+
+/// As a policy directory is bounded.
+const FILES_MAX: usize = 64;
+const FILE_BYTES_MAX: usize = 256 * 1024;
+
+/// One at a time.
+static ONE: Semaphore = Semaphore::const_new(1);
 
 /// Replays take as long as there are cases.
 pub fn patient() -> OpenApiRouter<State> {
@@ -45,6 +53,14 @@ struct Replay {
     responses((status = 200, description = "What differs, the newest case first", body = shape_screens::Replayed), (status = 403), (status = 422, description = "the set is refused, with every problem")))]
 async fn replay(Shared(app): Shared<State>, Account(person): Account, Input(wanted): Input<Replay>) -> Answer<Json<Value>> {
     app.engine.may(&person.caller, Verb::Read, None, &[]).await?;
+    let files = wanted.files.as_deref().unwrap_or_default();
+    if files.len() > FILES_MAX || files.iter().any(|f| f.text.len() > FILE_BYTES_MAX) {
+        return Err(Problem::invalid("files", format!("a set has at most {FILES_MAX} files of {FILE_BYTES_MAX} bytes")));
+    }
+    // It reads much of the ledger; whoever asks second comes again.
+    let Ok(_one) = ONE.try_acquire() else {
+        return Err(Failure::Unavailable("another replay is under way; ask again when it is through".to_owned()).into());
+    };
     let dir = app.policy_dir.clone();
     // A large set takes a while to check; requests are answered meanwhile.
     let set = tokio::task::spawn_blocking(move || match (wanted.files, dir) {

@@ -78,7 +78,6 @@ shapes! {
     }
     Decided { allowed: bool, errors: Vec<String>, policy_digest: String, request_digest: String, deciding: Vec<String> }
     PolicyReason { id: String, owner: String, forbids: bool, why: String, file: String, line: u32 }
-    /// `GET /policy/tests`.
     /// `POST /policy/replay`.
     Replayed {
         digest: String, in_force: String, since: String, cases: u64, plans: u64, same: u64, looser: u64, stricter: u64, other: u64,
@@ -99,6 +98,7 @@ shapes! {
     Leave { runs: String, #[schema(nullable = false, value_type = Option<std::collections::BTreeMap<String, u32>>)] approvals: Option<Value> }
     /// A past case that cannot be asked about.
     UnreadCase { case: String, why: String }
+    /// `GET /policy/tests`.
     PolicyTests {
         digest: String, is_loaded: bool, ok: bool, cases: u32, failures: Vec<PolicyFailure>, never_decides: Vec<String>, never_silent: Vec<String>,
         /// Why the files of `policy_dir` are no set any more.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use quell_core::{
     id::{CaseId, StreamId},
-    notice::To,
+    notice::{To, channel_of},
     secret::hex,
     time::Timestamp,
     view,
@@ -46,11 +46,11 @@ async fn notices(app: &State, case: &CaseId) -> Result<Value, Failure> {
             To::Named(name) => name.shown().to_owned(),
         };
         let failed: Vec<Value> =
-            last.iter().flat_map(|l| &l.failed).map(|(channel, why)| json!({ "channel": channel, "why": why })).collect();
+            last.iter().flat_map(|l| &l.failed).map(|f| json!({ "channel": channel_of(&f.channel), "why": f.why })).collect();
         rows.push(json!({
             "id": id, "to": to, "why": notice.cause.in_words(), "pages": notice.pages, "due_at": notice.due_at, "standing": notice.standing(),
             "people": last.map_or(0, |l| l.people.len()), "paged": last.map_or(0, |l| l.interrupts.len()),
-            "over": notice.taken_by(), "failed": failed, "tried_at": notice.handed.last().map(|(_, at)| at),
+            "over": notice.taken_by().into_iter().map(channel_of).collect::<BTreeSet<_>>(), "failed": failed, "tried_at": notice.handed.last().map(|(_, at)| at),
         }));
     }
     Ok(json!(rows))

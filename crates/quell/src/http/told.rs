@@ -4,11 +4,15 @@
 //! planes wrote stands beside it under `untrusted`, and what a plane answered is
 //! called an answer: that something is dead is only ever said by a probe.
 
+use std::collections::BTreeSet;
+
 use quell_core::{
     event::{Event, Parts},
     id::TargetId,
+    notice::channel_of,
     proof::Liveness,
 };
+use quell_engine::notice::NOBODY;
 use serde_json::{Value, json};
 
 /// One line: which views show it, what it says, what was written by others.
@@ -80,13 +84,19 @@ pub fn told(event: &Event, target: Option<&TargetId>, name: impl Fn(&TargetId) -
         }
         Event::NoticeDue(e) => (RAW, format!("somebody is to be told: {}", e.cause.in_words())),
         Event::NoticeHanded(e) => {
-            let to = match e.interrupts.len() {
-                0 => format!("{} told", were_many(e.people.len())),
-                n => format!("{} told, {} paged", were_many(e.people.len()), n),
+            let how = if e.interrupts.is_empty() { "told" } else { "paged" };
+            let told = match e.over.as_slice() {
+                [] => "nobody is told yet".to_owned(),
+                over => {
+                    let over: BTreeSet<&str> = over.iter().map(|o| channel_of(o)).collect();
+                    format!("{} {how} over {}", were_many(e.people.len()), over.into_iter().collect::<Vec<_>>().join(" and "))
+                }
             };
-            let over = if e.over.is_empty() { "over nothing yet".to_owned() } else { format!("over {}", e.over.join(" and ")) };
-            let failed: Vec<String> = e.failed.iter().map(|(channel, why)| format!("{channel} did not take it: {why}")).collect();
-            (STORY, [vec![format!("{to} {over}")], failed].concat().join("; "))
+            let failed = e.failed.iter().map(|f| match f.channel.as_str() {
+                NOBODY => f.why.clone(),
+                channel => format!("{} did not take it: {}", channel_of(channel), f.why),
+            });
+            (STORY, std::iter::once(told).chain(failed).collect::<Vec<_>>().join("; "))
         }
         Event::NoticeDropped(e) => (RAW, format!("nobody is told any more: {}", e.because)),
         Event::VerdictGiven(e) => {

@@ -1,4 +1,4 @@
-//! Incoming webhooks of chats: Slack, and what is compatible with it, by `text` in mrkdwn;
+//! Incoming webhooks of chats: Slack, and what is compatible with it, by blocks;
 //! Teams workflows by an Adaptive Card 1.4 (both forms read 2026-11).
 //!
 //! A channel of a chat is read by many, so it says whom it is for and never more than the
@@ -66,15 +66,18 @@ fn names(letter: &Letter<'_>) -> String {
     if names.is_empty() { "nobody who can be named".to_owned() } else { names.join(", ") }
 }
 
-/// In mrkdwn three characters have a meaning of their own, and a mention is written with
-/// two of them.
+/// What others named stands in `plain_text`, which has no marks and no mentions; the one
+/// link is in a block of its own. The line for lists and watches escapes what mrkdwn knows.
 fn slack(letter: &Letter<'_>) -> Value {
-    let plain = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let mut text = format!("*{}*\nFor {}: {}.", plain(&letter.subject()), plain(&names(letter)), letter.message.why);
+    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let plain = |text: String| json!({ "type": "section", "text": { "type": "plain_text", "text": text, "emoji": false } });
+    let subject = letter.subject(letter.pages());
+    let mut blocks = vec![plain(subject.clone()), plain(format!("For {}: {}.", names(letter), letter.message.why))];
     if let Some(url) = &letter.url {
-        text.push_str(&format!("\n<{}|Read and answer it, signed in>", plain(url)));
+        let link = format!("<{}|Read and answer it, signed in>", escaped(url));
+        blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": link } }));
     }
-    json!({ "text": text })
+    json!({ "text": escaped(&subject), "blocks": blocks })
 }
 
 /// A `TextBlock` of a card reads some Markdown, so names are put into a `RichTextBlock`,
@@ -84,7 +87,7 @@ fn teams(letter: &Letter<'_>) -> Value {
         let weight = if strong { "Bolder" } else { "Default" };
         json!({ "type": "RichTextBlock", "inlines": [{ "type": "TextRun", "text": text, "weight": weight }] })
     };
-    let body = vec![run(letter.subject(), true), run(format!("For {}: {}.", names(letter), letter.message.why), false)];
+    let body = vec![run(letter.subject(letter.pages()), true), run(format!("For {}: {}.", names(letter), letter.message.why), false)];
     let mut card =
         json!({ "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": body });
     if let Some(url) = &letter.url {
@@ -109,7 +112,7 @@ mod tests {
             why: "a plan of this case waits for your yes or no",
             hand_on: "x",
             to: vec![to],
-            taken: Default::default(),
+            settled: Default::default(),
         }
     }
 
@@ -121,9 +124,16 @@ mod tests {
             url: Some("https://quell.corp/cases/C-1".to_owned()),
             at: "2026-11-24T03:00:00Z".parse().expect("a time"),
         };
-        let text = slack(&letter)["text"].as_str().expect("text").to_owned();
-        assert!(!text.contains("<!channel>") && !text.contains("<https://evil"), "{text}");
-        assert_eq!(text.matches('<').count(), 1, "the one link is ours: {text}");
+        let said = slack(&letter);
+        assert!(!said["text"].as_str().expect("text").contains('<'), "{said}");
+        let marked: Vec<&str> = said["blocks"]
+            .as_array()
+            .expect("blocks")
+            .iter()
+            .filter(|b| b["text"]["type"] != "plain_text")
+            .filter_map(|b| b["text"]["text"].as_str())
+            .collect();
+        assert_eq!(marked, ["<https://quell.corp/cases/C-1|Read and answer it, signed in>"], "what others named is nowhere marked: {said}");
         let card = teams(&letter);
         let blocks = card["attachments"][0]["content"]["body"].as_array().expect("blocks");
         assert!(blocks.iter().all(|b| b["type"] == "RichTextBlock"), "no block reads Markdown: {card}");

@@ -1,6 +1,6 @@
 //! What everybody was told, newest first: the channel that is always there.
 //!
-//! Messages consist of our own words and inventory names, so they may stand in a log.
+//! The log has the ids alone: a line quotes names of the inventory, which may be erased.
 
 use std::{
     collections::VecDeque,
@@ -37,9 +37,9 @@ impl Inbox {
         }
         let pages = message.to.iter().any(|a| a.interrupts);
         if pages {
-            tracing::warn!(case = %message.case, id = message.id, people = message.to.len(), headline = message.headline, "paged");
+            tracing::warn!(case = %message.case, id = message.id, people = message.to.len(), "paged");
         } else {
-            tracing::info!(case = %message.case, id = message.id, people = message.to.len(), headline = message.headline, "told");
+            tracing::info!(case = %message.case, id = message.id, people = message.to.len(), "told");
         }
         if told.len() == REMEMBERED_MAX {
             told.pop_front();

@@ -1,8 +1,8 @@
 //! E-mail by SMTP (RFC 5321), always encrypted: `smtps` from the first byte, `smtp` by
 //! STARTTLS, which is demanded and not asked for.
 //!
-//! Each addressee has a letter of their own. The Message-ID is the notice's, so that a
-//! mailbox shows a repeat once, and letters of one case stand in one thread.
+//! Each addressee has a letter of their own. The Message-ID is the notice's, and letters of
+//! one case refer to one message: by that mail programs drop repeats and make threads.
 
 use std::path::Path;
 
@@ -18,6 +18,8 @@ use lettre::{
     },
 };
 use quell_core::secret::{Secret, sha256};
+
+use quell_engine::port::{Failed, Handed};
 
 use super::{Channel, Letter, Lost};
 
@@ -91,14 +93,14 @@ impl Mail {
         Ok(Self { name: name.to_owned(), pages_only, from, transport: transport.build() })
     }
 
-    fn letter(&self, letter: &Letter<'_>, to: Mailbox, person: &str) -> Result<Mailed, Lost> {
+    fn letter(&self, letter: &Letter<'_>, to: Mailbox, person: &str, pages: bool) -> Result<Mailed, Lost> {
         let message = letter.message;
         let of = |what: &str| format!("<{}@{}>", &sha256(what.as_bytes())[..32], self.from.email.domain());
         let thread = of(&format!("case {}", message.case));
         Mailed::builder()
             .from(self.from.clone())
             .to(to)
-            .subject(letter.subject())
+            .subject(letter.subject(pages))
             .message_id(Some(of(&format!("notice {} {} {person}", message.case, message.id))))
             .in_reply_to(thread.clone())
             .references(thread)
@@ -137,28 +139,41 @@ impl Channel for Mail {
     }
 
     async fn hand(&self, letter: &Letter<'_>) -> Result<(), Lost> {
-        let mut worst = None;
-        let mut sent = 0;
+        match self.hand_each(letter).await.failed.into_iter().next() {
+            None => Ok(()),
+            Some(Failed { why, may_pass, .. }) => Err(Lost { why, may_pass }),
+        }
+    }
+
+    /// Whoever has their letter is not sent another one because somebody else has none.
+    async fn hand_each(&self, letter: &Letter<'_>) -> Handed {
+        let mut handed = Handed::default();
+        let mut written = 0;
         for one in &letter.message.to {
             let Some(address) = one.email.as_ref().and_then(|e| e.parse().ok()) else { continue };
+            written += 1;
             let person = one.person.as_ref().map_or(one.name.as_str(), |p| p.as_str());
+            let mark = format!("{}/{person}", self.name);
+            if letter.message.settled.contains(&mark) || (self.pages_only && !one.interrupts) {
+                continue;
+            }
             // A name may hold what an address may not; the address alone is enough.
-            let mailed = self.letter(letter, Mailbox::new(None, address), person)?;
-            match self.transport.send(mailed).await {
-                Ok(_) => sent += 1,
-                Err(error) => {
-                    let lost = lost(&error);
-                    // One that may pass is worth another try for all.
-                    if worst.as_ref().is_none_or(|w: &Lost| !w.may_pass) {
-                        worst = Some(lost);
-                    }
-                }
+            let sent = match self.letter(letter, Mailbox::new(None, address), person, one.interrupts) {
+                Ok(mailed) => match tokio::time::timeout(super::WAIT, self.transport.send(mailed)).await {
+                    Ok(sent) => sent.map(|_| ()).map_err(|e| lost(&e)),
+                    Err(_) => Err(Lost::now("the mail server does not answer")),
+                },
+                Err(lost) => Err(lost),
+            };
+            match sent {
+                Ok(()) => handed.over.push(mark),
+                Err(Lost { why, may_pass }) => handed.failed.push(Failed { channel: mark, why, may_pass }),
             }
         }
-        match worst {
-            Some(lost) => Err(lost),
-            None if sent == 0 => Err(Lost::for_good("none of them has an e-mail address")),
-            None => Ok(()),
+        if written == 0 {
+            let why = "none of them has an e-mail address".to_owned();
+            handed.failed.push(Failed { channel: self.name.clone(), why, may_pass: false });
         }
+        handed
     }
 }

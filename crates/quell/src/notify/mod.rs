@@ -45,10 +45,15 @@ impl Letter<'_> {
         self.message.to.iter().any(|a| a.interrupts)
     }
 
-    /// The first line, with what kind of message it is.
-    pub fn subject(&self) -> String {
-        let kind = if self.pages() { "PAGE" } else { "note" };
+    /// The first line, with what kind of message it is to whoever reads it.
+    pub fn subject(&self, pages: bool) -> String {
+        let kind = if pages { "PAGE" } else { "note" };
         format!("[Quell {kind}] {}", self.message.headline)
+    }
+
+    /// The one id of this message among all.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.message.case, self.message.id)
     }
 
     /// Why, where to read on, and how to hand it on: a line each.
@@ -88,15 +93,25 @@ pub trait Channel: Send + Sync {
     fn kind(&self) -> &'static str;
     /// It takes only what is to interrupt somebody.
     fn pages_only(&self) -> bool;
-    /// Hands it over. Taken is not read.
+    /// Hands it over, once. Taken is not read.
     async fn hand(&self, letter: &Letter<'_>) -> Result<(), Lost>;
+    /// Hands it over to everybody who does not have it, where each gets their own; what
+    /// took it and what did not, as [`Handed`] says it.
+    async fn hand_each(&self, letter: &Letter<'_>) -> Handed {
+        match self.hand(letter).await {
+            Ok(()) => Handed { over: vec![self.name().to_owned()], failed: Vec::new() },
+            Err(Lost { why, may_pass }) => {
+                Handed { over: Vec::new(), failed: vec![Failed { channel: self.name().to_owned(), why, may_pass }] }
+            }
+        }
+    }
 }
 
 /// How a channel did lately.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     pub last_taken_at: Option<Timestamp>,
-    /// The last failure, unless it took something since.
+    /// Since when it took nothing, and why at last.
     pub failing: Option<(Timestamp, String)>,
 }
 
@@ -130,22 +145,26 @@ impl Post {
     pub async fn test(&self, channel: &str, message: &Message) -> Option<Result<(), Lost>> {
         let channel = self.channels.iter().find(|c| c.name() == channel)?;
         let letter = Letter { message, url: self.public_url.clone(), at: self.clock.now() };
-        Some(self.hand(&**channel, &letter).await)
+        let handed = self.hand(&**channel, &letter).await;
+        Some(match handed.failed.into_iter().next() {
+            None => Ok(()),
+            Some(Failed { why, may_pass, .. }) => Err(Lost { why, may_pass }),
+        })
     }
 
-    async fn hand(&self, channel: &dyn Channel, letter: &Letter<'_>) -> Result<(), Lost> {
-        let handed = tokio::time::timeout(WAIT, channel.hand(letter)).await;
-        let handed = handed.unwrap_or_else(|_| Err(Lost::now(format!("it did not answer within {} s", WAIT.as_secs()))));
+    async fn hand(&self, channel: &dyn Channel, letter: &Letter<'_>) -> Handed {
+        let handed = channel.hand_each(letter).await;
         let (name, at) = (channel.name().to_owned(), self.clock.now());
-        let outcome = if handed.is_ok() { "taken" } else { "failed" };
+        let outcome = if handed.failed.is_empty() { "taken" } else { "failed" };
         metrics::counter!("quell_notices_total", "channel" => name.clone(), "outcome" => outcome).increment(1);
         let mut all = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         let health = all.entry(name).or_default();
-        match &handed {
-            Ok(()) => (health.last_taken_at, health.failing) = (Some(at), None),
-            Err(lost) => {
-                tracing::warn!(channel = channel.name(), why = lost.why, "a message was not handed over");
-                health.failing = Some((at, lost.why.clone()));
+        match handed.failed.first() {
+            None => (health.last_taken_at, health.failing) = (Some(at), None),
+            Some(failed) => {
+                tracing::warn!(channel = channel.name(), why = failed.why, "a message was not handed over");
+                let since = health.failing.as_ref().map_or(at, |(since, _)| *since);
+                health.failing = Some((since, failed.why.clone()));
             }
         }
         handed
@@ -157,19 +176,16 @@ impl Notify for Post {
     async fn tell(&self, message: &Message) -> Handed {
         let mut handed = Handed::default();
         let at = self.clock.now();
-        if !message.taken.contains(INBOX) {
+        if !message.settled.contains(INBOX) {
             self.inbox.take(at, message);
             handed.over.push(INBOX.to_owned());
         }
         let url = self.public_url.as_ref().map(|url| format!("{url}/cases/{}", message.case));
         let letter = Letter { message, url, at };
-        let wanted = self.channels.iter().filter(|c| !message.taken.contains(c.name()) && (letter.pages() || !c.pages_only()));
-        let answers = futures::future::join_all(wanted.map(|c| async { (c.name(), self.hand(&**c, &letter).await) })).await;
-        for (channel, answer) in answers {
-            match answer {
-                Ok(()) => handed.over.push(channel.to_owned()),
-                Err(Lost { why, may_pass }) => handed.failed.push(Failed { channel: channel.to_owned(), why, may_pass }),
-            }
+        let wanted = self.channels.iter().filter(|c| !message.settled.contains(c.name()) && (letter.pages() || !c.pages_only()));
+        for answer in futures::future::join_all(wanted.map(|c| self.hand(&**c, &letter))).await {
+            handed.over.extend(answer.over);
+            handed.failed.extend(answer.failed);
         }
         handed
     }

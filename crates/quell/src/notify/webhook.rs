@@ -52,7 +52,7 @@ impl Channel for Webhook {
         let to: Vec<Value> =
             message.to.iter().map(|a| json!({ "person": a.person, "role": a.role, "name": a.name, "interrupts": a.interrupts })).collect();
         let body = json!({
-            "id": message.id, "at": letter.at, "case": message.case, "headline": message.headline, "why": message.why,
+            "id": letter.id(), "at": letter.at, "case": message.case, "headline": message.headline, "why": message.why,
             "hand_on": message.hand_on, "pages": letter.pages(), "url": letter.url, "to": to,
         })
         .to_string();
@@ -93,7 +93,7 @@ impl Address {
             request = request.header(*name, value);
         }
         // An error of the library names the address.
-        let answer = request.send().await.map_err(|e| match () {
+        let answer = request.timeout(super::WAIT).send().await.map_err(|e| match () {
             () if e.is_timeout() => Lost::now("it does not answer"),
             () if e.is_connect() => Lost::now("it cannot be reached"),
             () => Lost::now("the call was broken off"),

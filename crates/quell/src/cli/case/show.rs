@@ -4,9 +4,11 @@
 //! planned and awaited, then what was not looked at; what outsiders wrote
 //! stands last, quoted.
 
+use quell_engine::notice::NOBODY;
 use serde_json::Value;
 
 use crate::cli::terminal::{cell, safe, table};
+use crate::notify::INBOX;
 
 /// The whole case.
 pub fn case(case: &Value) -> String {
@@ -209,13 +211,19 @@ fn threat(named: &Value) -> String {
 /// Taken by a channel is not read by a person.
 fn told(notice: &Value) -> String {
     let over: Vec<String> = items(&notice["over"]).map(cell).collect();
-    let failed = items(&notice["failed"]).map(|f| format!("{} did not take it: {}", cell(&f["channel"]), cell(&f["why"])));
+    let failed = items(&notice["failed"]).map(|f| match f["channel"].as_str() {
+        Some(NOBODY) => cell(&f["why"]),
+        _ => format!("{} did not take it: {}", cell(&f["channel"]), cell(&f["why"])),
+    });
     let how = match (notice["standing"].as_str(), over.as_slice()) {
         (Some("due"), _) => "not yet".to_owned(),
         (Some("dropped"), _) => "not any more".to_owned(),
+        (Some("untold"), _) => "nobody, and it is given up".to_owned(),
         (_, []) => "nobody yet".to_owned(),
         (_, over) => {
-            let paged = if notice["paged"].as_u64() > Some(0) { "paged" } else { "told" };
+            // An inbox interrupts nobody.
+            let out = over.iter().any(|channel| channel != INBOX);
+            let paged = if out && notice["paged"].as_u64() > Some(0) { "paged" } else { "told" };
             format!("{paged} over {}", over.join(", "))
         }
     };
