@@ -16,6 +16,7 @@ pub mod aws;
 mod config;
 pub mod coverage;
 pub mod file_sink;
+mod http;
 mod names;
 pub mod oidc;
 pub mod openbao;

@@ -19,16 +19,12 @@ use aws_sigv4::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use quell_core::{proof::Channel, secret::Secret, time::Timestamp};
 use quell_engine::port::{Clock, Outcome, PlaneError};
-use reqwest::{Client, Url, redirect::Policy};
+use reqwest::{Client, Url};
 use roxmltree::Document;
 use tokio::time::timeout;
 
 use super::config::{AwsConfig, Keys, Reach};
-use crate::{
-    attempt::Failed,
-    pool::Gate,
-    said::{cause, one_line},
-};
+use crate::{attempt::Failed, http::cause, pool::Gate, said::one_line};
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -147,24 +143,12 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(config: AwsConfig, own: Keys, clock: Arc<dyn Clock>) -> Result<Self, PlaneError> {
         let refuse = |why: String| PlaneError::NotPermitted { plane: config.name.clone(), why };
-        let (tls, host, port, address) = match &config.reach {
-            Reach::Tls { host, port, address, ca_pem } => (crate::pinned::trusting(ca_pem).map_err(refuse)?, host, *port, *address),
-            Reach::Clear { host, port, address } => (crate::pinned::nothing().map_err(refuse)?, host, *port, *address),
+        let (ca_pem, host, port, address) = match &config.reach {
+            Reach::Tls { host, port, address, ca_pem } => (Some(ca_pem.as_str()), host, *port, *address),
+            Reach::Clear { host, port, address } => (None, host, *port, *address),
         };
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            .referer(false)
-            // A proxy of the environment is not AWS.
-            .no_proxy()
-            .http1_only()
-            .connect_timeout(config.call_timeout)
-            .timeout(config.call_timeout)
-            .pool_max_idle_per_host(config.calls_max);
-        if let Some(address) = address {
-            builder = builder.resolve(host, SocketAddr::new(address, port));
-        }
-        let http = builder.build().map_err(|e| refuse(format!("cannot be spoken to: {}", cause(&e))))?;
+        let at = address.map(|address| SocketAddr::new(address, port));
+        let http = crate::http::client(ca_pem, host, at, config.call_timeout, config.calls_max).map_err(refuse)?;
         let url = |text: String| Url::parse(&text).map_err(|e| refuse(format!("has no usable host and port: {e}")));
         let (iam, sts) = (url(config.endpoint())?, url(config.sts_endpoint())?);
         let gate = Gate::new(config.calls_max);

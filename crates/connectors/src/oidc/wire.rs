@@ -11,7 +11,7 @@ use quell_core::{
     time::{Timestamp, after},
 };
 use quell_engine::port::{Clock, Outcome, PlaneError};
-use reqwest::{Client, Method, RequestBuilder, Url, redirect::Policy};
+use reqwest::{Client, Method, RequestBuilder, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{
     attempt::Failed,
+    http::cause,
     pool::Gate,
-    said::{self, one_line},
+    said::one_line,
 };
 
 /// The scope of Quell's own token.
@@ -162,24 +163,12 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(config: OidcConfig, clock: Arc<dyn Clock>) -> Result<Self, PlaneError> {
         let refuse = |why: String| PlaneError::NotPermitted { plane: config.name.clone(), why };
-        let (tls, host, port, address) = match &config.reach {
-            Reach::Tls { host, port, address, ca_pem } => (crate::pinned::trusting(ca_pem).map_err(refuse)?, host, *port, *address),
-            Reach::Clear { host, port, address } => (crate::pinned::nothing().map_err(refuse)?, host, *port, *address),
+        let (ca_pem, host, port, address) = match &config.reach {
+            Reach::Tls { host, port, address, ca_pem } => (Some(ca_pem.as_str()), host, *port, *address),
+            Reach::Clear { host, port, address } => (None, host, *port, *address),
         };
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            .referer(false)
-            // A proxy of the environment is not the provider.
-            .no_proxy()
-            .http1_only()
-            .connect_timeout(config.call_timeout)
-            .timeout(config.call_timeout)
-            .pool_max_idle_per_host(config.calls_max);
-        if let Some(address) = address {
-            builder = builder.resolve(host, SocketAddr::new(address, port));
-        }
-        let http = builder.build().map_err(|e| refuse(format!("cannot be spoken to: {}", cause(&e))))?;
+        let at = address.map(|address| SocketAddr::new(address, port));
+        let http = crate::http::client(ca_pem, host, at, config.call_timeout, config.calls_max).map_err(refuse)?;
         let base = Url::parse(&config.endpoint()).map_err(|e| refuse(format!("has no usable host and port: {e}")))?;
         let issuer = config.issuer_parts().ok_or_else(|| refuse("has an `issuer` that is no URL".to_owned()))?;
         let gate = Gate::new(config.calls_max);
@@ -336,15 +325,6 @@ fn encoded(text: &str) -> String {
     let mut url = Url::parse("x:?").expect("a URL");
     url.query_pairs_mut().append_pair("", text);
     url.query().unwrap_or_default().trim_start_matches('=').to_owned()
-}
-
-/// The chain of causes. The client's own message quotes the URL, whose path may hold a
-/// name, so it is left out.
-fn cause(e: &reqwest::Error) -> String {
-    use std::error::Error;
-    let own = if e.is_timeout() { "no answer in time".to_owned() } else { String::new() };
-    let text = said::with_causes(own, e.source());
-    one_line(if text.is_empty() { "the call failed" } else { &text })
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@
 //! from an answer, once, so that nobody takes silence for a refusal or a refusal
 //! for silence.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use quell_core::secret::Secret;
 use quell_engine::port::{Outcome, PlaneError};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{attempt::Failed, said};
+use crate::{attempt::Failed, http::cause, said};
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -186,14 +186,6 @@ fn is_sealed(bytes: &[u8]) -> bool {
 pub(super) fn one_line(text: &str) -> String {
     let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(said::CHARACTERS_MAX).collect();
     flat.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The chain of causes. The client's own message quotes the URL, whose path may
-/// hold a name, so it is left out.
-pub(super) fn cause(e: &reqwest::Error) -> String {
-    let own = if e.is_timeout() { "no answer in time".to_owned() } else { String::new() };
-    let text = said::with_causes(own, e.source());
-    one_line(if text.is_empty() { "the call failed" } else { &text })
 }
 
 /// How long to wait where nothing else is said.

@@ -10,13 +10,13 @@ use quell_core::{
     time::{Timestamp, after, seconds_between},
 };
 use quell_engine::port::{Clock, PlaneError};
-use reqwest::{Client, Method, Url, header::HeaderValue, redirect::Policy};
+use reqwest::{Client, Method, Url, header::HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
-    answer::{Failure, LoggedIn, Reply, answer, cause},
+    answer::{Failure, LoggedIn, Reply, answer},
     config::{Login, OWN_MOUNT, OpenBaoConfig, Reach},
 };
 use crate::pool::Gate;
@@ -92,24 +92,12 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(config: OpenBaoConfig, clock: Arc<dyn Clock>) -> Result<Self, PlaneError> {
         let refuse = |why: String| PlaneError::NotPermitted { plane: config.name.clone(), why };
-        let (tls, host, port, address) = match &config.reach {
-            Reach::Tls { host, port, address, ca_pem } => (crate::pinned::trusting(ca_pem).map_err(refuse)?, host, *port, *address),
-            Reach::Clear { host, port, address } => (crate::pinned::nothing().map_err(refuse)?, host, *port, *address),
+        let (ca_pem, host, port, address) = match &config.reach {
+            Reach::Tls { host, port, address, ca_pem } => (Some(ca_pem.as_str()), host, *port, *address),
+            Reach::Clear { host, port, address } => (None, host, *port, *address),
         };
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            .referer(false)
-            // A proxy of the environment is not the server.
-            .no_proxy()
-            .http1_only()
-            .connect_timeout(config.call_timeout)
-            .timeout(config.call_timeout)
-            .pool_max_idle_per_host(config.calls_max);
-        if let Some(address) = address {
-            builder = builder.resolve(host, SocketAddr::new(address, port));
-        }
-        let http = builder.build().map_err(|e| refuse(format!("cannot be spoken to: {}", cause(&e))))?;
+        let at = address.map(|address| SocketAddr::new(address, port));
+        let http = crate::http::client(ca_pem, host, at, config.call_timeout, config.calls_max).map_err(refuse)?;
         let base = Url::parse(&config.endpoint()).map_err(|e| refuse(format!("has no usable host and port: {e}")))?;
         let gate = Gate::new(config.calls_max);
         Ok(Self { config, http, base, clock, gate, own: Mutex::new(None) })
