@@ -20,12 +20,7 @@ use super::{
     config::{OidcConfig, Reach},
     discovery::{self, Metadata},
 };
-use crate::{
-    attempt::Failed,
-    http::cause,
-    pool::Gate,
-    said::one_line,
-};
+use crate::{attempt::Failed, http::cause, pool::Gate, said::one_line};
 
 /// The scope of Quell's own token.
 pub(super) const SCOPE: &str = "quell:admin";
