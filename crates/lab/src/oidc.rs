@@ -35,7 +35,7 @@ use crate::{
     secret::Secret,
 };
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(30);
 const PROGRAM: [(&str, &str); 3] = [
     ("server.mjs", include_str!("../oidc/server.mjs")),
     ("admin.mjs", include_str!("../oidc/admin.mjs")),
@@ -120,6 +120,9 @@ impl Provider {
             server.write(name, text)?;
         }
         let cookie_key = Secret::generate()?;
+        // A port that was free may be taken when the provider asks for it; and once in many
+        // starts Node says nothing at all.
+        let mut failed = anyhow::anyhow!("no two ports of 127.0.0.1 are free");
         for _ in 0..5 {
             (server.port, server.clear_port) = (free_port()?, free_port()?);
             if server.port == server.clear_port {
@@ -127,11 +130,11 @@ impl Provider {
             }
             server.write("settings.json", &server.settings(options, &cookie_key).to_string())?;
             match server.run() {
-                Err(_) if server.log()?.contains("EADDRINUSE") => {}
-                outcome => return outcome.map(|()| server),
+                Ok(()) => return Ok(server),
+                Err(error) => failed = error,
             }
         }
-        bail!("no ports of 127.0.0.1 stayed free long enough to start the provider");
+        Err(failed)
     }
 
     fn settings(&self, options: &Options, cookie_key: &Secret) -> Value {

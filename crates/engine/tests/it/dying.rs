@@ -16,6 +16,7 @@ use std::{
 
 use quell_core::{
     clear::Clearance,
+    id::StreamId,
     proof::Observation,
     secret::Secret,
     target::{Enumeration, Reading, Target},
@@ -114,9 +115,20 @@ struct DyingStore {
 }
 
 impl DyingStore {
+    /// The step of an attempt, also of one that was intended by a process that died since.
+    async fn step_of(&self, attempt: &str, stream: &str) -> Option<String> {
+        if let Some(step) = self.death.step_of(attempt) {
+            return Some(step);
+        }
+        let stored = self.inner.read(&StreamId::new(stream), 1).await.expect("read");
+        let events = stored.iter().map(|e| serde_json::from_slice::<Value>(&e.leaf.bytes).expect("an event"));
+        let intended = events.filter(|e| e["type"] == "attempt_intended").map(|e| e["body"]["cleared"].clone());
+        intended.filter(|cleared| cleared["attempt"] == attempt).last().map(|cleared| format!("step {}", cleared["step"]))
+    }
+
     /// What an append is about, in the phases before or after it. Before it, the first
     /// moment counts: the others come again. After it they all stand.
-    fn moments(&self, when: &str, events: &[Value]) {
+    async fn moments(&self, when: &str, events: &[Value]) {
         let mut moments: Vec<(String, String)> = Vec::new();
         for event in events {
             let (kind, body) = (event["type"].as_str().unwrap_or_default(), &event["body"]);
@@ -129,7 +141,7 @@ impl DyingStore {
                     moments.push((format!("{when}-intent"), format!("step {n}")));
                 }
                 "attempt_ended" => {
-                    if let Some(step) = self.death.step_of(attempt) {
+                    if let Some(step) = self.step_of(attempt, event["stream"].as_str().unwrap_or_default()).await {
                         moments.push((format!("{when}-outcome"), step));
                     }
                 }
@@ -155,9 +167,9 @@ impl DyingStore {
 impl Store for DyingStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let events: Vec<Value> = append.leaves.iter().map(|l| serde_json::from_slice(&l.bytes).expect("an event")).collect();
-        self.moments("before", &events);
+        self.moments("before", &events).await;
         let appended = self.inner.append(append).await?;
-        self.moments("after", &events);
+        self.moments("after", &events).await;
         Ok(appended)
     }
     async fn head(&self, s: &quell_core::id::StreamId) -> Result<Option<quell_engine::port::Head>, StoreError> {
