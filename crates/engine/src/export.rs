@@ -131,12 +131,12 @@ impl Engine {
                 writing.rests_on(head.stream.clone());
             }
             writing.event(streams[0].clone(), by, CaseExported { heads, case_json: sha256(&case_json) });
-            match self.append(writing, self.ports.clock.now()).await {
+            let exported = match self.append(writing, self.ports.clock.now()).await {
                 Err(Failure::Stale) => continue,
                 Err(other) => return Err(other),
-                Ok(_) => {}
-            }
-            match self.pack(id, &streams, case_json.clone()).await {
+                Ok(appended) => appended.first_index,
+            };
+            match self.pack(id, &streams, exported, case_json.clone()).await {
                 // Something was erased meanwhile: the next export says so.
                 Err(Failure::Stale) => {}
                 packed => return packed,
@@ -145,7 +145,8 @@ impl Engine {
         Err(Failure::Stale)
     }
 
-    async fn pack(&self, id: &CaseId, streams: &[StreamId], case_json: Vec<u8>) -> Result<Export, Failure> {
+    /// Packs what stood when the event at `exported` named the heads.
+    async fn pack(&self, id: &CaseId, streams: &[StreamId], exported: u64, case_json: Vec<u8>) -> Result<Export, Failure> {
         let store = &*self.ports.store;
         let damaged = |e: &dyn std::fmt::Display| Failure::Damaged(e.to_string());
         let note = self.sign_checkpoint().await?;
@@ -158,8 +159,9 @@ impl Engine {
         let mut blobs = Vec::new();
         for stream in streams {
             for stored in store.read(stream, 1).await? {
-                // What was appended after the export belongs to the next one.
-                if stored.index >= checkpoint.size {
+                // What was appended since belongs to the next one, also where it came
+                // before the checkpoint was signed.
+                if stored.index > exported {
                     continue;
                 }
                 let value: Value = serde_json::from_slice(&stored.leaf.bytes).map_err(|e| damaged(&e))?;
