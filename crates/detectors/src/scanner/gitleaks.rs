@@ -155,7 +155,7 @@ impl<'a> Leak<'a> {
         reasons.push("gitleaks gives no severity".into());
 
         // A file or rule may be named after what it holds.
-        let hide = |text: Option<String>| without(&text.unwrap_or_default(), weighed.secret.as_ref(), WORD_MIN);
+        let hide = |text: Option<String>| without(text.unwrap_or_default(), weighed.secret.as_ref(), WORD_MIN);
         let (rule, file, commit, print) = (hide(self.rule), hide(self.file), hide(self.commit), hide(self.fingerprint));
         let span = self.span.map(|s| hide(Some(s)));
         let base = dedupe_key(NAME, &[&rule, &file, &commit, &span[0], &span[1], &span[2], &span[3], &print]);

@@ -122,8 +122,8 @@ impl DyingStore {
         }
         let stored = self.inner.read(&StreamId::new(stream), 1).await.expect("read");
         let events = stored.iter().map(|e| serde_json::from_slice::<Value>(&e.leaf.bytes).expect("an event"));
-        let intended = events.filter(|e| e["type"] == "attempt_intended").map(|e| e["body"]["cleared"].clone());
-        intended.filter(|cleared| cleared["attempt"] == attempt).last().map(|cleared| format!("step {}", cleared["step"]))
+        let mut intended = events.filter(|e| e["type"] == "attempt_intended").map(|e| e["body"]["cleared"].clone());
+        intended.find(|cleared| cleared["attempt"] == attempt).map(|cleared| format!("step {}", cleared["step"]))
     }
 
     /// What an append is about, in the phases before or after it. Before it, the first
