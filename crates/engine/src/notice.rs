@@ -77,11 +77,19 @@ impl Engine {
         let Some((case, id)) = of.split_once('/') else { return self.clear_job(job.key.clone()).await };
         let case = CaseId::new(case);
         let mut tried = None;
+        let mut is_read_anew = false;
         for _ in 0..RETRIES {
             let (notices, seen) = self.notices_seen(&case).await?;
-            let (Some(notice), Some(ground)) = (notices.0.get(id), self.ground(&case).await?) else {
-                return self.clear_job(job.key.clone()).await;
+            let Some(notice) = notices.0.get(id) else {
+                // The job is in the store a moment before the fold in memory knows its notice.
+                if is_read_anew {
+                    return self.clear_job(job.key.clone()).await;
+                }
+                self.streams.forget([&StreamId::notices(&case)]).await;
+                is_read_anew = true;
+                continue;
             };
+            let Some(ground) = self.ground(&case).await? else { return self.clear_job(job.key.clone()).await };
             if notice.is_over() {
                 return self.clear_job(job.key.clone()).await;
             }
