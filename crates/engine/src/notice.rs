@@ -77,17 +77,15 @@ impl Engine {
         let Some((case, id)) = of.split_once('/') else { return self.clear_job(job.key.clone()).await };
         let case = CaseId::new(case);
         let mut tried = None;
-        let mut is_read_anew = false;
         for _ in 0..RETRIES {
             let (notices, seen) = self.notices_seen(&case).await?;
             let Some(notice) = notices.0.get(id) else {
-                // The job is in the store a moment before the fold in memory knows its notice.
-                if is_read_anew {
-                    return self.clear_job(job.key.clone()).await;
-                }
+                // The job is in the store a moment before the fold in memory knows its notice:
+                // it is looked at again, and never put away for that.
                 self.streams.forget([&StreamId::notices(&case)]).await;
-                is_read_anew = true;
-                continue;
+                let mut writing = Writing::because(job.key.clone());
+                writing.rests(job.key.clone(), job.due_at, Some(after(self.ports.clock.now(), 1)));
+                return self.append(writing, self.ports.clock.now()).await.map(|_| ());
             };
             let Some(ground) = self.ground(&case).await? else { return self.clear_job(job.key.clone()).await };
             if notice.is_over() {
