@@ -115,6 +115,10 @@ const SPIN_MAX: u64 = 6_000;
 /// What is done while somebody waits at a point.
 const INTERRUPTION: &str = "interruption";
 
+/// Jobs that are owed to somebody whatever else is over: leaked values that are to be asked
+/// about again, people who are to be told.
+const OWED: [&str; 2] = ["compare/", "tell/"];
+
 struct Running {
     key: String,
     /// What is tried again where the process ends before it was answered: senders
@@ -131,8 +135,8 @@ struct Driver<'a> {
     script: std::collections::VecDeque<(u64, Deed)>,
     running: Vec<Running>,
     /// Jobs that failed, and until when they rest.
-    /// A leaked value is to be asked about again.
-    compares: bool,
+    /// Something of [`OWED`] is due later: the world is not over before it.
+    owes: bool,
     resting: BTreeMap<String, u64>,
     last_points: (u64, u64),
 }
@@ -213,7 +217,7 @@ impl<'a> Driver<'a> {
             engine,
             script: script.into(),
             running: Vec::new(),
-            compares: false,
+            owes: false,
             resting: BTreeMap::new(),
             last_points: (0, 0),
         };
@@ -270,7 +274,7 @@ impl<'a> Driver<'a> {
         let now = self.engine.ports.clock.now();
         let due = self.world.store.due(now, 64).await.unwrap_or_default();
         let later = self.world.store.due(after(now, 86_400), 999).await.unwrap_or_default();
-        self.compares = later.iter().any(|job| job.key.starts_with("compare/"));
+        self.owes = later.iter().any(|job| OWED.iter().any(|owed| job.key.starts_with(owed)));
         let mut wake_us = now_us + 5_000_000;
         for job in due {
             if self.running.iter().any(|r| r.key == job.key) {
@@ -373,7 +377,7 @@ impl<'a> Driver<'a> {
             return true;
         }
         let guards = hold(&self.world.guards);
-        if self.compares {
+        if self.owes {
             return false;
         }
         let filed = guards.acknowledged.iter().all(|a| guards.filed.contains_key(a));

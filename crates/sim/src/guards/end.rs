@@ -15,6 +15,7 @@ pub async fn at_the_end(world: &World, engine: &Arc<Engine>) {
     if !world.is_lost() {
         every_plan_came_to_its_end(world);
         every_value_was_compared(world).await;
+        everybody_was_told(world);
     }
     no_life_without_a_probe(world, engine).await;
     hold(&world.guards).exposures(world);
@@ -34,6 +35,15 @@ fn alerts_are_kept(world: &World) {
         .collect();
     for alert in lost {
         guards.violated(1, format!("alert `{alert}` was taken and is in no case"));
+    }
+}
+
+/// Invariant 6: messages go at least once.
+fn everybody_was_told(world: &World) {
+    let mut guards = hold(&world.guards);
+    let untold: Vec<_> = guards.notices.iter().filter(|(_, over)| !**over).map(|(of, _)| of.clone()).collect();
+    for (case, notice) in untold {
+        guards.violated(6, format!("nobody took the notice `{notice}` of case `{case}`"));
     }
 }
 

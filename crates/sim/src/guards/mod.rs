@@ -111,6 +111,8 @@ pub struct Guards {
     pub reserve: u32,
     pub plan_seconds: u64,
     pub messages: Vec<Message>,
+    /// Notices that were due, and whether a channel took them or nobody is to be told any more.
+    pub notices: BTreeMap<(CaseId, String), bool>,
     pub roots: Vec<(u64, [u8; 32])>,
     pub events: u64,
     /// Attempts whose effect happened, wholly or in part.

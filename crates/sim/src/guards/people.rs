@@ -64,16 +64,21 @@ impl Guards {
                     attempt.ended_at = Some(recorded.at);
                 }
             }
+            Event::NoticeDue(e) => {
+                self.notices.entry((e.case.clone(), e.notice.clone())).or_insert(false);
+            }
             Event::NoticeHanded(e) if !e.over.is_empty() => {
                 let was_told = self.messages.iter().any(|m| m.case == e.case && m.id == e.notice);
                 if !was_told {
                     self.violated(6, format!("`{}` is recorded as handed over, and no channel took it", e.notice));
                 }
+                self.notices.insert((e.case.clone(), e.notice.clone()), true);
             }
             Event::NoticeDropped(e) => {
                 if self.cases.get(&e.case).is_some_and(|c| !c.closed) {
                     self.violated(6, format!("`{}` of an open case is told to nobody", e.notice));
                 }
+                self.notices.insert((e.case.clone(), e.notice.clone()), true);
             }
             Event::TargetProbed(e) => self.probed(world, recorded, e),
             Event::BudgetSpent(e) => {

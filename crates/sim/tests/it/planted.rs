@@ -78,6 +78,7 @@ const PLANTED: &[Planted] = &[
     Planted { name: "what nobody can tell is called dead", invariant: 5, scene: Where::Wild, bend: |_, p| connectors(p, call_dead) },
     Planted { name: "what nobody read is repeated", invariant: 6, scene: Where::Wild, bend: inside },
     Planted { name: "a lost answer is called a refusal", invariant: 6, scene: Where::Wild, bend: |_, p| connectors(p, call_refused) },
+    Planted { name: "who is to be told is forgotten", invariant: 6, scene: Where::Wild, bend: |w, p| store(w, p, forget_to_tell) },
     Planted {
         name: "what no channel took is called told",
         invariant: 6,
@@ -155,6 +156,11 @@ fn lose_alerts(append: &mut Append) -> bool {
 
 fn lose_intents(append: &mut Append) -> bool {
     !names(append).any(|name| name == "attempt_intended")
+}
+
+fn forget_to_tell(append: &mut Append) -> bool {
+    append.jobs.retain(|job| !matches!(job, JobChange::Set(job) if job.key.starts_with("tell/")));
+    true
 }
 
 struct NoPost;
