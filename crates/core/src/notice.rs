@@ -25,7 +25,7 @@ use crate::{
 pub const INTERRUPTIONS_MAX: usize = 3;
 /// The hour of [`INTERRUPTIONS_MAX`], in seconds.
 pub const INTERRUPTIONS_SECONDS: i64 = 3_600;
-/// How long a notice is tried to be handed over, in seconds.
+/// How long a notice is tried that somebody has already, in seconds.
 pub const TRIED_SECONDS: i64 = 24 * 3_600;
 /// Between two tries, in seconds, at least and at most.
 const PAUSE_SECONDS: (i64, i64) = (5, 300);
@@ -164,11 +164,21 @@ impl Notice {
         }
     }
 
-    /// When it is tried again after a failure at `now`; `None` once it was tried for long
-    /// enough. As long as it is old, so that a channel that is down is asked less and less.
-    pub fn next_try(&self, now: Timestamp) -> Option<Timestamp> {
-        let age = now.duration_since(self.due_at).max(SignedDuration::ZERO).as_secs();
-        (age < TRIED_SECONDS).then(|| after(now, age.clamp(PAUSE_SECONDS.0, PAUSE_SECONDS.1)))
+    /// Whether it is worth another try at `now`. What nobody has is tried as long as its case
+    /// is open, whatever a clock says; what somebody has, for a day.
+    pub fn is_tried(&self, now: Timestamp, is_open: bool) -> bool {
+        let is_owed = is_open && self.taken_by().is_empty();
+        is_owed || self.age_seconds(now) < TRIED_SECONDS
+    }
+
+    /// When it is tried again after a failure at `now`: as much later as it is old, so that a
+    /// channel that is down is asked less and less.
+    pub fn next_try(&self, now: Timestamp) -> Timestamp {
+        after(now, self.age_seconds(now).clamp(PAUSE_SECONDS.0, PAUSE_SECONDS.1))
+    }
+
+    fn age_seconds(&self, now: Timestamp) -> i64 {
+        now.duration_since(self.due_at).max(SignedDuration::ZERO).as_secs()
     }
 }
 

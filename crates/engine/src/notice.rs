@@ -127,7 +127,7 @@ impl Engine {
             },
             _ => self.ports.notify.tell(&message).await,
         };
-        let may_try = notice.next_try(self.ports.clock.now()).is_some();
+        let may_try = notice.is_tried(self.ports.clock.now(), ground.case.is_open());
         let failed = |f: Failed| FailedChannel { channel: f.channel, why: f.why, again: f.may_pass && may_try };
         Ok(NoticeHanded {
             notice: id.to_owned(),
@@ -154,7 +154,7 @@ impl Engine {
         if !handed.over.is_empty() || !again || notice.handed.last().is_none_or(|(last, _)| last.failed != handed.failed) {
             writing.event(stream, &By::Automation, handed.clone());
         }
-        let next = if again { notice.next_try(self.ports.clock.now()) } else { None };
+        let next = again.then(|| notice.next_try(self.ports.clock.now()));
         writing.rests(job.key.clone(), job.due_at, next);
         writing
     }

@@ -105,9 +105,15 @@ fn a_channel_that_is_down_is_asked_less_and_less_and_not_for_ever() {
     let notice = &notices.0["n"];
     for (age, pause) in [(0, 5), (4, 5), (60, 60), (300, 300), (TRIED_SECONDS - 1, 300)] {
         let now = after(at(0), age);
-        assert_eq!(notice.next_try(now), Some(after(now, pause)), "after {age} s");
+        assert_eq!(notice.next_try(now), after(now, pause), "after {age} s");
     }
-    assert_eq!(notice.next_try(after(at(0), TRIED_SECONDS)), None);
     // A clock that was set back makes no notice younger than new.
-    assert_eq!(notice.next_try(after(at(0), -50)), Some(after(at(0), -45)));
+    assert_eq!(notice.next_try(after(at(0), -50)), after(at(0), -45));
+
+    let (day, before) = (after(at(0), TRIED_SECONDS), after(at(0), TRIED_SECONDS - 1));
+    assert!(notice.is_tried(before, false) && !notice.is_tried(day, false), "for a day, once the case is over");
+    assert!(notice.is_tried(day, true) && notice.is_tried(after(day, 1_000_000), true), "what nobody has is owed while the case is open");
+    notices.apply(&handed(&["inbox"], &[("mail", true)]), at(1));
+    let notice = &notices.0["n"];
+    assert!(notice.is_tried(before, true) && !notice.is_tried(day, true), "what somebody has, for a day");
 }
