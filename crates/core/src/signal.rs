@@ -182,6 +182,8 @@ pub struct Readout {
     /// In input order.
     pub signals: Vec<Detected>,
     pub unreadable: Vec<Unreadable>,
+    /// How many records the message held, those that say nothing among them.
+    pub records: u64,
 }
 
 /// Fingerprints the secret, or says why there is no fingerprint. The secret

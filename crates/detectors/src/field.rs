@@ -4,6 +4,8 @@
 //! a field is sought by its name exactly, then without regard to ASCII case,
 //! and a number is also text. `null` is absent.
 
+use std::borrow::Cow;
+
 use crate::json::Value;
 
 /// Longest id, name or system that is kept, in characters.
@@ -30,13 +32,24 @@ pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
 
 /// A scalar as text, trimmed; `None` for empty text, lists and objects.
 pub fn as_text(value: &Value) -> Option<String> {
+    as_said(value).map(Cow::into_owned)
+}
+
+/// The same, borrowed where it is text already.
+pub fn as_said(value: &Value) -> Option<Cow<'_, str>> {
     let text = match value {
-        Value::String(text) => text.trim().to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(truth) => truth.to_string(),
+        Value::String(text) => Cow::Borrowed(text.trim()),
+        Value::Number(number) => Cow::Owned(number.to_string()),
+        Value::Bool(true) => Cow::Borrowed("true"),
+        Value::Bool(false) => Cow::Borrowed("false"),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     };
     (!text.is_empty()).then_some(text)
+}
+
+/// The field `name` as [`as_said`] reads it.
+pub fn said<'a>(value: &'a Value, name: &str) -> Option<Cow<'a, str>> {
+    field(value, name).and_then(as_said)
 }
 
 /// The field `name` as text.

@@ -15,7 +15,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::Number;
 use zeroize::Zeroizing;
 
-use self::value::Copied;
+use self::value::{Copied, Entry, sign};
 pub use self::value::{Map, Text, Value};
 use crate::envelope;
 
@@ -64,9 +64,9 @@ fn carried(bytes: &[u8], take: &mut dyn FnMut(Found) -> ControlFlow<()>) {
     }
     if is_lines(bytes) {
         // One copy serves every line whose texts are gone when the next is read.
-        let mut copy = Copied::default();
+        let (mut copy, mut bench) = (Copied::default(), Bench::default());
         for line in lines(bytes) {
-            let found = match line_of(line, &mut copy) {
+            let found = match line_of(line, &mut copy, bench.cleared()) {
                 Ok(value) => Found::Document(value),
                 Err(error) => Found::Broken(format!("this line is not JSON: {error}")),
             };
@@ -137,9 +137,9 @@ fn copied(bytes: &[u8]) -> Option<Copied> {
 /// Reads one line into `copy`, or into a new one while a text of the last line is
 /// still held. A copy that has to grow is replaced: what grows moves, and leaves
 /// behind what nobody wipes.
-fn line_of(line: &[u8], copy: &mut Copied) -> Result<Value, serde_json::Error> {
+fn line_of(line: &[u8], copy: &mut Copied, bench: &mut Bench) -> Result<Value, serde_json::Error> {
     let Ok(text) = std::str::from_utf8(line) else {
-        return whole(serde_json::Deserializer::from_slice(line), None);
+        return whole(serde_json::Deserializer::from_slice(line), None, bench);
     };
     match Rc::get_mut(copy).filter(|copy| copy.capacity() >= text.len()) {
         Some(copy) => {
@@ -152,22 +152,24 @@ fn line_of(line: &[u8], copy: &mut Copied) -> Result<Value, serde_json::Error> {
             *copy = Rc::new(roomy);
         }
     }
-    whole(serde_json::Deserializer::from_str(copy), Some(copy))
+    whole(serde_json::Deserializer::from_str(copy), Some(copy), bench)
 }
 
 /// Reads one JSON text, as it stands nested in a string.
 pub fn document(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut bench = Bench::default();
     match copied(bytes) {
-        Some(copied) => whole(serde_json::Deserializer::from_str(&copied), Some(&copied)),
-        None => whole(serde_json::Deserializer::from_slice(bytes), None),
+        Some(copied) => whole(serde_json::Deserializer::from_str(&copied), Some(&copied), bench.cleared()),
+        None => whole(serde_json::Deserializer::from_slice(bytes), None, bench.cleared()),
     }
 }
 
 fn whole<'de, R: serde_json::de::Read<'de>>(
     mut input: serde_json::Deserializer<R>,
     of: Option<&Copied>,
+    bench: &mut Bench,
 ) -> Result<Value, serde_json::Error> {
-    let value = Node { left: &mut VALUES_MAX.clone(), of }.deserialize(&mut input)?;
+    let value = Node { bench, of }.deserialize(&mut input)?;
     input.end()?;
     Ok(value)
 }
@@ -178,9 +180,26 @@ fn is_lines(bytes: &[u8]) -> bool {
     let (mut all, mut objects) = (0_usize, 0_usize);
     for line in lines(bytes) {
         all += 1;
-        objects += usize::from(line.starts_with(b"{") && line.ends_with(b"}"));
+        objects += usize::from(is_object(line));
     }
     all > 1 && objects * 2 >= all && serde_json::from_slice::<IgnoredAny>(bytes).is_err()
+}
+
+/// How much of the beginning of a longer message may be read on its own and says
+/// the same there: whole lines, two or more, each of them an object. `None` where
+/// another line is among them.
+pub fn whole_lines(bytes: &[u8]) -> Option<usize> {
+    let to = memchr::memrchr(b'\n', bytes)? + 1;
+    let (mut all, mut objects) = (0_usize, 0_usize);
+    for line in lines(&bytes[..to]) {
+        all += 1;
+        objects += usize::from(is_object(line));
+    }
+    (objects > 1 && objects == all).then_some(to)
+}
+
+fn is_object(line: &[u8]) -> bool {
+    line.starts_with(b"{") && line.ends_with(b"}")
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -224,7 +243,8 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-        while let Some(value) = items.next_element_seed(Node { left: &mut VALUES_MAX.clone(), of: self.of })? {
+        let mut bench = Bench::default();
+        while let Some(value) = items.next_element_seed(Node { bench: bench.cleared(), of: self.of })? {
             self.hand(Found::Element(value));
             if *self.stopped {
                 // The rest stays unread; whoever called looks at `stopped` first.
@@ -235,7 +255,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
-        let value = Node { left: &mut VALUES_MAX.clone(), of: self.of }.visit_map(map)?;
+        let value = Node { bench: Bench::default().cleared(), of: self.of }.visit_map(map)?;
         self.hand(Found::Document(value));
         Ok(())
     }
@@ -271,17 +291,36 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 }
 
+/// What one record is read with.
+#[derive(Default)]
+struct Bench {
+    /// How many more values it may have.
+    left: usize,
+    /// Fields of the objects that are not whole yet, the innermost last, so that
+    /// each object is as big as it must be and none grows.
+    fields: Vec<Entry>,
+}
+
+impl Bench {
+    /// Cleared for the next record.
+    fn cleared(&mut self) -> &mut Self {
+        self.left = VALUES_MAX;
+        self.fields.clear();
+        self
+    }
+}
+
 /// A value that counts what it holds.
 struct Node<'a> {
-    left: &'a mut usize,
+    bench: &'a mut Bench,
     of: Option<&'a Copied>,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Value, D::Error> {
-        match self.left.checked_sub(1) {
-            Some(left) => *self.left = left,
+        match self.bench.left.checked_sub(1) {
+            Some(left) => self.bench.left = left,
             None => return Err(D::Error::custom(format!("one record has more than {VALUES_MAX} values"))),
         }
         input.deserialize_any(self)
@@ -325,19 +364,45 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Node { left: &mut *self.left, of: self.of })? {
+        while let Some(item) = items.next_element_seed(Node { bench: &mut *self.bench, of: self.of })? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        // Most objects have a handful of fields.
-        let mut entries = Vec::with_capacity(8);
-        while let Some(key) = map.next_key_seed(Key { of: self.of })? {
-            entries.push((key, map.next_value_seed(Node { left: &mut *self.left, of: self.of })?));
+        let before = self.bench.fields.len();
+        while let Some((sign, key)) = map.next_key_seed(Name(Key { of: self.of }))? {
+            let value = map.next_value_seed(Node { bench: &mut *self.bench, of: self.of })?;
+            self.bench.fields.push(Entry::of(sign, key, value));
         }
-        Ok(Value::Object(Map::of(entries)))
+        Ok(Value::Object(Map::settled(self.bench.fields.drain(before..).collect())))
+    }
+}
+
+/// A key and its sign, made while the text is at hand.
+struct Name<'a>(Key<'a>);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = (u32, Text);
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(u32, Text), D::Error> {
+        input.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name<'_> {
+    type Value = (u32, Text);
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<(u32, Text), E> {
+        Ok((sign(text.as_bytes()), self.0.visit_borrowed_str(text)?))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(u32, Text), E> {
+        Ok((sign(text.as_bytes()), self.0.visit_str(text)?))
     }
 }
 

@@ -41,7 +41,7 @@ mod wording;
 
 use std::ops::ControlFlow;
 
-pub use crate::json::Value;
+pub use crate::json::{Value, whole_lines};
 use crate::{json::Found, mapping::Mapping};
 use quell_core::{
     signal::{Readout, Unreadable},
@@ -210,5 +210,5 @@ fn known() -> String {
 }
 
 fn refused(reason: String) -> Readout {
-    Readout { signals: Vec::new(), unreadable: vec![Unreadable { record: 0, reason }] }
+    Readout { signals: Vec::new(), unreadable: vec![Unreadable { record: 0, reason }], records: 1 }
 }

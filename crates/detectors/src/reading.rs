@@ -79,6 +79,7 @@ impl Reading {
             let reason = format!("{} more records could not be read", self.untold);
             self.readout.unreadable.push(Unreadable { record: self.next - 1, reason });
         }
+        self.readout.records = self.next;
         self.readout
     }
 }

@@ -5,34 +5,53 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use quell_core::signal::SignalKind;
 
 /// The kind that `words` tell, and the word that told it.
 pub fn kind(words: &str) -> Option<(SignalKind, &'static str)> {
-    let lower: String = words.to_lowercase().chars().filter(|c| !matches!(c, ' ' | '-' | '_')).collect();
-    let leak = ["exposed", "leak"].into_iter().find(|w| lower.contains(w));
-    let credential = leak.is_some()
-        && ["credential", "secret", "accesskey", "apikey", "token", "password", "privatekey", "accountkey", "serviceaccountkey"]
-            .iter()
-            .any(|w| lower.contains(w));
-    if let Some(word) = leak
-        && credential
-    {
-        return Some((SignalKind::LeakedSecret, word));
-    }
-    let (searched, found) = &*SEARCHED;
+    let Searched { automaton, found, leaks, credentials } = &*SEARCHED;
     // The most telling word, wherever it stands.
-    let first = searched.find_overlapping_iter(&lower).map(|word| word.pattern().as_usize()).min()?;
-    found.get(first).copied()
+    let (mut telling, mut leak, mut credential) = (None, None, false);
+    for word in automaton.find_overlapping_iter(&bare(words)).map(|word| word.pattern().as_usize()) {
+        match word {
+            word if word < found.len() => telling = Some(telling.map_or(word, |first: usize| first.min(word))),
+            word if word < *leaks => leak = Some(leak.map_or(word, |first: usize| first.min(word))),
+            word => credential |= word < *credentials,
+        }
+    }
+    match leak {
+        Some(leak) if credential => Some((SignalKind::LeakedSecret, LEAKS[leak - found.len()])),
+        _ => found.get(telling?).copied(),
+    }
 }
 
-/// All words, sought in one pass, and what each stands for.
-static SEARCHED: LazyLock<(AhoCorasick, Vec<(SignalKind, &'static str)>)> = LazyLock::new(|| {
+/// `words` in lower case, without what parts them.
+fn bare(words: &str) -> Vec<u8> {
+    let lower = if words.is_ascii() { words.to_ascii_lowercase() } else { words.to_lowercase() };
+    let mut bare = lower.into_bytes();
+    bare.retain(|byte| !matches!(byte, b' ' | b'-' | b'_'));
+    bare
+}
+
+/// All words, sought in one pass: what each stands for, then the words that tell
+/// of a leak, then those of what can leak; the places where these end.
+struct Searched {
+    automaton: AhoCorasick,
+    found: Vec<(SignalKind, &'static str)>,
+    leaks: usize,
+    credentials: usize,
+}
+
+static SEARCHED: LazyLock<Searched> = LazyLock::new(|| {
     let found: Vec<_> = WORDS.iter().flat_map(|(kind, words)| words.iter().map(|word| (*kind, *word))).collect();
-    let searched = AhoCorasick::new(found.iter().map(|(_, word)| word)).expect("a hundred short words");
-    (searched, found)
+    let all: Vec<&str> = found.iter().map(|(_, word)| *word).chain(LEAKS).chain(CREDENTIALS).collect();
+    let automaton = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(&all).expect("a hundred short words");
+    Searched { automaton, leaks: found.len() + LEAKS.len(), credentials: all.len(), found }
 });
+
+const LEAKS: [&str; 2] = ["exposed", "leak"];
+const CREDENTIALS: [&str; 8] = ["credential", "secret", "accesskey", "apikey", "token", "password", "privatekey", "accountkey"];
 
 /// The words of a key: split where a sign or a capital begins another.
 pub fn words(key: &str) -> Vec<String> {

@@ -98,7 +98,7 @@ impl Engine {
             return self.filed_as(filed).await;
         }
         let source = self.source_of(&state.received.source).await?;
-        let Readout { signals, mut unreadable } = self.read_alert(&state).await?;
+        let Readout { signals, mut unreadable, .. } = self.read_alert(&state).await?;
         let of = (signals.len() + unreadable.len()) as u64;
         let (mut parts, mut done) = self.filed_so_far(id, of).await?;
         if signals.len() > ROUND_SIGNALS {

@@ -224,8 +224,14 @@ impl Detectors for SimDetectors {
 
     fn read(&self, _detector: &str, bytes: &[u8]) -> Readout {
         match serde_json::from_slice::<Vec<Line>>(bytes) {
-            Ok(lines) => Readout { signals: lines.into_iter().map(detected).collect(), unreadable: Vec::new() },
-            Err(_) => Readout { signals: Vec::new(), unreadable: vec![Unreadable { record: 0, reason: "not a list of lines".to_owned() }] },
+            Ok(lines) => {
+                Readout { records: lines.len() as u64, signals: lines.into_iter().map(detected).collect(), unreadable: Vec::new() }
+            }
+            Err(_) => Readout {
+                signals: Vec::new(),
+                unreadable: vec![Unreadable { record: 0, reason: "not a list of lines".to_owned() }],
+                records: 1,
+            },
         }
     }
 }

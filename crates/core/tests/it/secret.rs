@@ -38,7 +38,7 @@ fn detected() -> Detected {
 fn no_secret_shows_when_debugged_or_written() {
     let mut detected = detected();
     fingerprint(&mut detected, Some(&key()));
-    let readout = Readout { signals: vec![detected.clone()], unreadable: vec![] };
+    let readout = Readout { signals: vec![detected.clone()], unreadable: vec![], records: 1 };
     let texts = [
         format!("{:?}", Secret::new(MARKED)),
         format!("{:#?}", Some(Secret::new(MARKED))),

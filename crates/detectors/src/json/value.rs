@@ -131,27 +131,44 @@ impl PartialEq<&str> for Text {
 /// An object: keys in the order in which they came, each once.
 #[derive(Clone, Default)]
 pub struct Map {
-    entries: Vec<(Text, Value)>,
+    entries: Vec<Entry>,
     /// Where there are many. Boxed, as hardly any object has it and every value
     /// would be as big.
     index: Option<Box<Index>>,
-    /// One bit of [`mark`] for each key, so that a name that is not there, which
-    /// most names that are sought are not, is seldom looked for.
+    /// One bit for each key's sign, so that a name that is not there, which most
+    /// names that are sought are not, is seldom looked for.
     marks: u64,
 }
 
-/// One of 64 bits, equal for names that differ in the case of ASCII letters alone.
-#[inline]
-fn mark(name: &[u8]) -> u64 {
-    let end = |byte: Option<&u8>| byte.map_or(0, |b| usize::from(b.to_ascii_lowercase()));
-    1 << ((end(name.first()) * 7 + end(name.last()) + name.len() * 3) % 64)
+/// A key with its value.
+#[derive(Clone)]
+pub struct Entry {
+    key: Text,
+    sign: u32,
+    value: Value,
 }
 
-/// Whether two names of one length can be equal in some case: a quick look that
-/// ends most comparisons.
+impl Entry {
+    /// `sign` is that of `key`.
+    #[inline]
+    pub(super) fn of(sign: u32, key: Text, value: Value) -> Self {
+        Self { key, sign, value }
+    }
+}
+
+/// A number that is equal for names that differ in the case of ASCII letters
+/// alone, and seldom for others: comparing it reads no text.
 #[inline]
-fn begin_alike(key: &[u8], name: &[u8]) -> bool {
-    key.len() == name.len() && key.first().map(u8::to_ascii_lowercase) == name.first().map(u8::to_ascii_lowercase)
+pub(super) fn sign(name: &[u8]) -> u32 {
+    let (Some(first), Some(middle), Some(last)) = (name.first(), name.get(name.len() / 2), name.last()) else { return 0 };
+    u32::from_be_bytes([name.len() as u8, *first | 0x20, *middle | 0x20, *last | 0x20])
+}
+
+/// One of 64 bits for each sign.
+#[inline]
+fn mark(sign: u32) -> u64 {
+    // Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4).
+    1 << (sign.wrapping_mul(0x9E37_79B1) >> 26)
 }
 
 /// Positions of the entries, sorted by key.
@@ -162,84 +179,97 @@ impl Map {
     /// The entries as they came. Of two equal keys the last counts, and stands
     /// where the first stood.
     pub fn of(entries: Vec<(Text, Value)>) -> Self {
-        let mut map = Self { entries, index: None, marks: 0 };
-        map.indexed();
-        if map.has_equal_keys() {
+        Self::settled(entries.into_iter().map(|(key, value)| Entry::of(sign(key.bytes()), key, value)).collect())
+    }
+
+    /// The same of entries that are made already.
+    pub(super) fn settled(entries: Vec<Entry>) -> Self {
+        let mut this = Self { marks: entries.iter().fold(0, |marks, entry| marks | mark(entry.sign)), entries, index: None };
+        this.indexed();
+        this.settle();
+        this
+    }
+
+    /// Leaves each key once.
+    fn settle(&mut self) {
+        if self.has_equal_keys() {
             let mut places: BTreeMap<Text, usize> = BTreeMap::new();
-            let mut kept: Vec<(Text, Value)> = Vec::new();
-            for (key, value) in std::mem::take(&mut map.entries) {
-                match places.get(&key) {
-                    Some(at) => kept[*at].1 = value,
+            let mut kept: Vec<Entry> = Vec::new();
+            for entry in std::mem::take(&mut self.entries) {
+                match places.get(&entry.key) {
+                    Some(at) => kept[*at].value = entry.value,
                     None => {
-                        places.insert(key.clone(), kept.len());
-                        kept.push((key, value));
+                        places.insert(entry.key.clone(), kept.len());
+                        kept.push(entry);
                     }
                 }
             }
-            map.entries = kept;
-            map.indexed();
+            self.entries = kept;
+            self.indexed();
         }
-        map
     }
 
     fn has_equal_keys(&self) -> bool {
         if self.marks.count_ones() as usize == self.entries.len() {
             return false;
         }
-        let key = |at: &u32| self.entries[*at as usize].0.as_str();
+        let key = |at: &u32| self.entries[*at as usize].key.as_str();
         match &self.index {
-            None => self.entries.iter().enumerate().any(|(at, (key, _))| self.entries[..at].iter().any(|(earlier, _)| earlier == key)),
+            None => self
+                .entries
+                .iter()
+                .enumerate()
+                .any(|(at, entry)| self.entries[..at].iter().any(|earlier| earlier.sign == entry.sign && earlier.key == entry.key)),
             Some(index) => index.0.windows(2).any(|pair| key(&pair[0]) == key(&pair[1])),
         }
     }
 
     fn indexed(&mut self) {
-        self.marks = self.entries.iter().fold(0, |marks, (key, _)| marks | mark(key.bytes()));
         self.index = (self.entries.len() >= INDEXED_FROM).then(|| {
             let mut index: Vec<u32> = (0..).take(self.entries.len()).collect();
-            index.sort_by(|a, b| self.entries[*a as usize].0.cmp(&self.entries[*b as usize].0));
+            index.sort_by(|a, b| self.entries[*a as usize].key.cmp(&self.entries[*b as usize].key));
             Box::new(Index(index))
         });
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        if self.marks & mark(name.as_bytes()) == 0 {
+        let sign = sign(name.as_bytes());
+        if self.marks & mark(sign) == 0 {
             return None;
         }
         let Some(index) = &self.index else {
-            let name = name.as_bytes();
-            return self.entries.iter().position(|(key, _)| begin_alike(key.bytes(), name) && key.bytes() == name);
+            return self.entries.iter().position(|entry| entry.sign == sign && entry.key.bytes() == name.as_bytes());
         };
-        let found = index.0.binary_search_by(|at| self.entries[*at as usize].0.as_str().cmp(name)).ok()?;
+        let found = index.0.binary_search_by(|at| self.entries[*at as usize].key.as_str().cmp(name)).ok()?;
         Some(index.0[found] as usize)
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.position(name).map(|at| &self.entries[at].1)
+        self.position(name).map(|at| &self.entries[at].value)
     }
 
     /// The field of this name, else the first whose name differs from it in the
     /// case of ASCII letters alone.
+    #[inline]
     pub fn get_in_any_case(&self, name: &str) -> Option<&Value> {
-        if self.marks & mark(name.as_bytes()) == 0 {
-            return None;
-        }
+        let sign = sign(name.as_bytes());
+        if self.marks & mark(sign) == 0 { None } else { self.sought(name, sign) }
+    }
+
+    fn sought(&self, name: &str, sign: u32) -> Option<&Value> {
         if self.index.is_some()
             && let Some(found) = self.get(name)
         {
             return Some(found);
         }
         let (name, mut alike) = (name.as_bytes(), None);
-        for (key, value) in &self.entries {
-            let key = key.bytes();
-            if !begin_alike(key, name) {
-                continue;
-            }
+        for entry in self.entries.iter().filter(|entry| entry.sign == sign) {
+            let key = entry.key.bytes();
             if key == name {
-                return Some(value);
+                return Some(&entry.value);
             }
             if alike.is_none() && key.eq_ignore_ascii_case(name) {
-                alike = Some(value);
+                alike = Some(&entry.value);
             }
         }
         alike
@@ -251,9 +281,10 @@ impl Map {
 
     /// Takes a field out.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
-        let (_, value) = self.entries.remove(self.position(name)?);
+        let taken = self.entries.remove(self.position(name)?);
+        // A mark that stays costs a look for a name that is gone.
         self.indexed();
-        Some(value)
+        Some(taken.value)
     }
 
     pub fn len(&self) -> usize {
@@ -265,24 +296,24 @@ impl Map {
     }
 
     pub fn iter(&self) -> Entries<'_> {
-        self.entries.iter().map(|(key, value)| (key, value))
+        self.entries.iter().map(|entry| (&entry.key, &entry.value))
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &Text> {
-        self.entries.iter().map(|(key, _)| key)
+        self.entries.iter().map(|entry| &entry.key)
     }
 
     pub fn values(&self) -> impl Iterator<Item = &Value> {
-        self.entries.iter().map(|(_, value)| value)
+        self.entries.iter().map(|entry| &entry.value)
     }
 
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
-        self.entries.iter_mut().map(|(_, value)| value)
+        self.entries.iter_mut().map(|entry| &mut entry.value)
     }
 }
 
 /// Keys and values of an object, in order.
-pub type Entries<'a> = std::iter::Map<std::slice::Iter<'a, (Text, Value)>, fn(&'a (Text, Value)) -> (&'a Text, &'a Value)>;
+pub type Entries<'a> = std::iter::Map<std::slice::Iter<'a, Entry>, fn(&'a Entry) -> (&'a Text, &'a Value)>;
 
 impl<'a> IntoIterator for &'a Map {
     type Item = (&'a Text, &'a Value);

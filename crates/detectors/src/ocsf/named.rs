@@ -10,7 +10,7 @@ use quell_core::{secret::Secret, signal::CredentialKind};
 use super::subject::{Details, places, users};
 use crate::{
     credential::{has_form_of_secret, is_aws_key_id},
-    field::{field, integer, is_placeholder, list, text, text_at},
+    field::{field, integer, is_placeholder, list, said, text, text_at},
     json::Value,
 };
 
@@ -45,8 +45,8 @@ pub fn find(finding: &Value, details: &Details, reasons: &mut Vec<String>) -> Op
 
     let keys = details.parts("AwsIamAccessKey").chain(details.parts("accessKeyDetails")).filter_map(|k| text(k, "AccessKeyId"));
     let resources = list(finding, "resources").iter().filter(|r| {
-        text(r, "uid").is_some_and(|u| u.starts_with(KEY_RESOURCE))
-            || text(r, "type").is_some_and(|t| t.eq_ignore_ascii_case("AwsIamAccessKey"))
+        said(r, "uid").is_some_and(|u| u.starts_with(KEY_RESOURCE))
+            || said(r, "type").is_some_and(|t| t.eq_ignore_ascii_case("AwsIamAccessKey"))
     });
     let uids = resources.filter_map(|r| text(r, "uid")).chain(observed(10).filter(|v| v.starts_with(KEY_RESOURCE)));
     found.extend(keys.chain(uids).map(|id| (CredentialKind::AccessKey, id.strip_prefix(KEY_RESOURCE).unwrap_or(&id).to_owned())));

@@ -7,7 +7,7 @@
 use quell_core::signal::SignalKind;
 
 use crate::{
-    field::{as_text, field, integer, list, text, text_at},
+    field::{as_said, at, field, integer, list, said},
     json::Value,
     wording,
 };
@@ -24,15 +24,17 @@ pub fn info(finding: &Value) -> &Value {
 /// The kind of the finding, with the reason for it.
 pub fn kind(finding: &Value, reasons: &mut Vec<String>) -> SignalKind {
     let info = info(finding);
-    let types = list(info, "types").iter().filter_map(as_text);
-    let types: Vec<String> = types.chain(text_at(info, &["analytic", "name"])).collect();
-    let title = text(info, "title").unwrap_or_default();
+    let mut types = String::new();
+    for one in list(info, "types").iter().chain(at(info, &["analytic", "name"])).filter_map(as_said) {
+        types.extend((!types.is_empty()).then_some(" "));
+        types.push_str(&one);
+    }
     // The type is the vendor's classification; a title merely mentions words.
-    for (from, words) in [("types", types.join(" ")), ("title", title)] {
-        if let Some((kind, word)) = wording::kind(&words) {
-            reasons.push(format!("the kind is read from `{word}` in the finding's {from}"));
-            return kind;
-        }
+    let title = || said(info, "title").unwrap_or_default();
+    let from_title = || wording::kind(&title()).map(|told| (told, "title"));
+    if let Some(((kind, word), from)) = wording::kind(&types).map(|told| (told, "types")).or_else(from_title) {
+        reasons.push(format!("the kind is read from `{word}` in the finding's {from}"));
+        return kind;
     }
     reasons.push("the finding's type and title tell no kind".into());
     SignalKind::Other
@@ -42,7 +44,8 @@ pub fn kind(finding: &Value, reasons: &mut Vec<String>) -> SignalKind {
 /// GuardDuty puts into generated findings.
 pub fn sample(finding: &Value, names: [&Option<String>; 3], reasons: &mut Vec<String>) -> bool {
     let generated = names.into_iter().flatten().any(|n| n.starts_with("GeneratedFinding"));
-    let titled = text(info(finding), "title").is_some_and(|t| t.to_ascii_lowercase().starts_with("[sample"));
+    let titled =
+        said(info(finding), "title").is_some_and(|t| t.as_bytes().get(..7).is_some_and(|first| first.eq_ignore_ascii_case(b"[sample")));
     let test = integer(finding, "verdict_id") == Some(6);
     let marked = field(finding, "unmapped").is_some_and(is_marked);
     let sample = generated || titled || test || marked;

@@ -6,12 +6,12 @@
 //! resource known by its uid alone; observables. The owner of a resource is
 //! nobody's subject. More identities than one are counted.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use quell_core::signal::IdentityKind;
 
 use crate::{
-    field::{field, integer, is_placeholder, list, text},
+    field::{field, integer, is_placeholder, list, said, text},
     json::{self, Value},
     windows,
 };
@@ -70,7 +70,7 @@ pub fn find(finding: &Value, details: &Details, reasons: &mut Vec<String>) -> Id
         found.extend(details.parts(part).map(|d| (Person::of(d, &[id], names, &[kind]), "an IAM resource")));
     }
     found.extend(users(finding).map(|u| (Person::of_user(u), "a user")));
-    let resources = list(finding, "resources").iter().filter(|r| text(r, "type").is_some_and(|t| is_iam_resource(&t)));
+    let resources = list(finding, "resources").iter().filter(|r| said(r, "type").is_some_and(|t| is_iam_resource(&t)));
     found.extend(resources.map(|r| (Person::of(r, &["uid"], &["name"], &["type"]), "an IAM resource")));
     found.push((Person::of_observables(finding), "observables"));
 
@@ -107,8 +107,8 @@ const IAM_DETAILS: [(&str, &str, &[&str], &str); 4] = [
 ];
 
 fn is_iam_resource(kind: &str) -> bool {
-    let kind = kind.to_ascii_lowercase().replace("::", "");
-    ["awsiamuser", "awsiamrole"].contains(&kind.as_str())
+    kind.get(..3).is_some_and(|first| first.eq_ignore_ascii_case("aws"))
+        && ["awsiamuser", "awsiamrole"].contains(&kind.to_ascii_lowercase().replace("::", "").as_str())
 }
 
 pub struct Person {
@@ -128,14 +128,15 @@ impl Person {
     fn of(value: &Value, ids: &[&str], names: &[&str], types: &[&str]) -> Self {
         let mut placeholder = false;
         let mut first = |fields: &[&str]| {
-            fields.iter().filter_map(|f| text(value, f)).find(|t| {
+            let found = fields.iter().filter_map(|f| said(value, f)).find(|t| {
                 let empty = is_placeholder(t);
                 placeholder |= empty;
                 !empty
-            })
+            });
+            found.map(Cow::into_owned)
         };
         let (mut id, mut name) = (first(ids), first(names));
-        let domain = text(value, "domain");
+        let domain = said(value, "domain");
         if windows::is_machine_wide(domain.as_deref(), domain.as_ref().and(name.as_deref()), id.as_deref()) {
             (id, name, placeholder) = (None, None, true);
         }
@@ -148,11 +149,12 @@ impl Person {
         let mut placeholder = false;
         let mut first = |type_id: i64| {
             let values = list(finding, "observables").iter().filter(|o| integer(o, "type_id") == Some(type_id));
-            values.filter_map(|o| text(o, "value")).find(|t| {
+            let found = values.filter_map(|o| said(o, "value")).find(|t| {
                 let empty = is_placeholder(t);
                 placeholder |= empty;
                 !empty
-            })
+            });
+            found.map(Cow::into_owned)
         };
         let id = first(31);
         let name = first(4).or_else(|| first(5));

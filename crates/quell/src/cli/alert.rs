@@ -1,25 +1,22 @@
 //! `quell alert`: what a detector said, read here or sent to a server.
 
+mod normalise;
+
+pub use normalise::mapping;
+
 use std::{
-    io::{BufWriter, Read, Write},
+    io::Read,
     ops::Deref,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::{Args, Subcommand};
-use quell_core::{
-    secret::{FingerprintKey, hex},
-    signal::{Readout, fingerprint},
-};
-use quell_detectors::{
-    AUTO, Builtin, REGISTRY,
-    mapping::{Explained, Mapping},
-};
-use quell_engine::port::{Chance, Clock, Detectors};
+use quell_core::secret::hex;
+use quell_engine::port::{Chance, Clock};
 use quell_store::{OsChance, SystemClock};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Value, json};
+use serde_json::Value;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
@@ -33,34 +30,9 @@ use crate::client::part;
 /// Read detector messages, or send them
 #[derive(Subcommand)]
 pub enum Alert {
-    Normalise(Normalise),
+    Normalise(normalise::Normalise),
     Send(Send),
     Fold(Fold),
-}
-
-/// Read a detector's message and print its signals, one JSON object a line, without a server
-///
-/// A record that cannot be read prints its own line, and the exit is 1 after
-/// the rest. Secrets leave as keyed fingerprints only.
-#[derive(Args)]
-#[command(
-    after_help = "Example: quell alert normalise --source gitleaks report.json\nExample: quell alert normalise --mapping acme.toml --explain stored.json"
-)]
-pub struct Normalise {
-    /// The detector, or `auto` to recognise it
-    #[arg(long, value_name = "NAME", value_parser = names(), required_unless_present = "mapping")]
-    source: Option<String>,
-    /// Read with this mapping file instead of a built-in detector
-    #[arg(long, value_name = "FILE", conflicts_with = "source")]
-    mapping: Option<PathBuf>,
-    /// After the signals, print for each record which rule of the mapping gave which field
-    #[arg(long, requires = "mapping", conflicts_with = "source")]
-    explain: bool,
-    /// The key that secrets are fingerprinted with; without one the fingerprint is null
-    #[arg(long, value_name = "FILE", env = "QUELL_FINGERPRINT_KEY_FILE")]
-    fingerprint_key_file: Option<PathBuf>,
-    /// The message; `-` or nothing reads stdin
-    file: Option<PathBuf>,
 }
 
 /// Send a detector's message to the server as one of its sources
@@ -98,12 +70,6 @@ pub struct Fold {
     file: Option<PathBuf>,
 }
 
-fn names() -> clap::builder::PossibleValuesParser {
-    let mut names: Vec<&'static str> = REGISTRY.iter().map(|d| d.name).collect();
-    names.push(AUTO);
-    names.into()
-}
-
 impl Alert {
     pub fn run(self, context: &Context) -> Done {
         match self {
@@ -112,67 +78,6 @@ impl Alert {
             Self::Fold(verb) => asking(verb.run(context)),
         }
     }
-}
-
-impl Normalise {
-    fn run(self, context: &Context) -> Done {
-        let key = context.local.fingerprint_key(self.fingerprint_key_file.as_deref())?;
-        let bytes = read(self.file.as_deref())?;
-        let (source, readout, explained) = match &self.mapping {
-            Some(file) => {
-                let mapping = mapping(file).map_err(Fault::refused)?;
-                let (readout, explained) = if self.explain { mapping.explain(&bytes) } else { (mapping.read(&bytes), Vec::new()) };
-                (mapping.name().to_owned(), readout, explained)
-            }
-            None => {
-                let source = self.source.unwrap_or_else(|| AUTO.to_owned());
-                let readout = Builtin.read(&source, &bytes);
-                (source, readout, Vec::new())
-            }
-        };
-        drop(bytes);
-        let exit = if readout.unreadable.is_empty() { 0 } else { REFUSED };
-        match write_lines(&source, readout, &explained, key.as_ref(), std::io::stdout().lock()) {
-            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Fault::outside(format!("cannot write to stdout: {e}"))),
-            _ => Ok(exit),
-        }
-    }
-}
-
-/// A mapping file, checked; else every mistake with the file's name and line.
-pub fn mapping(file: &Path) -> Result<Mapping, String> {
-    let name = file.display();
-    let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read the mapping `{name}`: {e}"))?;
-    Mapping::load(&text).map_err(|mistakes| {
-        let told: Vec<String> = mistakes.iter().map(|mistake| terminal::safe(&format!("`{name}` {mistake}"))).collect();
-        told.join("\n")
-    })
-}
-
-/// Signals in input order, then what could not be read, then the explanations.
-fn write_lines(
-    source: &str,
-    readout: Readout,
-    explained: &[Explained],
-    key: Option<&FingerprintKey>,
-    out: impl Write,
-) -> std::io::Result<()> {
-    let mut out = BufWriter::with_capacity(64 * 1024, out);
-    let mut line = Vec::new();
-    for mut detected in readout.signals {
-        fingerprint(&mut detected, key);
-        line.clear();
-        terminal::write_json(&mut line, &detected.signal);
-        line.push(b'\n');
-        out.write_all(&line)?;
-    }
-    for unreadable in readout.unreadable {
-        writeln!(out, "{}", terminal::json(&json!({ "source": source, "unreadable": unreadable })))?;
-    }
-    for record in explained {
-        writeln!(out, "{}", terminal::json(&json!({ "source": source, "explained": record })))?;
-    }
-    out.flush()
 }
 
 impl Send {
