@@ -12,6 +12,8 @@ mod named;
 mod nature;
 mod subject;
 
+use std::borrow::Cow;
+
 use quell_core::{
     signal::{Actor, Detected, ObservedFrom, Readout, Resolvable, Severity, Signal, SignalCredential, Subject},
     untrusted::Untrusted,
@@ -19,7 +21,7 @@ use quell_core::{
 
 use crate::{
     arn::Arn,
-    field::{bounded, field, integer, list, text, text_at, type_name},
+    field::{as_said, at, bounded, field, integer, list, said, text, type_name},
     json::{self, Found, Value},
     reading::{ID_MIN, Reading, TITLE_MAX, WORD_MIN, dedupe_key, without},
     time,
@@ -123,25 +125,27 @@ fn finding(finding: &Value) -> Detected {
     nature::note_closed(finding, &mut reasons);
     let severity = severity(finding, &mut reasons);
 
-    let part = |path: &[&str]| text_at(finding, path).unwrap_or_default();
-    let uid = text(about, "uid").unwrap_or_else(|| part(&["metadata", "uid"]));
+    let part = |path: &[&str]| at(finding, path).and_then(as_said).unwrap_or_default();
+    let uid = said(about, "uid").unwrap_or_else(|| part(&["metadata", "uid"]));
     if uid.is_empty() {
         reasons.push("no `finding_info.uid`; two deliveries are recognised by title, time and subject".into());
     }
-    let last = ["last_seen_time", "last_seen_time_dt"].iter().filter_map(|n| text(about, n)).collect::<String>();
-    let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
-    let parts = [
+    let last = ["last_seen_time", "last_seen_time_dt"].iter().filter_map(|n| said(about, n)).collect::<String>();
+    let mut parts = [
         uid,
         part(&["type_uid"]),
         part(&["activity_id"]),
-        last,
+        last.into(),
         part(&["time"]),
-        or_empty(&native_id),
-        or_empty(&name),
-        or_empty(&credential_id),
+        native_id.as_deref().unwrap_or_default().into(),
+        name.as_deref().unwrap_or_default().into(),
+        credential_id.as_deref().unwrap_or_default().into(),
+        Cow::Borrowed(raw_title.as_str()),
     ];
-    let parts: Vec<String> = parts.into_iter().chain([raw_title.clone()]).map(|p| without(p, secret.as_ref(), WORD_MIN)).collect();
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    if secret.is_some() {
+        parts = parts.map(|part| without(part, secret.as_ref(), WORD_MIN).into());
+    }
+    let dedupe_key = dedupe_key(NAME, &parts.each_ref().map(|part| part.as_ref()));
 
     let mut signal = Signal {
         source: NAME.into(),
@@ -157,7 +161,7 @@ fn finding(finding: &Value) -> Detected {
         subject: Subject { resolvable, kind: identity.kind, native_id, name, system },
         credential: credential.map(|c| SignalCredential { kind: c.kind, id: credential_id, fingerprint: None }),
         actor,
-        dedupe_key: dedupe_key(NAME, &parts),
+        dedupe_key,
         reasons,
     };
     let info = |name| field(about, name);
@@ -181,13 +185,15 @@ fn finding(finding: &Value) -> Detected {
 
 /// `aws:111111111111`: the provider and the account whose ids these are.
 fn system(finding: &Value) -> Option<String> {
-    let provider = text_at(finding, &["cloud", "provider"])
-        .or_else(|| list(finding, "resources").iter().find_map(|r| text(r, "cloud_partition")))
+    let provider = at(finding, &["cloud", "provider"])
+        .and_then(as_said)
+        .or_else(|| list(finding, "resources").iter().find_map(|r| said(r, "cloud_partition")))
         .map(|p| p.to_ascii_lowercase());
-    let account = text_at(finding, &["cloud", "account", "uid"])
-        .or_else(|| subject::users(finding).find_map(|u| text_at(u, &["account", "uid"])))
+    let account = at(finding, &["cloud", "account", "uid"])
+        .and_then(as_said)
+        .or_else(|| subject::users(finding).find_map(|u| at(u, &["account", "uid"]).and_then(as_said)))
         .filter(|a| !crate::field::is_placeholder(a))
-        .map(|a| Arn::of(&a).map_or(a.clone(), |arn| arn.account.to_owned()));
+        .map(|a| Arn::of(&a).map_or_else(|| a.to_string(), |arn| arn.account.to_owned()));
     match (provider, account) {
         (Some(provider), Some(account)) => Some(format!("{provider}:{account}")),
         (None, Some(account)) => Some(account),
@@ -197,7 +203,9 @@ fn system(finding: &Value) -> Option<String> {
 
 /// The address that the evidence shows, if it is one.
 fn ip(finding: &Value) -> Option<String> {
-    let of = |value: &Value| text_at(value, &["src_endpoint", "ip"]).filter(|ip| ip.parse::<std::net::IpAddr>().is_ok());
+    let of = |value: &Value| {
+        at(value, &["src_endpoint", "ip"]).and_then(crate::field::as_text).filter(|ip| ip.parse::<std::net::IpAddr>().is_ok())
+    };
     list(finding, "evidences").iter().find_map(of).or_else(|| of(finding))
 }
 

@@ -201,6 +201,10 @@ fn write_alerts(path: &Path) -> Result<()> {
             "cloud": { "provider": "AWS", "region": "eu-central-1", "account": { "uid": "111111111111" } },
             "resources": [{ "type": "AWS::SecretsManager::Secret", "uid": format!("arn:aws:secretsmanager:eu-central-1:111111111111:secret:prod/db-{id}"),
                 "name": "prod/db", "region": "eu-central-1" }],
+            "device": { "hostname": format!("worker-{}", n % 31), "uid": format!("i-0{id}"), "type": "Virtual", "type_id": 6, "region": "eu-central-1",
+                "os": { "name": "Linux", "type": "Linux", "type_id": 200 } },
+            "http_request": { "user_agent": "aws-cli/2.15.30 Python/3.11.8 Linux/6.1.0 exe/x86_64", "uid": format!("req-{id}"), "http_method": "POST" },
+            "remediation": { "desc": "Find out who used the key, and rotate it.", "references": ["https://runbooks.example/rotate"] },
             "attacks": [{ "tactic": { "name": "Credential Access", "uid": "TA0006" }, "technique": { "name": "Unsecured Credentials", "uid": "T1552" }, "version": "14.1" }],
         });
         writeln!(file, "{alert}")?;

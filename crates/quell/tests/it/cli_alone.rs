@@ -94,6 +94,48 @@ fn empty_reports_print_nothing_and_garbage_prints_its_reason() {
     }
 }
 
+/// A log is read in parts of 256 KiB; where they end shows nowhere.
+#[test]
+fn a_long_log_says_the_same_as_its_lines_one_by_one() {
+    let desk = Desk::new();
+    let line = |n: usize| {
+        let about = json!({ "uid": format!("f-{n}"), "title": "Unusual call", "desc": "x".repeat(200) });
+        json!({ "class_uid": 2004, "severity_id": 3, "time": 1_767_225_600_000_u64, "finding_info": about, "user": { "uid": format!("u-{n}") } }).to_string()
+    };
+    let all: Vec<String> = (0..3_000).map(line).collect();
+    // Two lines in the later parts are none, one with the look of an object and one without.
+    for (at, spoilt) in [(2_000, "{\"class_uid\":}"), (2_001, "garbage")] {
+        let mut log = all.clone();
+        log[at] = spoilt.to_owned();
+        log.insert(100, String::new());
+        let file = desk.file("log.ndjson", log.join("\n"));
+        for source in ["ocsf", "auto"] {
+            let ran = desk.run(&["alert", "normalise", "--source", source, &file]);
+            let told = lines(ran.ended(1).out.as_str());
+            let named: Vec<&str> = told.iter().filter_map(|l| l["subject"]["native_id"].as_str()).collect();
+            let wanted: Vec<String> = (0..3_000).filter(|n| *n != at).map(|n| format!("u-{n}")).collect();
+            assert_eq!(named, wanted, "{source} {spoilt}");
+            let unreadable: Vec<&Value> = told.iter().filter(|l| !l["unreadable"].is_null()).collect();
+            assert_eq!(unreadable.len(), 1, "{unreadable:?}");
+            assert_eq!((&unreadable[0]["unreadable"]["record"], &told[told.len() - 1]), (&json!(at), unreadable[0]), "{source} {spoilt}");
+            let fed = desk.feed(&["alert", "normalise", "--source", source], log.join("\n").as_bytes());
+            assert_eq!((fed.exit, &fed.out), (ran.exit, &ran.out), "stdin gives another answer: {source} {spoilt}");
+        }
+    }
+    // What is no log is read whole, however long: one array, and one that is cut off.
+    let array = format!("[{}]", all.join(",\n"));
+    let file = desk.file("array.json", &array);
+    assert_eq!(lines(&desk.run(&["alert", "normalise", "--source", "auto", &file]).ended(0).out).len(), 3_000);
+    let cut = desk.feed(&["alert", "normalise", "--source", "ocsf"], &array.as_bytes()[..array.len() - 20]);
+    assert_eq!((cut.exit, lines(&cut.out).len()), (1, 3_000), "what was whole before the cut, and the cut");
+    // A log of nobody's is refused once, not once a part.
+    let nobody = desk.feed(&["alert", "normalise"], format!("{{\"a\":\"{}\"}}\n", "x".repeat(90)).repeat(9_000).as_bytes());
+    assert_eq!((nobody.exit, lines(&nobody.out).len()), (2, 0), "{}", nobody.err);
+    let nobody =
+        desk.feed(&["alert", "normalise", "--source", "auto"], format!("{{\"a\":\"{}\"}}\n", "x".repeat(90)).repeat(9_000).as_bytes());
+    assert_eq!((nobody.exit, lines(&nobody.out).len()), (1, 1), "{}", nobody.out);
+}
+
 #[test]
 fn a_hostile_alert_leaves_nothing_that_a_terminal_obeys_and_no_secret() {
     let desk = Desk::new();
