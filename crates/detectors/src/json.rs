@@ -203,12 +203,14 @@ fn is_object(line: &[u8]) -> bool {
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut ends = memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len()));
-    let mut from = 0;
+    let mut rest = Some(bytes);
     std::iter::from_fn(move || {
-        let to = ends.next()?;
-        let line = &bytes[from..to];
-        from = to + 1;
+        let from = rest?;
+        let (line, after) = match memchr::memchr(b'\n', from) {
+            Some(end) => (&from[..end], Some(&from[end + 1..])),
+            None => (from, None),
+        };
+        rest = after;
         Some(line)
     })
     .map(<[u8]>::trim_ascii)
@@ -376,7 +378,10 @@ impl<'de> Visitor<'de> for Node<'_> {
             let value = map.next_value_seed(Node { bench: &mut *self.bench, of: self.of })?;
             self.bench.fields.push(Entry::of(sign, key, value));
         }
-        Ok(Value::Object(Map::settled(self.bench.fields.drain(before..).collect())))
+        // Splitting off all of it would take the bench's room away.
+        let fields = &mut self.bench.fields;
+        let own = if before == 0 { fields.drain(..).collect() } else { fields.split_off(before) };
+        Ok(Value::Object(Map::settled(own)))
     }
 }
 

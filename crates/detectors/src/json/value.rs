@@ -184,44 +184,39 @@ impl Map {
 
     /// The same of entries that are made already.
     pub(super) fn settled(entries: Vec<Entry>) -> Self {
-        let mut this = Self { marks: entries.iter().fold(0, |marks, entry| marks | mark(entry.sign)), entries, index: None };
+        let mut this = Self { entries, ..Self::default() };
+        let mut has_equal_keys = false;
+        for (at, entry) in this.entries.iter().enumerate() {
+            let mark = mark(entry.sign);
+            // Only a mark that was there before can be one of an equal key.
+            if this.marks & mark != 0 && this.entries.len() < INDEXED_FROM && !has_equal_keys {
+                has_equal_keys = this.entries[..at].iter().any(|earlier| earlier.sign == entry.sign && earlier.key == entry.key);
+            }
+            this.marks |= mark;
+        }
         this.indexed();
-        this.settle();
+        let key = |at: &u32| this.entries[*at as usize].key.as_str();
+        if has_equal_keys || this.index.as_ref().is_some_and(|index| index.0.windows(2).any(|pair| key(&pair[0]) == key(&pair[1]))) {
+            this.keep_last();
+        }
         this
     }
 
     /// Leaves each key once.
-    fn settle(&mut self) {
-        if self.has_equal_keys() {
-            let mut places: BTreeMap<Text, usize> = BTreeMap::new();
-            let mut kept: Vec<Entry> = Vec::new();
-            for entry in std::mem::take(&mut self.entries) {
-                match places.get(&entry.key) {
-                    Some(at) => kept[*at].value = entry.value,
-                    None => {
-                        places.insert(entry.key.clone(), kept.len());
-                        kept.push(entry);
-                    }
+    fn keep_last(&mut self) {
+        let mut places: BTreeMap<Text, usize> = BTreeMap::new();
+        let mut kept: Vec<Entry> = Vec::new();
+        for entry in std::mem::take(&mut self.entries) {
+            match places.get(&entry.key) {
+                Some(at) => kept[*at].value = entry.value,
+                None => {
+                    places.insert(entry.key.clone(), kept.len());
+                    kept.push(entry);
                 }
             }
-            self.entries = kept;
-            self.indexed();
         }
-    }
-
-    fn has_equal_keys(&self) -> bool {
-        if self.marks.count_ones() as usize == self.entries.len() {
-            return false;
-        }
-        let key = |at: &u32| self.entries[*at as usize].key.as_str();
-        match &self.index {
-            None => self
-                .entries
-                .iter()
-                .enumerate()
-                .any(|(at, entry)| self.entries[..at].iter().any(|earlier| earlier.sign == entry.sign && earlier.key == entry.key)),
-            Some(index) => index.0.windows(2).any(|pair| key(&pair[0]) == key(&pair[1])),
-        }
+        self.entries = kept;
+        self.indexed();
     }
 
     fn indexed(&mut self) {
