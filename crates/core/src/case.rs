@@ -88,6 +88,16 @@ pub struct Task {
     pub added: TaskAdded,
     pub at: Timestamp,
     pub ended: Option<(By, Timestamp)>,
+    /// What whoever ended it brought.
+    pub brought: Brought,
+}
+
+/// What a person saw, when, and the SHA-256 of a file that shows it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Brought {
+    pub saw: Option<Personal>,
+    pub seen_at: Option<Timestamp>,
+    pub file: Option<String>,
 }
 
 impl Case {
@@ -194,10 +204,11 @@ impl Case {
             Event::VerdictGiven(e) => self.verdicts.push((e.role, e.verdict, by.clone(), at)),
             Event::LeadTaken(e) => self.lead = Some(e.lead.clone()),
             Event::NoteAdded(e) => self.notes.push((e.text.clone(), by.clone(), at)),
-            Event::TaskAdded(e) => self.tasks.push(Task { added: e.clone(), at, ended: None }),
+            Event::TaskAdded(e) => self.tasks.push(Task { added: e.clone(), at, ended: None, brought: Brought::default() }),
             Event::TaskEnded(e) => {
                 if let Some(task) = self.tasks.iter_mut().find(|t| t.added.task == e.task) {
                     task.ended = Some((by.clone(), at));
+                    task.brought = Brought { saw: e.attested.clone(), seen_at: e.seen_at, file: e.file.clone() };
                 }
             }
             Event::RestAccepted(e) => {

@@ -48,7 +48,7 @@ fn because(s: &Situation<'_>, state: &PlanState, step: u16, how: &str, now: Time
             (None, _) => "policy has not been asked yet".to_owned(),
             (Some(d), _) if d.wanted.is_none() => "no approval would let policy permit it".to_owned(),
             (Some(d), _) if d.wanted.as_ref().is_some_and(|w| !w.is_empty()) && !d.decision.allowed => "it waits for approval".to_owned(),
-            (_, Some(x)) if !s.installation.is_armed(&x.plane.connector, x.action, now) => {
+            (_, Some(x)) if !s.installation.lets(x, now) => {
                 format!("`{}` only observes, because nobody armed it for this", x.plane.connector)
             }
             _ if !state.plan.gaps.is_empty() => "the plan is INCOMPLETE, and running it needs a reason".to_owned(),

@@ -9,6 +9,7 @@ mod cli_run;
 mod cli_server;
 mod console;
 mod erased;
+mod gaps;
 mod http_access;
 mod http_alerts;
 mod http_contained;
