@@ -6,8 +6,8 @@
 //! it never makes anything DEAD (invariant 5), and the case says who said what.
 //!
 //! The words are ours and hold no name of anybody: whom a step is about stands beside it,
-//! where it can be erased. Where the vendors put these things was read in their own
-//! documentation in November 2026; a console that moved since is found by its terms.
+//! where it can be erased. The terms are those publicly known in
+//! November 2026, and none was tried against a vendor's tenant.
 
 mod plan;
 mod words;
@@ -53,6 +53,10 @@ pub struct Asked {
     /// What goes on working after it.
     pub survives: Vec<String>,
 }
+
+/// Of how many things one message may speak for people to be asked by hand about those in
+/// it: a crowd of made-up names floods nobody, and stands in the cases as before.
+pub const NAMED_MAX: u64 = 50;
 
 /// The longest name of a system that a sender may give, in bytes.
 const SYSTEM_MAX: usize = 200;

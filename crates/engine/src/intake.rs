@@ -25,6 +25,7 @@ use serde_json::json;
 use crate::{
     Engine, Failure,
     correlate::Keys,
+    filing::Asking,
     port::{Connector, Identified},
     record::{Seen, Writing},
     streams::{AlertState, Folded, SourceState},
@@ -110,21 +111,21 @@ impl Engine {
         source: Option<&SourceCreated>,
         mut detected: Detected,
         salter: &Salter,
-        ask_planes: bool,
+        asking: Asking,
     ) -> Result<(FiledSignal, Keys, Option<Resolved>), Failure> {
         quell_core::signal::fingerprint(&mut detected, Some(&self.settings.key));
         let (mut resolved, mut uncompared) = (None, Vec::new());
         if let Some(secret) = detected.secret.take() {
-            resolved = self.resolve_secret(&detected, &secret, salter, ask_planes, &mut uncompared).await;
+            resolved = self.resolve_secret(&detected, &secret, salter, asking.planes, &mut uncompared).await;
         }
         if resolved.is_none() {
             resolved = self.resolve_name(&detected, salter).await?;
         }
-        if resolved.is_none() && ask_planes {
+        if resolved.is_none() && asking.planes {
             resolved = self.resolve_key_id(&detected, salter).await;
         }
         // A plane that did not answer may yet say whose it is.
-        if resolved.is_none() && uncompared.is_empty() {
+        if resolved.is_none() && uncompared.is_empty() && asking.people {
             resolved = self.resolve_elsewhere(&detected, salter);
         }
         if let Some(other) = resolved.as_ref().and_then(|r| r.otherwise.as_ref()) {

@@ -211,3 +211,24 @@ async fn a_listed_system_is_worded_by_its_kind_and_a_listed_identity_by_its_own(
     assert!(steps.iter().all(|s| s["by_hand"]["what"].as_str().is_some_and(|w| w.contains("`code`"))), "{shown:#}");
     assert!(steps.iter().any(|s| s["by_hand"]["what"].as_str().is_some_and(|w| w.contains("personal token"))), "by its kind: {shown:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_made_up_names_floods_nobody() {
+    let here = Here::start().await;
+    person(&here.engine, "ana", &[Role::PlatformOwner]).await;
+    let crowd = |count: usize, what: &str| {
+        let word = |n| {
+            json!({ "kind": "anomalous_use", "title": "used", "dedupe_key": format!("{what}-{n}"), "severity": { "id": 3 },
+            "subject": { "resolvable": "yes", "kind": "human", "native_id": format!("{what}-{n}"), "system": "okta" } })
+        };
+        (0..count).map(|n| word(n).to_string() + "\n").collect::<String>()
+    };
+    for (count, plans) in [(2, 1), (51, 0)] {
+        let cases = alerted(&here, "quell", &crowd(count, &format!("who{count}"))).await;
+        assert_eq!(cases.len(), count, "each is a case of its own either way");
+        here.engine.work(&cases[0], here.engine.ports.clock.now()).await.expect("it goes on");
+        let shown = view(&here.engine, &cases[0]).await;
+        assert_eq!(shown["plans"].as_array().map(Vec::len), Some(plans), "{count}: {shown:#}");
+        assert_eq!(shown["findings"][0]["find_out"].is_string(), plans == 0, "{count}: {shown:#}");
+    }
+}

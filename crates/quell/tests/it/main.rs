@@ -3,6 +3,7 @@
 mod aws_contained;
 mod bao_reuse;
 mod cli_alone;
+mod cli_by_hand;
 mod cli_contained;
 mod cli_investigate;
 mod cli_run;

@@ -295,6 +295,10 @@ fn finding(finding: &Value) -> String {
         Value::Null => line,
         who => format!("{line}\n   answers for it: {}", cell(who)),
     };
+    let line = match &finding["find_out"] {
+        Value::Null => line,
+        what => format!("{line}\n   nobody on our planes is named: {}", cell(what)),
+    };
     folding(&finding["folding"]).map_or(line.clone(), |told| format!("{line}\n   {told}"))
 }
 
