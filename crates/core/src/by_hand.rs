@@ -21,7 +21,7 @@ use alloc::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::plan::sentence;
-pub use self::plan::{Ground, INSTEAD_OF, PROOF, Standing, Subject, plan, said_of, standing, stands_for};
+pub use self::plan::{Ground, INSTEAD_OF, PROOF, Standing, Subject, life, plan, said_of, standing, stands_for};
 use self::words::Words;
 use crate::{
     action::Action,

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     approval::Bench,
+    by_hand,
     course::PlanState,
     decision::Role,
     event::{By, CaseAdvanced, CaseEnriched, CaseReopened, CaseUnmerged, Derivation, Event, PeopleAsked, Stage, TaskAdded, Verdict},
@@ -469,7 +470,7 @@ pub fn still_open(
         let contained = state.is_some_and(|s| s.is_contained() || s.life == Some(Life::Restored));
         let accepted = case.accepted.get(&target.id).is_some_and(|(until, _)| *until > now);
         if !contained && !accepted && !is_issued_and_proved(plans, target) {
-            let life = state.and_then(|s| s.life).unwrap_or(Life::Unknown);
+            let life = state.and_then(|s| by_hand::life(case, plans, target, s)).unwrap_or(Life::Unknown);
             let word = serde_json::to_value(life).ok().and_then(|v| v.as_str().map(ToString::to_string)).unwrap_or_default();
             open.push(format!("{} `{}` is {word}", target.kind.name(), target.reference()));
         }

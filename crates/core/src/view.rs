@@ -85,12 +85,13 @@ fn standing(s: &Situation<'_>, now: Timestamp) -> String {
         .filter(|(t, _)| !is_new(s, t))
         .collect();
     if lives.is_empty() {
-        let by_hand: Vec<by_hand::Standing> = s.case.roots().iter().filter_map(|r| by_hand::standing(s, r)).collect();
+        let by_hand: Vec<by_hand::Standing> = s.case.roots().iter().filter_map(|r| by_hand::standing(s.case, s.plans, r)).collect();
         let (steps, said) = (by_hand.iter().map(|b| b.steps).sum::<usize>(), by_hand.iter().map(|b| b.said).sum::<usize>());
         return match steps {
             0 => "not looked at yet".to_string(),
+            _ if s.case.stage() >= Stage::Closed => "closed".to_string(),
             _ if steps == said => "UNKNOWN, said done by hand".to_string(),
-            _ => format!("STILL USABLE as far as anybody knows, {said} of {steps} steps by hand said done"),
+            _ => format!("STILL USABLE, {said} of {steps} by hand said done"),
         };
     }
     if s.case.stage() >= Stage::Closed {
@@ -120,15 +121,8 @@ fn standing(s: &Situation<'_>, now: Timestamp) -> String {
     }
 }
 
-/// The life of a credential or session as far as anybody knows. It was taken for usable
-/// when a case held it; once people say that they cut it, and nobody saw it used since,
-/// that is not known any more. What they say makes nothing dead (invariant 5).
-pub fn life(s: &Situation<'_>, target: &Target, held: &TargetState) -> Option<Life> {
-    let said = || by_hand::standing(s, target).and_then(|b| b.all_said_at);
-    match held.life {
-        None | Some(Life::Live) if said().is_some_and(|said| held.last_live_at.is_none_or(|live| live < said)) => Some(Life::Unknown),
-        life => life,
-    }
+fn life(s: &Situation<'_>, target: &Target, held: &TargetState) -> Option<Life> {
+    by_hand::life(s.case, s.plans, target, held)
 }
 
 fn whats_next(s: &Situation<'_>, now: Timestamp) -> String {

@@ -4,6 +4,7 @@ use alloc::{
     borrow::ToOwned,
     collections::{BTreeMap, BTreeSet},
     string::{String, ToString},
+    sync::Arc,
     vec::Vec,
 };
 
@@ -14,10 +15,11 @@ use crate::{
     course::PlanState,
     decision::Role,
     event::CaseEnriched,
+    hold::TargetState,
     id::{CaseId, PlanId},
     manifest::Effective,
     plan::{Bounds, Fallback, OnTimeout, Parent, Pin, Plan, PlanKind, Proves, Selector, Step, Tier},
-    respond::Situation,
+    proof::Life,
     signal::{CredentialKind, IdentityKind},
     target::{Target, TargetKind},
     time::Timestamp,
@@ -172,18 +174,29 @@ pub struct Standing {
 /// How far the newest plan by hand about this target is: about an identity all of it,
 /// about a credential what concerns it and the whole identity. None where no such plan
 /// stands.
-pub fn standing(s: &Situation<'_>, target: &Target) -> Option<Standing> {
+pub fn standing(case: &Case, plans: &BTreeMap<PlanId, Arc<PlanState>>, target: &Target) -> Option<Standing> {
     let about = |p: &&PlanState| p.plan.is_by_hand() && p.plan.identities().contains(&target.identity);
-    let state = s.plans.values().map(|p| &**p).filter(about).max_by_key(|p| p.drafted_at)?;
+    let state = plans.values().map(|p| &**p).filter(about).max_by_key(|p| p.drafted_at)?;
     let concerns = |step: &&Step| match &step.selector {
         Selector::Exactly { target: t } => t.id == target.id || t.id == target.identity || target.kind == TargetKind::Identity,
         Selector::Every { .. } => true,
     };
     let mine = state.plan.steps.iter().filter(|step| *step.selector.identity() == target.identity).filter(concerns);
     let said: Vec<Option<Timestamp>> =
-        mine.map(|step| said_of(s.case, state, step.n).and_then(|t| t.ended.as_ref()).map(|(_, at)| *at)).collect();
+        mine.map(|step| said_of(case, state, step.n).and_then(|t| t.ended.as_ref()).map(|(_, at)| *at)).collect();
     let all: Option<Vec<Timestamp>> = said.iter().copied().collect();
     Some(Standing { steps: said.len(), said: said.iter().flatten().count(), all_said_at: all.and_then(|at| at.into_iter().max()) })
+}
+
+/// The life of a credential or session as far as anybody knows. It was taken for usable
+/// when a case held it; once people say that they cut it, and nobody saw it used since,
+/// that is not known any more. What they say makes nothing dead (invariant 5).
+pub fn life(case: &Case, plans: &BTreeMap<PlanId, Arc<PlanState>>, target: &Target, held: &TargetState) -> Option<Life> {
+    let said = || standing(case, plans, target).and_then(|b| b.all_said_at);
+    match held.life {
+        None | Some(Life::Live) if said().is_some_and(|said| held.last_live_at.is_none_or(|live| live < said)) => Some(Life::Unknown),
+        life => life,
+    }
 }
 
 /// The sentence of a step by hand.

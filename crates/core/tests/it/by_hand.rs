@@ -289,7 +289,7 @@ fn people_are_asked_at_once_and_nothing_they_say_proves_anything() {
 fn it_counts_as_usable_until_every_step_is_said_done_and_again_once_it_is_seen_used() {
     let mut drive = case_by_hand(Some((password(), Some(CredentialKind::Password))));
     let steps: Vec<u16> = drive.only_plan().plan.steps.iter().map(|s| s.n).collect();
-    let life = |drive: &World| view::life(&drive.situation(), &password(), &drive.targets[&password().id]);
+    let life = |drive: &World| by_hand::life(&drive.case, &drive.plans, &password(), &drive.targets[&password().id]);
     let (last, others) = steps.split_last().expect("steps");
     for n in others {
         drive.end_task(*n);
@@ -336,4 +336,21 @@ fn a_finding_about_nobody_says_what_to_find_out_until_it_has_an_outcome() {
     assert_eq!(of(&|f| f.outcome = Some(Outcome::FalsePositive)), None);
     assert_eq!(of(&|f| f.unreadable = true), None);
     assert_eq!(of(&|f| f.containment_evidence = true), None);
+}
+
+#[test]
+fn what_people_did_by_hand_is_no_containment_that_quell_takes_back() {
+    let drive = case_by_hand(None);
+    assert_eq!(drive.plans.len(), 1);
+    let undone = quell_core::respond::to_undo(&drive.situation(), None).map(|plans| plans.len());
+    assert_eq!(undone, Err(quell_core::respond::NotUndone::NothingContained(case_id())));
+}
+
+#[test]
+fn a_stranger_may_be_a_sample_and_somebody_on_our_planes_is_none() {
+    let mut resolved = crate::world::finding("f-1", "src-a").resolved.expect("somebody");
+    assert!(!quell_core::fold::is_sample(true, Some(&resolved)));
+    resolved.said = Some(by_hand::Said { kind: IdentityKind::Human, name: None });
+    assert!(quell_core::fold::is_sample(true, Some(&resolved)));
+    assert!(!quell_core::fold::is_sample(false, Some(&resolved)));
 }

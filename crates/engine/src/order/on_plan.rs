@@ -291,9 +291,10 @@ impl Engine {
             }
             let named = ground.case.roots().into_iter().filter(|r| ground.case.subjects.contains_key(&r.id));
             // People who were asked already are not asked twice.
-            let situation = ground.situation();
-            let asked =
-                |r: &Target| !ground.planes.contains(&r.plane) && by_hand::standing(&situation, r).is_some_and(|b| b.all_said_at.is_none());
+            let asked = |r: &Target| {
+                !ground.planes.contains(&r.plane)
+                    && by_hand::standing(&ground.case, &ground.plans, r).is_some_and(|b| b.all_said_at.is_none())
+            };
             let roots: Vec<TargetId> = named.filter(|r| !asked(r)).map(|r| r.id).collect();
             if roots.is_empty() {
                 return Err(Failure::Refused(format!(

@@ -85,6 +85,10 @@ async fn what_people_do_by_hand_is_listed_recorded_with_what_they_saw_and_called
     let lead = Desk::at(&server.url, &lea);
     assert_eq!(lead.run(&["case", "close", &id]).exit, 1);
     assert_eq!(lead.run(&["case", "close", &id, "--outcome", "contained", "--evidence", "ana saw it"]).exit, 1);
-    let closed = lead.run(&["case", "close", &id, "--outcome", "retired", "--evidence", "ana saw it", "--json"]).ended(0).json();
+    let finding = case["findings"][0]["id"].as_str().expect("an id");
+    let closed = lead
+        .run(&["case", "close", &id, "--finding", finding, "--outcome", "retired", "--evidence", "ana saw it", "--json"])
+        .ended(0)
+        .json();
     assert_eq!(closed["state"], "closed", "{closed:#}");
 }

@@ -119,7 +119,7 @@ Written by `QUELL_BLESS=1 cargo nextest run --workspace -E 'test(whatever_a_dete
 detector names in its golden readings, and who ends it.\n\n\
 *Plane*: the kind of connector that speaks to such a system. It serves where one is connected and the identity is found\n\
 there; what it does to what, and what of it was proved, stands in [coverage.md](coverage.md). *–* is a gap: no connector of Quell\n\
-speaks to such a system. Wherever no connected plane serves the system, the plan consists of the steps *by hand*, in this order,\n\
+speaks to such a system; a name that an installation gave a system itself (`pg-main`) stands for *another system*. Wherever no connected plane serves the system, the plan consists of the steps *by hand*, in this order,\n\
 worded for the system, and owned by the platform owner, else the identity team, else the lead. What people then say is recorded, and at most UNKNOWN: it\n\
 is never called dead.\n\n\
 *look*: what survives is looked for, and whether it is dead. *Nobody is named*, or somebody *of no system*: the leaked value\n\

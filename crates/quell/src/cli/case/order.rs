@@ -122,7 +122,7 @@ pub struct Note {
 /// more. A step by hand wants to know what was seen.
 #[derive(Args)]
 #[command(
-    after_help = "Examples: quell case task C-8f3kq2m7xw\n          quell case task C-8f3kq2m7xw 'rotate the copy in the vendor portal' --owner vendor_contact\n          quell case task C-8f3kq2m7xw 2 --done --saw 'login refused from the office at 03:10' --file okta.json"
+    after_help = "Example: quell case task C-8f3kq2m7xw 2 --done --saw 'login refused from the office' --file okta.json\n         quell case task C-8f3kq2m7xw 'rotate the copy in the vendor portal' --owner vendor_contact"
 )]
 pub struct Task {
     /// The case
