@@ -107,7 +107,7 @@ pub fn steps(system: &str, kind: Option<&str>, identity: IdentityKind, credentia
         push(Action::SuspendIdentity, false, on(words.suspend), words.suspended, &still);
     }
     if is_key || !is_person {
-        let task = on(&revoking(&words, credential));
+        let task = on(&revoking(words, credential));
         push(Action::RevokeCredential, credential.is_some(), task, words.revoked, &["what was made or opened with it before"]);
     } else {
         let still = ["sessions that were opened with the old one, until they end"];

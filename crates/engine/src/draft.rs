@@ -20,6 +20,7 @@ use crate::{Engine, Failure, ground::Ground, record::Writing};
 impl Engine {
     /// Drafts a containment of `roots` and of what came from them into `writing`. Those
     /// that no connector serves are people's: a plan of its own, for which nothing waits.
+    #[expect(clippy::too_many_arguments, reason = "what a draft rests on are independent things")]
     pub(crate) fn draft_into(
         &self,
         writing: &mut Writing,
