@@ -7,7 +7,7 @@ const holding = (id: string, state: Holding["state"], issued_by_quell = false): 
 });
 const step = (dependents: string[]): Step => ({
   n: 1, action: "suspend_identity", selector: "pg/app", sentence: "", targets: [], state: "waiting", reversible: "exact", undo: "", effective: "now", residual_until: null, dependents, survives: [], after: [],
-  approved_by: [], policies: [], allowed_now: null, because: null,
+  approved_by: [], policies: [], allowed_now: null, because: null, by_hand: null,
 });
 const plan = (id: string, state: Plan["state"], steps: Step[] = [], failover = false): Plan => ({
   id, kind: "contain", parent: null, digest: id, state, tier: "contain", incomplete: [], failover, undo: null, wanted: null, approvals: [], started_at: null, ended_at: null, because: null, break_glass: null, paused: null, left_out: [], steps,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { author, STATES, STEP_STATES, visible } from "./words";
+import { author, STATES, STEP_STATES, stepState, visible } from "./words";
 
 test("only DEAD is green among the states, and UNKNOWN and DYING are amber", () => {
   for (const [state, { tone, mark, says }] of Object.entries(STATES)) {
@@ -23,4 +23,12 @@ test("marks that hide or turn their neighbours are shown and not obeyed", () => 
 test("authors are called as people call them", () => {
   const names = new Map([["u-1", "lea"]]);
   expect([author("automation", names), author("person:u-1", names), author("source:s-1", names), author("agent:u-1", names), author("u-1", names)]).toEqual(["Quell", "lea", "source s-1", "lea (agent)", "lea"]);
+});
+
+test("what a person says is done is green only once a probe proved it", () => {
+  const by_hand = { instead_of: null, task: "t-1", what: "", owner: "iam", wants: "", probed: true, said_by: "person:u-1", said_at: "2026-11-30T03:10:00Z", proved: false };
+  expect(stepState({ state: "done", by_hand }).tone).toBe("amber");
+  expect(stepState({ state: "done", by_hand: { ...by_hand, proved: true } }).tone).toBe("good");
+  expect(stepState({ state: "handed_over", by_hand }).says).toBe("a person has it");
+  expect(stepState({ state: "done", by_hand: null })).toEqual(STEP_STATES.done);
 });

@@ -1,5 +1,5 @@
 // The glossary's words for what the API calls by its ids: one word per idea.
-import type { Life, StepState } from "../api/client";
+import type { Life, Step, StepState } from "../api/client";
 
 export type Tone = "bad" | "busy" | "amber" | "good" | "plain";
 
@@ -27,6 +27,12 @@ export const STEP_STATES: Record<StepState, { tone: Tone; mark: string; says: st
   undone: { tone: "plain", mark: "↺", says: "undone" },
   handed_over: { tone: "amber", mark: "→", says: "a person has it" },
 };
+
+/** How a step stands. What a person says is done is no proof, so it is never green without one. */
+export function stepState(s: Pick<Step, "state" | "by_hand">): { tone: Tone; mark: string; says: string } {
+  if (s.state !== "done" || !s.by_hand) return STEP_STATES[s.state];
+  return s.by_hand.proved ? { tone: "good", mark: "✓", says: "said done, and proved" } : { tone: "amber", mark: "?", says: "said done, not proved" };
+}
 
 const ROLES: Record<string, string> = {
   response_owner: "response owner", lead: "lead", iam: "identity team", secops: "security operations", business_owner: "business owner", platform_owner: "platform owner",

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     approval::Bench,
+    by_hand,
     course::PlanState,
     decision::Role,
     event::{By, CaseAdvanced, CaseEnriched, CaseReopened, CaseUnmerged, Derivation, Event, PeopleAsked, Stage, TaskAdded, Verdict},
@@ -88,6 +89,16 @@ pub struct Task {
     pub added: TaskAdded,
     pub at: Timestamp,
     pub ended: Option<(By, Timestamp)>,
+    /// What whoever ended it brought.
+    pub brought: Brought,
+}
+
+/// What a person saw, when, and the SHA-256 of a file that shows it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Brought {
+    pub saw: Option<Personal>,
+    pub seen_at: Option<Timestamp>,
+    pub file: Option<String>,
 }
 
 impl Case {
@@ -194,10 +205,11 @@ impl Case {
             Event::VerdictGiven(e) => self.verdicts.push((e.role, e.verdict, by.clone(), at)),
             Event::LeadTaken(e) => self.lead = Some(e.lead.clone()),
             Event::NoteAdded(e) => self.notes.push((e.text.clone(), by.clone(), at)),
-            Event::TaskAdded(e) => self.tasks.push(Task { added: e.clone(), at, ended: None }),
+            Event::TaskAdded(e) => self.tasks.push(Task { added: e.clone(), at, ended: None, brought: Brought::default() }),
             Event::TaskEnded(e) => {
                 if let Some(task) = self.tasks.iter_mut().find(|t| t.added.task == e.task) {
                     task.ended = Some((by.clone(), at));
+                    task.brought = Brought { saw: e.attested.clone(), seen_at: e.seen_at, file: e.file.clone() };
                 }
             }
             Event::RestAccepted(e) => {
@@ -458,7 +470,7 @@ pub fn still_open(
         let contained = state.is_some_and(|s| s.is_contained() || s.life == Some(Life::Restored));
         let accepted = case.accepted.get(&target.id).is_some_and(|(until, _)| *until > now);
         if !contained && !accepted && !is_issued_and_proved(plans, target) {
-            let life = state.and_then(|s| s.life).unwrap_or(Life::Unknown);
+            let life = state.and_then(|s| by_hand::life(case, plans, target, s)).unwrap_or(Life::Unknown);
             let word = serde_json::to_value(life).ok().and_then(|v| v.as_str().map(ToString::to_string)).unwrap_or_default();
             open.push(format!("{} `{}` is {word}", target.kind.name(), target.reference()));
         }

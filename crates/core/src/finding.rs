@@ -79,6 +79,9 @@ pub struct Resolved {
     /// the two is wrong, and nobody knows which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Target>,
+    /// What its sender says that it is, on a system that no connector serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<crate::by_hand::Said>,
 }
 
 /// Signals with one fold key.

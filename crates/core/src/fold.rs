@@ -155,9 +155,10 @@ fn rank(severity: u8) -> u8 {
 }
 
 /// A drill's mark lowers nothing where the subject is real: what names somebody on our
-/// planes, or carries what they log in with, is no sample, whatever its sender calls it.
+/// planes, or carries what they log in with, is no sample, whatever its sender calls it. A
+/// stranger is whom its sender names, and so may be made up.
 pub fn is_sample(called_a_sample: bool, resolved: Option<&Resolved>) -> bool {
-    called_a_sample && resolved.is_none()
+    called_a_sample && resolved.is_none_or(|r| r.said.is_some())
 }
 
 /// Whether what was done to its subject before says anything of a signal: not of one that

@@ -14,6 +14,7 @@ extern crate std;
 pub mod action;
 pub mod approval;
 pub mod break_glass;
+pub mod by_hand;
 pub mod canonical;
 pub mod case;
 pub mod clear;

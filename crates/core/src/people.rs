@@ -138,6 +138,11 @@ impl Installation {
         self.armed.get(connector).is_some_and(|a| now <= a.until && a.actions.contains(&action))
     }
 
+    /// May this step run here as far as arming goes? To tell somebody needs none.
+    pub fn lets(&self, step: &crate::plan::Step, now: Timestamp) -> bool {
+        step.action.entry().class == crate::action::Class::Informs || self.is_armed(&step.plane.connector, step.action, now)
+    }
+
     /// Is any action armed on this plane now? Only then may a login be tried there.
     pub fn may_log_in(&self, connector: &str, now: Timestamp) -> bool {
         self.armed.get(connector).is_some_and(|a| now <= a.until)

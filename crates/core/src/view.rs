@@ -13,8 +13,10 @@ use alloc::{
 use serde_json::{Value, json};
 
 use crate::{
+    action::Action,
     break_glass::Glass,
-    case::Case,
+    by_hand,
+    case::{Case, Task},
     course::{PlanStage, PlanState},
     decision::Role,
     event::{CaseEnriched, Stage},
@@ -22,7 +24,7 @@ use crate::{
     fold::Rule,
     hold::TargetState,
     id::PlanId,
-    plan::{Selector, Step},
+    plan::{Proves, Selector, Step},
     proof::{Life, Liveness},
     respond::{self, Situation, act_targets},
     route::Route,
@@ -83,18 +85,25 @@ fn standing(s: &Situation<'_>, now: Timestamp) -> String {
         .filter(|(t, _)| !is_new(s, t))
         .collect();
     if lives.is_empty() {
-        return "not looked at yet".to_string();
+        let by_hand: Vec<by_hand::Standing> = s.case.roots().iter().filter_map(|r| by_hand::standing(s.case, s.plans, r)).collect();
+        let (steps, said) = (by_hand.iter().map(|b| b.steps).sum::<usize>(), by_hand.iter().map(|b| b.said).sum::<usize>());
+        return match steps {
+            0 => "not looked at yet".to_string(),
+            _ if s.case.stage() >= Stage::Closed => "closed".to_string(),
+            _ if steps == said => "UNKNOWN, said done by hand".to_string(),
+            _ => format!("STILL USABLE, {said} of {steps} by hand said done"),
+        };
     }
     if s.case.stage() >= Stage::Closed {
         return "closed".to_string();
     }
-    let any = |life: Life| lives.iter().any(|(_, t)| t.life == Some(life));
+    let any = |wanted: Life| lives.iter().any(|(t, held)| life(s, t, held) == Some(wanted));
     let last = lives
         .iter()
         .filter_map(|(_, t)| t.last_live_at)
         .max()
         .map_or_else(String::new, |at| format!(", last seen usable {}", clock(at, now)));
-    if any(Life::Live) || lives.iter().any(|(_, t)| t.life.is_none()) {
+    if any(Life::Live) || lives.iter().any(|(t, held)| life(s, t, held).is_none()) {
         format!("STILL USABLE{last}")
     } else if any(Life::Containing) {
         format!("BEING CUT, not proved{last}")
@@ -110,6 +119,10 @@ fn standing(s: &Situation<'_>, now: Timestamp) -> String {
         let since = lives.iter().filter_map(|(_, t)| t.dead_since).max().map_or_else(String::new, |at| format!(" at {}", clock(at, now)));
         format!("PROVED DEAD{since}")
     }
+}
+
+fn life(s: &Situation<'_>, target: &Target, held: &TargetState) -> Option<Life> {
+    by_hand::life(s.case, s.plans, target, held)
 }
 
 fn whats_next(s: &Situation<'_>, now: Timestamp) -> String {
@@ -191,7 +204,7 @@ pub fn states(s: &Situation<'_>) -> Value {
     let mut counts = alloc::collections::BTreeMap::<String, u32>::new();
     for (target, _) in s.case.linked.iter().filter(|(t, _)| matches!(t.kind, TargetKind::Credential | TargetKind::Session)) {
         if !is_new(s, target) {
-            let life = s.targets.get(&target.id).and_then(|t| t.life).unwrap_or(Life::Unknown);
+            let life = s.targets.get(&target.id).and_then(|t| life(s, target, t)).unwrap_or(Life::Unknown);
             *counts.entry(json!(life).as_str().unwrap_or("UNKNOWN").to_string()).or_default() += 1;
         }
     }
@@ -226,7 +239,7 @@ pub fn waiting_for(s: &Situation<'_>, now: Timestamp) -> Vec<Value> {
             continue;
         }
         let unarmed: Vec<&str> = {
-            let steps = state.plan.steps.iter().filter(|st| !s.installation.is_armed(&st.plane.connector, st.action, now));
+            let steps = state.plan.steps.iter().filter(|st| !s.installation.lets(st, now));
             let planes: alloc::collections::BTreeSet<&str> = steps.map(|st| st.plane.connector.as_str()).collect();
             planes.into_iter().collect()
         };
@@ -236,7 +249,7 @@ pub fn waiting_for(s: &Situation<'_>, now: Timestamp) -> Vec<Value> {
         } else if !state.plan.gaps.is_empty() {
             out.push(json!({ "role": Role::Lead.name(), "people": [], "deadline": decided.until, "at_timeout": "the plan ends undone", "plan": id,
                 "what": "the plan is INCOMPLETE; run it with a reason" }));
-        } else if s.installation.is_paused(now) {
+        } else if s.installation.is_paused(now) && !state.plan.is_by_hand() {
             out.push(json!({ "role": Role::ResponseOwner.name(), "people": [], "deadline": s.installation.paused.as_ref().map(|p| p.until), "at_timeout": "automation goes on by itself", "plan": id,
                 "what": "automation is paused" }));
         }
@@ -258,7 +271,7 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
             json!({ "id": f.id, "title": f.kind, "untrusted": { "title": f.title.shown() }, "kind": f.kind, "count": f.count, "first_at": f.first_at, "last_at": f.last_at,
                 "senders": f.senders.len(), "sample": f.sample, "unreadable": f.unreadable, "containment_evidence": f.containment_evidence, "unsigned": f.unsigned,
                 "subject": f.resolved.as_ref().map(|r| r.identity.reference()), "possession": f.resolved.as_ref().is_some_and(|r| r.possession),
-                "because": f.resolved.as_ref().map(|r| r.because.clone()), "ambiguous": ambiguous(f), "uncompared": f.uncompared, "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f), "accountable": accountable(case, f) })
+                "because": f.resolved.as_ref().map(|r| r.because.clone()), "ambiguous": ambiguous(f), "uncompared": f.uncompared, "fingerprint": f.fingerprint, "outcome": f.outcome, "severity": f.folds.severity, "folding": folding(f), "accountable": accountable(case, f), "find_out": by_hand::nobody(f).map(|asked| asked.task) })
         })
         .collect();
     let owners: Vec<Value> = case
@@ -287,9 +300,35 @@ pub fn case(s: &Situation<'_>, now: Timestamp) -> Value {
         "credentials": of(TargetKind::Credential), "sessions": of(TargetKind::Session), "entitlements": of(TargetKind::Entitlement),
         "not_looked_at": case.not_looked_at(), "waiting_for": waiting_for(s, now), "plans": plans,
         "chain": chain(s), "notes": case.notes.iter().map(|(text, by, at)| json!({ "untrusted": text.shown(), "by": by, "at": at })).collect::<Vec<_>>(),
-        "tasks": case.tasks.iter().map(|t| json!({ "id": t.added.task, "owner": t.added.owner.name(), "what": t.added.what, "untrusted": t.added.text.as_ref().map(|x| x.shown()), "step": t.added.step, "reviews": t.added.reviews, "at": t.at, "ended_at": t.ended.as_ref().map(|(_, at)| at) })).collect::<Vec<_>>(),
+        "tasks": case.tasks.iter().map(|t| task(s, t)).collect::<Vec<_>>(),
         "passed_over": case.asked.values().flat_map(|a| &a.passed_over).map(|(p, why)| json!({ "person": p, "why": why })).collect::<Vec<_>>(),
     })
+}
+
+/// What somebody is asked to do, and what they said of it. Only a step by hand says what
+/// it wants to see.
+fn task(s: &Situation<'_>, task: &Task) -> Value {
+    let step = task.added.plan.as_ref().and_then(|plan| s.plans.get(plan)).zip(task.added.step);
+    let step = step.and_then(|(state, n)| state.plan.step(n));
+    json!({ "id": task.added.task, "owner": task.added.owner.name(), "what": task.added.what, "untrusted": task.added.text.as_ref().map(|x| x.shown()), "plan": task.added.plan, "step": task.added.step,
+        "reviews": task.added.reviews, "at": task.at, "ended_at": task.ended.as_ref().map(|(_, at)| at), "by": task.ended.as_ref().map(|(by, _)| by),
+        "wants": step.and_then(|step| step.parameters.get(by_hand::PROOF)),
+        "brought": task.ended.as_ref().map(|_| json!({ "untrusted": task.brought.saw.as_ref().map(|x| x.shown()), "seen_at": task.brought.seen_at, "file": task.brought.file })) })
+}
+
+/// What stands of a step that a person does: whose it is, what they must bring, and what
+/// they said. `proved` is a probe's alone.
+fn by_hand_of(s: &Situation<'_>, state: &PlanState, step: &Step) -> Value {
+    if step.action != Action::HumanTask {
+        return Value::Null;
+    }
+    let task = by_hand::said_of(s.case, state, step.n);
+    let ended = task.and_then(|t| t.ended.as_ref());
+    let Selector::Exactly { target } = &step.selector else { return Value::Null };
+    let held = s.targets.get(&target.id).filter(|_| matches!(step.proves, Proves::Dead { .. }));
+    json!({ "instead_of": by_hand::stands_for(step), "task": task.map(|t| &t.added.task), "what": step.fallback.task, "owner": step.fallback.owner.name(),
+        "wants": step.parameters.get(by_hand::PROOF), "probed": matches!(step.proves, Proves::Dead { .. }),
+        "said_by": ended.map(|(by, _)| by), "said_at": ended.map(|(_, at)| at), "proved": held.is_some_and(|h| h.life == Some(Life::Dead)) })
 }
 
 /// Who answers for the subject of a finding; the response owner where nobody is named.
@@ -373,7 +412,7 @@ fn holding(s: &Situation<'_>, target: &Target, kind: Option<crate::signal::Crede
     let exposure = if is_new(s, target) { Value::Null } else { json!(s.case.exposure(held)) };
     json!({
         "id": target.reference(), "target": target.id, "identity": identity_reference(s, target), "kind": kind.or(held.credential_kind), "fingerprint": fingerprint,
-        "state": held.life.unwrap_or(Life::Unknown), "since": held.since, "residual_until": held.residual_until, "exposure": exposure, "proof": proof,
+        "state": life(s, target, held).unwrap_or(Life::Unknown), "since": held.since, "residual_until": held.residual_until, "exposure": exposure, "proof": proof,
         "used_since_cut": held.rounds.last().and_then(|r| r.used.as_ref()),
         "never_seen_live": held.life == Some(Life::Dead) && !held.was_ever_live, "issued_by_quell": is_new(s, target),
         "proven_dead_at": held.dead_since.filter(|_| held.life == Some(Life::Dead)),
@@ -445,7 +484,7 @@ fn left_out(s: &Situation<'_>, state: &PlanState) -> Vec<String> {
     };
     let given_back =
         |t: &Target| state.plan.steps.iter().any(|st| matches!(&st.selector, Selector::Exactly { target } if target.id == t.id));
-    let taken = parent.plan.steps.iter().filter(|st| st.action == crate::action::Action::RemoveEntitlement);
+    let taken = parent.plan.steps.iter().filter(|st| st.action == Action::RemoveEntitlement);
     taken.flat_map(|st| act_targets(parent, st)).filter(|t| !given_back(t)).map(|t| t.reference()).collect()
 }
 
@@ -464,7 +503,7 @@ fn step(s: &Situation<'_>, state: &PlanState, step: &Step) -> Value {
         "survives": step.survives, "after": step.after.iter().map(|e| json!({ "step": e.step, "until": e.until, "hard": e.hard })).collect::<Vec<_>>(),
         "approved_by": given.iter().filter(|a| a.digest == state.digest).map(|a| a.by.clone()).collect::<Vec<_>>(),
         "policies": decision.map(|d| d.decision.deciding.clone()).unwrap_or_default(), "allowed_now": decision.map(|d| d.decision.allowed),
-        "because": state.course(step.n).ended.map(|(_, why, _)| why),
+        "because": state.course(step.n).ended.map(|(_, why, _)| why), "by_hand": by_hand_of(s, state, step),
     })
 }
 
@@ -474,6 +513,11 @@ pub fn step_state(s: &Situation<'_>, state: &PlanState, step: &Step) -> &'static
         .plans
         .values()
         .any(|p| p.plan.undo.is_some() && p.stage == PlanStage::Proved && p.plan.parent.as_ref().is_some_and(|x| x.plan == state.plan.id));
+    // Done, as whoever did it says: no more than that (invariant 5).
+    let said = by_hand::said_of(s.case, state, step.n).is_some_and(|t| t.ended.is_some());
+    if step.action == Action::HumanTask && said {
+        return "done";
+    }
     match state.course(step.n).ended.as_ref().map(|(how, ..)| how.as_str()) {
         Some("proved" | "done") if undone => return "undone",
         Some("proved" | "done") => return "done",

@@ -121,6 +121,7 @@ impl Engine {
                 is_right_now: possession,
                 because,
                 otherwise: None,
+                said: None,
             });
             break;
         }

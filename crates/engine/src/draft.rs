@@ -1,6 +1,7 @@
 //! Drafting: from what was found to plans, with whom they can start.
 
 use quell_core::{
+    by_hand,
     case::Case,
     course::PlanState,
     decision::{Principal, Role, WhomToAsk},
@@ -10,16 +11,82 @@ use quell_core::{
     personal::Salter,
     plan::{Parent, Pin, PlanKind},
     respond,
+    signal::IdentityKind,
     target::{Enumeration, Target, TargetKind},
 };
 
 use crate::{Engine, Failure, ground::Ground, record::Writing};
 
 impl Engine {
-    /// Drafts a containment of `roots` and of what came from them into `writing`.
-    /// What policy lets run at once does not wait for what people are asked about:
-    /// then there are two plans.
+    /// Drafts a containment of `roots` and of what came from them into `writing`. Those
+    /// that no connector serves are people's: a plan of its own, for which nothing waits.
+    #[expect(clippy::too_many_arguments, reason = "what a draft rests on are independent things")]
     pub(crate) fn draft_into(
+        &self,
+        writing: &mut Writing,
+        ground: &Ground,
+        roots: &[TargetId],
+        kind: PlanKind,
+        parent: Option<&PlanId>,
+        by: &By,
+        owner: Role,
+    ) -> Result<(), Failure> {
+        let is_served = |id: &&TargetId| {
+            let plane = ground.case.subjects.get(*id).map(|s| s.identity.plane.as_str());
+            plane.is_none_or(|plane| self.ports.connectors.get(plane).is_some())
+        };
+        let (ours, by_hand): (Vec<TargetId>, Vec<TargetId>) = roots.iter().cloned().partition(|id| is_served(&id));
+        if !by_hand.is_empty() {
+            let parent = parent.and_then(|p| ground.plans.get(p)).map(|p| Parent { plan: p.plan.id.clone(), digest: p.digest.clone() });
+            let plan = by_hand::plan(&self.by_hand(ground, &by_hand, kind, parent, owner));
+            self.link_plan(writing, ground, plan, by);
+        }
+        if ours.is_empty() && !by_hand.is_empty() { Ok(()) } else { self.draft_ours_into(writing, ground, &ours, kind, parent, by) }
+    }
+
+    /// What people do by hand about these subjects is drafted from.
+    fn by_hand<'a>(
+        &'a self,
+        ground: &'a Ground,
+        ids: &[TargetId],
+        kind: PlanKind,
+        parent: Option<Parent>,
+        owner: Role,
+    ) -> by_hand::Ground<'a> {
+        let inventory = self.inventory();
+        let said = |id: &TargetId| {
+            let resolved = ground.case.findings.iter().filter_map(|f| f.resolved.as_ref());
+            resolved.filter(|r| r.identity.id == *id).find_map(|r| r.said.as_ref()).map_or(IdentityKind::Unknown, |s| s.kind)
+        };
+        let subjects = ids.iter().filter_map(|id| ground.case.subjects.get(id));
+        by_hand::Ground {
+            id: PlanId::from_chance(self.ports.chance.id()),
+            case: ground.case.id.clone(),
+            parent,
+            kind,
+            tier: draft::tier_for(ground.case.corroboration()),
+            subjects: subjects
+                .map(|found| by_hand::Subject {
+                    found,
+                    kind: if found.facts.kind == IdentityKind::Unknown { said(&found.identity.id) } else { found.facts.kind },
+                    system_kind: inventory.system(&found.identity.plane).map(|s| s.kind.clone()),
+                })
+                .collect(),
+            planes: &ground.planes,
+            owner,
+            valid_seconds: self.settings.limits.plan_seconds,
+        }
+    }
+
+    /// Whose the steps by hand are, as things stand.
+    pub(crate) async fn addressee(&self) -> Result<Role, Failure> {
+        let people = self.people().await?;
+        Ok(by_hand::addressee(|role| people.iter().any(|p| p.human && !p.disabled && p.roles.contains(&role))))
+    }
+
+    /// What policy lets run at once does not wait for what people are asked about: then
+    /// there are two plans.
+    fn draft_ours_into(
         &self,
         writing: &mut Writing,
         ground: &Ground,

@@ -9,6 +9,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use quell_core::{
+    by_hand,
     event::{AlertFiled, AlertPartFiled, By, Parts, SourceCreated},
     finding::{FiledSignal, Resolved},
     id::{AlertId, CaseId, FindingId, StreamId},
@@ -69,6 +70,15 @@ struct Round {
     is_last: bool,
 }
 
+/// Who may be asked about what a message says.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking {
+    /// Planes, whether a leaked value is one of theirs.
+    pub planes: bool,
+    /// People, to do by hand what no connector does: not for a message that names crowds.
+    pub people: bool,
+}
+
 /// The lists of one event.
 #[derive(Default)]
 struct Portion {
@@ -100,6 +110,8 @@ impl Engine {
         let source = self.source_of(&state.received.source).await?;
         let Readout { signals, mut unreadable, .. } = self.read_alert(&state).await?;
         let of = (signals.len() + unreadable.len()) as u64;
+        // Of how many a message speaks is in its bytes: filed again, it says the same.
+        let asking = Asking { planes: true, people: of <= by_hand::NAMED_MAX };
         let (mut parts, mut done) = self.filed_so_far(id, of).await?;
         if signals.len() > ROUND_SIGNALS {
             let mut writing = Writing::because(id.as_str());
@@ -112,7 +124,7 @@ impl Engine {
             let ends = after(self.ports.clock.now(), READ_SECONDS);
             let mut ready = Vec::new();
             for detected in rest.by_ref() {
-                ready.push(self.ready(&state, source.as_ref(), detected, &salter, true).await?);
+                ready.push(self.ready(&state, source.as_ref(), detected, &salter, asking).await?);
                 if ready.len() >= ROUND_SIGNALS || self.ports.clock.now() > ends {
                     break;
                 }
@@ -273,12 +285,14 @@ impl Engine {
     /// only where the inventory has its fingerprint.
     pub async fn preview(&self, source: &SourceCreated, bytes: &[u8]) -> Result<(Vec<Placed>, Vec<Unreadable>), Failure> {
         let readout = self.ports.detectors.read(&source.detector, bytes);
+        let of = (readout.signals.len() + readout.unreadable.len()) as u64;
+        let asking = Asking { planes: false, people: of <= by_hand::NAMED_MAX };
         let at = self.ports.clock.now();
         let state = self.unstored(source, at);
         let salter = Salter::new(self.ports.chance.seed());
         let mut filing = Filing::new(Writing::default(), at);
         for detected in readout.signals {
-            let Ready { signal, keys, resolved } = self.ready(&state, Some(source), detected, &salter, false).await?;
+            let Ready { signal, keys, resolved } = self.ready(&state, Some(source), detected, &salter, asking).await?;
             self.correlate(&mut filing, &signal, keys, resolved).await?;
         }
         Ok((filing.placed, readout.unreadable))
@@ -301,9 +315,9 @@ impl Engine {
         source: Option<&SourceCreated>,
         detected: Detected,
         salter: &Salter,
-        ask_planes: bool,
+        asking: Asking,
     ) -> Result<Ready, Failure> {
-        let (signal, keys, resolved) = self.resolve(state, source, detected, salter, ask_planes).await?;
+        let (signal, keys, resolved) = self.resolve(state, source, detected, salter, asking).await?;
         Ok(Ready { signal, keys, resolved })
     }
 }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use quell_core::{
+    by_hand,
     event::{AlertReceived, By, SourceCreated},
     finding::{FiledSignal, Finding, Resolved, is_marked},
     id::{AlertId, CaseId, SourceId, StreamId},
@@ -15,7 +16,7 @@ use quell_core::{
     personal::{Personal, Salter},
     respond::Uncompared,
     secret::Secret,
-    signal::{CredentialKind, Detected, ObservedFrom, Readout, Signal, Unreadable},
+    signal::{CredentialKind, Detected, ObservedFrom, Readout, Resolvable, Signal, Unreadable},
     target::{Target, TargetKind},
 };
 
@@ -24,6 +25,7 @@ use serde_json::json;
 use crate::{
     Engine, Failure,
     correlate::Keys,
+    filing::Asking,
     port::{Connector, Identified},
     record::{Seen, Writing},
     streams::{AlertState, Folded, SourceState},
@@ -109,18 +111,22 @@ impl Engine {
         source: Option<&SourceCreated>,
         mut detected: Detected,
         salter: &Salter,
-        ask_planes: bool,
+        asking: Asking,
     ) -> Result<(FiledSignal, Keys, Option<Resolved>), Failure> {
         quell_core::signal::fingerprint(&mut detected, Some(&self.settings.key));
         let (mut resolved, mut uncompared) = (None, Vec::new());
         if let Some(secret) = detected.secret.take() {
-            resolved = self.resolve_secret(&detected, &secret, salter, ask_planes, &mut uncompared).await;
+            resolved = self.resolve_secret(&detected, &secret, salter, asking.planes, &mut uncompared).await;
         }
         if resolved.is_none() {
             resolved = self.resolve_name(&detected, salter).await?;
         }
-        if resolved.is_none() && ask_planes {
+        if resolved.is_none() && asking.planes {
             resolved = self.resolve_key_id(&detected, salter).await;
+        }
+        // A plane that did not answer may yet say whose it is.
+        if resolved.is_none() && uncompared.is_empty() && asking.people {
+            resolved = self.resolve_elsewhere(&detected, salter);
         }
         if let Some(other) = resolved.as_ref().and_then(|r| r.otherwise.as_ref()) {
             let plane = &other.plane;
@@ -216,6 +222,7 @@ impl Engine {
                 is_right_now,
                 because: "the leaked value has the fingerprint of this credential in the inventory".to_owned(),
                 otherwise: None,
+                said: None,
             });
         }
         // Compared on the planes: bounded, and only because the source is authenticated.
@@ -250,6 +257,7 @@ impl Engine {
                 is_right_now: possession,
                 because,
                 otherwise: None,
+                said: None,
             });
         }
         self.resolve_known(&print.0).await.unwrap_or_else(|error| {
@@ -342,6 +350,7 @@ impl Engine {
                 is_right_now: false,
                 because: format!("the alert names a key, and `{plane}` says whose it is"),
                 otherwise: None,
+                said: None,
             });
         }
         None
@@ -388,7 +397,51 @@ impl Engine {
             (None, false) => "the sender names this identity on a plane of ours",
         };
         let because = because.to_owned();
-        Ok(Some(Resolved { identity, credential, credential_kind, mark: None, possession: false, is_right_now: false, because, otherwise }))
+        Ok(Some(Resolved {
+            identity,
+            credential,
+            credential_kind,
+            mark: None,
+            possession: false,
+            is_right_now: false,
+            because,
+            otherwise,
+            said: None,
+        }))
+    }
+
+    /// Somebody on a system that no connector serves, as the sender names them: what is to be
+    /// done there is people's to do. Nothing is sure of them but that somebody said so.
+    fn resolve_elsewhere(&self, detected: &Detected, salter: &Salter) -> Option<Resolved> {
+        let subject = &detected.signal.subject;
+        let said = subject.system.as_deref()?;
+        let inventory = self.inventory();
+        let plane = match inventory.system(said) {
+            Some(listed) => listed.id.clone(),
+            None => by_hand::system(said)?,
+        };
+        let is_for_certain = matches!(subject.resolvable, Resolvable::Yes | Resolvable::Partial);
+        if !is_for_certain || self.ports.connectors.get(&plane).is_some() {
+            return None;
+        }
+        let word = subject.native_id.as_deref().or(subject.name.as_deref()).filter(|word| by_hand::is_name(word))?;
+        let naming = self.naming(salter);
+        let reported = detected.signal.credential.as_ref();
+        let credential = reported.map(|c| match c.id.as_deref().filter(|id| by_hand::is_name(id)) {
+            Some(id) => naming.target(&plane, TargetKind::Credential, id, word),
+            None => naming.target(&plane, TargetKind::Credential, &format!("{word}#{}", by_hand::name(c.kind).replace(' ', "_")), word),
+        });
+        Some(Resolved {
+            identity: naming.target(&plane, TargetKind::Identity, word, word),
+            credential,
+            credential_kind: reported.map(|c| c.kind),
+            mark: None,
+            possession: false,
+            is_right_now: false,
+            because: "the sender names this identity, on a system that no connector serves".to_owned(),
+            otherwise: None,
+            said: Some(by_hand::Said { kind: subject.kind, name: subject.name.as_ref().map(|n| salter.commit(bounded(n))) }),
+        })
     }
 
     /// A credential that the sender names: one that is listed, or that a case held before.

@@ -77,6 +77,7 @@ impl Engine {
                 is_right_now: false,
                 because: format!("it is a subject of case {}", case.id),
                 otherwise: None,
+                said: None,
             }),
             because: format!("Quell looked for who answers for a subject of case {}", case.id),
         };

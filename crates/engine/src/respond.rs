@@ -46,6 +46,7 @@ impl Engine {
                 let event = StepEnded { step: *step, ended: (*ended).to_owned(), because: because.clone() };
                 self.note(desk, plan.as_str(), StreamId::plan(plan), event).await
             }
+            Move::AskByHand { plan } => self.ask_by_hand(ground, desk, plan).await,
             Move::HandOver { plan, step, because } => self.hand_over(ground, desk, plan, *step, because).await,
             Move::Pause { plan, step, because } => self.pause_for(ground, desk, plan, *step, because).await,
             Move::EndPlan { plan, ended, because } => {
@@ -159,7 +160,8 @@ impl Engine {
         parent: Option<&PlanId>,
     ) -> Result<Progress, Failure> {
         let mut writing = Writing::because(ground.case.id.as_str());
-        self.draft_into(&mut writing, ground, roots, kind, parent, &By::Automation)?;
+        let owner = self.addressee().await?;
+        self.draft_into(&mut writing, ground, roots, kind, parent, &By::Automation, owner)?;
         self.post(desk, writing).await?;
         Ok(Progress::Changed)
     }
@@ -311,6 +313,38 @@ impl Engine {
         Ok(Progress::Changed)
     }
 
+    /// People get every step of a plan by hand, in one append with its end: a crash asks
+    /// nobody, or everybody once.
+    async fn ask_by_hand(&self, ground: &Ground, desk: &mut Desk, id: &PlanId) -> Result<Progress, Failure> {
+        let state = plan_of(ground, id)?;
+        let salter = Salter::new(self.ports.chance.seed());
+        let mut writing = Writing::because(id.as_str());
+        for step in &state.plan.steps {
+            let because = format!("no connector serves `{}`, so a person does it", step.plane.connector);
+            writing.event(StreamId::plan(id), &By::Automation, StepEnded { step: step.n, ended: "handed_over".to_owned(), because });
+            let task = TaskId::from_chance(self.ports.chance.id());
+            let (Selector::Exactly { target } | Selector::Every { identity: target, .. }) = &step.selector;
+            let added = TaskAdded {
+                task,
+                plan: Some(id.clone()),
+                step: Some(step.n),
+                owner: step.fallback.owner,
+                what: step.fallback.task.clone(),
+                text: Some(salter.commit(called(ground, target))),
+                reviews: None,
+            };
+            writing.event(StreamId::case(&ground.case.id), &By::Automation, added);
+        }
+        let because = "its steps are people's to do by hand, and nothing of them is proved".to_owned();
+        writing.event(StreamId::plan(id), &By::Automation, PlanEnded { ended: "handed_over".to_owned(), because });
+        if let Some(first) = state.plan.steps.first() {
+            let (now, to) = (self.ports.clock.now(), To::Role(first.fallback.owner));
+            notice::due(&mut writing, now, &ground.case.id, format!("handover/{id}"), to, Cause::HandedOver, true);
+        }
+        self.post(desk, writing).await?;
+        Ok(Progress::Changed)
+    }
+
     pub(crate) fn task_for(&self, writing: &mut Writing, ground: &Ground, plan: &PlanId, step: Option<u16>, owner: Role, what: String) {
         let task = TaskId::from_chance(self.ports.chance.id());
         let added = TaskAdded { task, plan: Some(plan.clone()), step, owner, what, text: None, reviews: None };
@@ -368,6 +402,17 @@ impl Engine {
     /// Pages whoever leads the case, or else the response owner.
     fn page_lead(&self, writing: &mut Writing, ground: &Ground, id: String, cause: Cause) {
         notice::due(writing, self.ports.clock.now(), &ground.case.id, id, Self::leader(ground), cause, true);
+    }
+}
+
+/// What a step by hand is about, as its console finds it: its native id, and the name that
+/// a sender gives it.
+fn called(ground: &Ground, target: &Target) -> String {
+    let said = ground.case.findings.iter().filter_map(|f| f.resolved.as_ref()).filter(|r| r.identity.id == target.identity);
+    let name = said.filter_map(|r| r.said.as_ref()?.name.as_ref()?.value().map(str::to_owned)).next();
+    match name.filter(|name| *name != target.native.shown()) {
+        Some(name) => format!("{} ({name})", target.reference()),
+        None => target.reference(),
     }
 }
 

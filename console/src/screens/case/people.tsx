@@ -1,11 +1,14 @@
 // Who is awaited until when and what happens then; who approved; the three
 // verdicts; and what nobody looked at.
-import { post, type Plan } from "../../api/client";
+import { post, type Case, type Plan } from "../../api/client";
 import type { Order } from "../../parts/order";
 import { Badge, Moment, Outside, Until } from "../../parts/small";
 import { blind, toldHow } from "../../view/case";
 import { author, role, visible, words } from "../../view/words";
 import type { Shown } from "./screen";
+
+/** How somebody says that a task is done; a step by hand wants to know what was seen. */
+const done = (id: string, t: Case["tasks"][number]): string => `quell case task ${id} ${t.id} --done${t.wants ? " --saw TEXT" : ""}`;
 
 const JUDGES = [
   { role: "iam", asks: "was it entitled?", answers: ["entitled", "not_entitled", "do_not_know"] },
@@ -174,17 +177,18 @@ export function People({ c, plan, session, ask }: Shown & { plan: Plan | null })
               .filter((t) => !t.ended_at)
               .map((t) => (
                 <li key={t.id}>
-                  {role(t.owner)}: {t.what} {t.untrusted && <Outside text={t.untrusted} />}{" "}
+                  {t.wants && t.step !== null && <span className="stepno">{t.step}</span>} {role(t.owner)}: {t.what} {t.untrusted && <Outside text={t.untrusted} />}{" "}
+                  {t.wants && <span className="faint">To bring: {t.wants}. </span>}
                   <button
                     className="quiet"
-                    data-command={`quell case task ${c.id} ${t.id} --done`}
+                    data-command={done(c.id, t)}
                     onClick={() =>
                       ask({
                         title: "Is the task done?",
                         verb: "Say that it is done",
                         says: <p>Said is not proved: nothing becomes dead by it.</p>,
-                        command: `quell case task ${c.id} ${t.id} --done`,
-                        ask: { label: "What was done (optional)", required: false },
+                        command: done(c.id, t),
+                        ask: t.wants ? { label: "What you saw, where and when", required: true } : { label: "What was done (optional)", required: false },
                         run: async (attested) => void (await post("/api/v1/cases/{id}/task/{task}/done", { id: c.id, task: t.id }, attested ? { attested } : {})),
                       })
                     }

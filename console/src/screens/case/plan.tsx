@@ -4,7 +4,7 @@ import { post, type Case, type Plan, type Step } from "../../api/client";
 import type { Order } from "../../parts/order";
 import { Badge, Moment, Outside, Term, Until } from "../../parts/small";
 import { impact, isMine, isOpen } from "../../view/case";
-import { author, role, STEP_STATES, visible, words } from "../../view/words";
+import { author, role, stepState, visible, words } from "../../view/words";
 import type { Shown } from "./screen";
 
 export function PlanPanel({ c, plan, session, stale, ask }: Shown & { plan: Plan | null }) {
@@ -31,7 +31,7 @@ export function PlanPanel({ c, plan, session, stale, ask }: Shown & { plan: Plan
                 {p.id} {p.because}
               </p>
               {p.break_glass && <GlassLine glass={p.break_glass} session={session} />}
-              <Steps plan={p} stale={stale} />
+              <Steps plan={p} stale={stale} names={session.names} />
             </div>
           ))}
         </details>
@@ -70,7 +70,7 @@ function Body({ c, plan, stale, session }: Omit<Shown, "ask"> & { plan: Plan; as
       <p>
         <strong>Impact:</strong> {impact(c, plan)}.
       </p>
-      <Steps plan={plan} stale={stale} />
+      <Steps plan={plan} stale={stale} names={session.names} />
     </>
   );
 }
@@ -88,11 +88,11 @@ function GlassLine({ glass, session }: { glass: NonNullable<Plan["break_glass"]>
   );
 }
 
-function Steps({ plan, stale }: { plan: Plan; stale: boolean }) {
+function Steps({ plan, stale, names }: { plan: Plan; stale: boolean; names: ReadonlyMap<string, string> }) {
   return (
     <ol className="steps">
       {plan.steps.map((s) => (
-        <StepRow key={s.n} s={s} stale={stale} />
+        <StepRow key={s.n} s={s} stale={stale} names={names} />
       ))}
     </ol>
   );
@@ -100,8 +100,8 @@ function Steps({ plan, stale }: { plan: Plan; stale: boolean }) {
 
 const BACK = { exact: "undone exactly", approximate: "undone approximately", no: "CANNOT BE UNDONE" } as const;
 
-function StepRow({ s, stale }: { s: Step; stale: boolean }) {
-  const state = STEP_STATES[s.state];
+function StepRow({ s, stale, names }: { s: Step; stale: boolean; names: ReadonlyMap<string, string> }) {
+  const state = stepState(s);
   const green = s.state === "done" && stale;
   return (
     <li>
@@ -122,6 +122,17 @@ function StepRow({ s, stale }: { s: Step; stale: boolean }) {
         {s.survives.length > 0 && <strong> · survives it: {s.survives.join("; ")}</strong>}
         {s.because && <span> · {s.because}</span>}
       </p>
+      {s.by_hand && (
+        <p>
+          {role(s.by_hand.owner)}: {s.by_hand.what}. <span className="faint">To bring: {s.by_hand.wants}.</span>
+          {s.by_hand.said_by && s.by_hand.said_at && (
+            <strong>
+              {" "}
+              Said done by {author(s.by_hand.said_by, names)} <Moment at={s.by_hand.said_at} />, {s.by_hand.proved ? "and proved" : "not proved by Quell"}.
+            </strong>
+          )}
+        </p>
+      )}
     </li>
   );
 }

@@ -9,8 +9,9 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Case, still_open};
+use super::{Brought, Case, Task, still_open};
 use crate::{
+    action::Action,
     course::PlanState,
     decision::Role,
     event::{
@@ -30,7 +31,7 @@ pub enum Command {
     TakeLead { person: PersonId },
     Note { text: Personal },
     AddTask { task: TaskId, owner: Role, text: Personal },
-    EndTask { task: TaskId, by: By, attested: Option<Personal> },
+    EndTask { task: TaskId, by: By, brought: Brought },
     EndFinding { finding: FindingId, outcome: Outcome, evidence: Option<Personal> },
     Accept { target: TargetId, until: Timestamp, reason: Personal },
     Close { note: Option<Personal> },
@@ -52,6 +53,12 @@ pub enum Refused {
     StillOpen { case: CaseId, open: String },
     #[error("task `{0}` reviews what somebody did, so another person ends it, signed in")]
     OwnReview(TaskId),
+    #[error("task `{0}` is a step by hand, so a person says that it is done, signed in")]
+    NoPerson(TaskId),
+    #[error("task `{0}` is a step by hand: say what you saw (`--saw TEXT`, or `--file FILE` for its digest)")]
+    NothingSeen(TaskId),
+    #[error("what was seen for task `{0}` cannot lie in the future")]
+    SeenInTheFuture(TaskId),
     #[error("an acceptance needs an end in the future, found `{0}`")]
     EndsInThePast(Timestamp),
     #[error("the role `{0}` gives no verdict; `iam`, `secops` and `business_owner` do")]
@@ -85,7 +92,7 @@ pub fn decide(
         Command::AddTask { task, owner, text } => {
             TaskAdded { task, plan: None, step: None, owner, what: "a person's task".to_string(), text: Some(text), reviews: None }.into()
         }
-        Command::EndTask { task, by, attested } => {
+        Command::EndTask { task, by, brought } => {
             let Some(open) = case.tasks.iter().find(|t| t.added.task == task && t.ended.is_none()) else {
                 return Err(Refused::Unknown(format!("no open task `{task}`"), case.id.clone()));
             };
@@ -93,7 +100,20 @@ pub fn decide(
             if open.added.reviews.as_ref().is_some_and(|person| !is_other(person)) {
                 return Err(Refused::OwnReview(task));
             }
-            TaskEnded { task, attested }.into()
+            // A step by hand is a claim about a system that nobody else looks at: a person
+            // makes it, and says what they saw.
+            if is_step_by_hand(plans, open) {
+                if !matches!(&by, By::Person(_)) {
+                    return Err(Refused::NoPerson(task));
+                }
+                if brought.saw.is_none() && brought.file.is_none() {
+                    return Err(Refused::NothingSeen(task));
+                }
+            }
+            if brought.seen_at.is_some_and(|seen| seen > now) {
+                return Err(Refused::SeenInTheFuture(task));
+            }
+            TaskEnded { task, attested: brought.saw, seen_at: brought.seen_at, file: brought.file }.into()
         }
         Command::EndFinding { finding, outcome, evidence } => {
             if !case.findings.iter().any(|f| f.id == finding) {
@@ -130,4 +150,9 @@ pub fn decide(
         }
     };
     Ok(vec![event])
+}
+
+fn is_step_by_hand(plans: &BTreeMap<PlanId, Arc<PlanState>>, task: &Task) -> bool {
+    let step = task.added.plan.as_ref().and_then(|plan| plans.get(plan)).zip(task.added.step);
+    step.and_then(|(state, n)| state.plan.step(n)).is_some_and(|step| step.action == Action::HumanTask)
 }

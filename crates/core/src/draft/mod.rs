@@ -330,6 +330,7 @@ pub fn sentence(step: &Step) -> String {
         Action::ReissueCredential => {
             format!("{what}: {} gets the login `{}` through `{}`", step.selector.in_words(), value(step, "twin"), value(step, "sink"))
         }
+        Action::HumanTask => crate::by_hand::sentence(step),
         _ => match step.kept().count() {
             0 => format!("{what}: {}", step.selector.in_words()),
             n => format!("{what}: {}; what was taken out of the containment stays usable ({n})", step.selector.in_words()),

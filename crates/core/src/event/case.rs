@@ -289,6 +289,12 @@ pub struct TaskAdded {
 pub struct TaskEnded {
     pub task: TaskId,
     pub attested: Option<Personal>,
+    /// When they saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Timestamp>,
+    /// Hex SHA-256 of a file that shows it; the file stays with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// A leaked secret was unsealed for one probe round (policy `probe_with_secret`).

@@ -117,6 +117,10 @@ pub enum Move {
         step: u16,
         because: String,
     },
+    /// People get every step of a plan by hand, and it ends as handed over.
+    AskByHand {
+        plan: PlanId,
+    },
     /// Somebody who must keep working stopped: what is reversible waits.
     Pause {
         plan: PlanId,
@@ -216,10 +220,11 @@ fn subjects(s: &Situation<'_>, next: &mut Next) {
     if !next.moves.is_empty() || draft::tier_for(s.case.corroboration()) == Tier::Observe {
         return;
     }
-    let unanswered = roots.into_iter().filter(|r| s.planes.contains(&r.plane) && !is_answered(s, &r.id)).map(|r| r.id);
-    let roots: Vec<TargetId> = unanswered.collect();
-    if !roots.is_empty() {
-        next.moves.push(Move::Draft { roots, kind: PlanKind::Contain, parent: None });
+    // What no connector serves is people's: a plan of its own, for which nothing waits.
+    let (ours, by_hand): (Vec<Target>, Vec<Target>) =
+        roots.into_iter().filter(|r| !is_answered(s, &r.id)).partition(|r| s.planes.contains(&r.plane));
+    for roots in [ours, by_hand].into_iter().filter(|roots| !roots.is_empty()) {
+        next.moves.push(Move::Draft { roots: roots.into_iter().map(|r| r.id).collect(), kind: PlanKind::Contain, parent: None });
     }
 }
 

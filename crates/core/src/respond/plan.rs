@@ -50,8 +50,9 @@ fn waiting(s: &Situation<'_>, state: &PlanState, decided: &Decided, now: Timesta
     let bench = s.case.bench();
     let counts = approval::count(given, &state.plan.id, &state.digest, &bench, now);
     let enough = decided.wanted.iter().all(|(role, n)| counts.get(role).copied().unwrap_or(0) >= *n);
-    let armed = state.plan.steps.iter().all(|step| s.installation.is_armed(&step.plane.connector, step.action, now));
-    let automation_waits = decided.wanted.is_empty() && s.installation.is_paused(now);
+    let armed = state.plan.steps.iter().all(|step| s.installation.lets(step, now));
+    // To ask somebody changes nothing, so it waits for no pause to end.
+    let automation_waits = decided.wanted.is_empty() && s.installation.is_paused(now) && !state.plan.is_by_hand();
     if decided.never.is_empty() && enough && armed && state.plan.gaps.is_empty() && !automation_waits {
         let approvals = approval::counted(given, &state.plan.id, &state.digest, &bench, now).into_iter().map(|a| a.id.clone()).collect();
         next.moves.push(Move::Start { plan: id(), approvals });
@@ -74,6 +75,11 @@ fn waiting(s: &Situation<'_>, state: &PlanState, decided: &Decided, now: Timesta
 }
 
 fn running(s: &Situation<'_>, state: &PlanState, now: Timestamp, next: &mut Next) {
+    // Nothing of it is Quell's to do, so nothing of it is ever proved by its end.
+    if state.plan.is_by_hand() {
+        next.moves.push(Move::AskByHand { plan: state.plan.id.clone() });
+        return;
+    }
     let pauses = collateral::pauses_by_itself(state);
     if pauses && collateral::moves(s, state, now, next) {
         return;

@@ -77,7 +77,8 @@ pub fn identities(state: &PlanState) -> impl Iterator<Item = &Target> {
 pub fn to_undo<'a>(s: &Situation<'a>, only: Option<&PlanId>) -> Result<Vec<&'a PlanState>, NotUndone> {
     let case = || s.case.id.clone();
     let all = || s.plans.values().map(|p| &**p);
-    let cuts = || all().filter(|p| p.plan.kind != PlanKind::Undo);
+    // What people did by hand, people take back.
+    let cuts = || all().filter(|p| p.plan.kind != PlanKind::Undo && !p.plan.is_by_hand());
     let ran = || cuts().filter(|p| p.started.is_some());
     let contains: Vec<&PlanState> = ran().filter(|p| p.plan.kind == PlanKind::Contain).collect();
     // Where only a sweep ran, it is what is taken back.

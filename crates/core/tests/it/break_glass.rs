@@ -126,7 +126,7 @@ fn another_person_reviews_it_before_the_case_closes() {
     let Err(Refused::StillOpen { open, .. }) = order(&case, Command::Close { note: None }) else { panic!("it closed unreviewed") };
     assert!(open.contains("task `t-1` is not done: review the break-glass"), "{open}");
 
-    let end = |by: By| Command::EndTask { task: TaskId::new("t-1"), by, attested: None };
+    let end = |by: By| Command::EndTask { task: TaskId::new("t-1"), by, brought: Default::default() };
     for by in [By::Person(person("rosa")), By::Agent(person("ian")), By::Agent(person("rosa")), By::Automation] {
         assert_eq!(order(&case, end(by)), Err(Refused::OwnReview(TaskId::new("t-1"))));
     }

@@ -18,9 +18,9 @@ use quell_core::{
     decision::{Approvals, Decision, Principal, Role},
     draft,
     event::{
-        ApprovalGiven, AttemptEnded, AttemptIntended, By, CaseAdvanced, CaseClosed, CaseReopened, ConnectorArmed, Event, HoldPlaced,
-        PeopleAsked, PlanDecided, PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanLinked, PlanPaused, PlanStarted, Preview,
-        ReuseSeen, StepEnded, TargetsFound, TaskAdded, TaskEnded,
+        ApprovalGiven, AttemptEnded, AttemptIntended, By, CaseAdvanced, CaseClosed, CaseEnriched, CaseReopened, ConnectorArmed, Event,
+        HoldPlaced, PeopleAsked, PlanDecided, PlanDenied, PlanDrafted, PlanEnded, PlanExcluded, PlanLinked, PlanPaused, PlanStarted,
+        Preview, ReuseSeen, StepEnded, TargetsFound, TaskAdded, TaskEnded,
     },
     hold::{Round, TargetState, Used},
     id::{AttemptId, PlanId, StreamId, TargetId, TaskId},
@@ -74,6 +74,8 @@ pub struct World {
     pub plane: Plane,
     pub wanted: Approvals,
     pub drafting: Drafting,
+    /// Where no connector serves the identity: what is known of it.
+    pub unserved: Option<CaseEnriched>,
     pub now: Timestamp,
     /// What was done, in one word each.
     pub told: Vec<String>,
@@ -109,6 +111,7 @@ impl World {
             },
             wanted: Approvals::new(),
             drafting: Drafting::default(),
+            unserved: None,
             now: at(0),
             told: vec![],
             asked: BTreeMap::new(),
@@ -116,6 +119,19 @@ impl World {
         };
         world.arm();
         world
+    }
+
+    /// The same identity on a system that no connector serves; nothing is armed.
+    pub fn unserved(found: CaseEnriched) -> Self {
+        let mut world = Self { unserved: Some(found), planes: BTreeSet::new(), ..Self::new() };
+        world.installation = Installation::default();
+        world
+    }
+
+    /// Somebody uses it now.
+    pub fn seen_used(&mut self, target: &Target) {
+        self.now = after(self.now, 1);
+        Arc::make_mut(self.targets.get_mut(&target.id).expect("it is held")).last_live_at = Some(self.now);
     }
 
     pub fn arm(&mut self) {
@@ -236,6 +252,7 @@ impl World {
             Move::Start { .. } => "start".to_owned(),
             Move::Decide { .. } => "decide".to_owned(),
             Move::Reopen { .. } => "reopen".to_owned(),
+            Move::AskByHand { .. } => "ask by hand".to_owned(),
             Move::Page { .. } => "page".to_owned(),
             Move::TellReuse { pages, .. } => format!("tell of re-use{}", if *pages { ", paging" } else { "" }),
         };
@@ -260,6 +277,18 @@ impl World {
     fn carry_out(&mut self, due: Move) {
         let now = self.now;
         match due {
+            Move::Enrich { .. } if self.unserved.is_some() => {
+                let subject = self.unserved.clone().expect("it is known");
+                for (credential, _) in &subject.credentials {
+                    self.hold(credential, None);
+                }
+                self.on_case(subject);
+            }
+            Move::Draft { kind, .. } if self.unserved.is_some() => {
+                let found = self.unserved.clone().expect("it is known");
+                let plan = crate::by_hand::drafted(&found, kind, &[]);
+                self.link(plan);
+            }
             Move::Enrich { again, .. } => {
                 let mut subject = enriched();
                 (subject.rotation, subject.consumers) = (self.drafting.subject.rotation.clone(), self.drafting.subject.consumers.clone());
@@ -344,6 +373,13 @@ impl World {
                 self.on_case(ReuseSeen { target, accepted: used.accepted, refused: used.refused, last_at: now });
             }
             Move::Reopen { because } => self.on_case(CaseReopened { because }),
+            Move::AskByHand { plan } => {
+                let steps: Vec<u16> = self.plans[&plan].plan.steps.iter().map(|step| step.n).collect();
+                for step in steps {
+                    self.hand_over(&plan, step, "by hand".to_owned());
+                }
+                self.on_plan(&plan, PlanEnded { ended: "handed_over".into(), because: "by hand".into() });
+            }
             Move::Page { .. } => unreachable!("pages are told before anything is carried out"),
         }
     }
@@ -402,7 +438,7 @@ impl World {
     /// Somebody says that they did what a step was handed over for.
     pub fn end_task(&mut self, step: u16) {
         let task = self.case.tasks.iter().find(|t| t.added.step == Some(step) && t.ended.is_none()).expect("a task is open");
-        self.on_case(TaskEnded { task: task.added.task.clone(), attested: None });
+        self.on_case(TaskEnded { task: task.added.task.clone(), attested: None, seen_at: None, file: None });
     }
 
     /// The identity has this credential, too.

@@ -209,7 +209,7 @@ fn samples() -> Vec<Event> {
             reviews: None,
         }
         .into(),
-        TaskEnded { task: TaskId::new("task-1"), attested: Some(text("done")) }.into(),
+        TaskEnded { task: TaskId::new("task-1"), attested: Some(text("done")), seen_at: None, file: None }.into(),
         SecretUsed { alert: AlertId::new("al-1"), target: password().id, purpose: "one probe round".into() }.into(),
         RestAccepted { target: password().id, until: at(99), reason: text("r") }.into(),
         CaseClosed { note: Some(text("over")) }.into(),

@@ -221,7 +221,7 @@ fn the_root_cause_is_asked_for_once_until_somebody_answers() {
     };
     case.apply(&task.into(), &By::Automation, at(1));
     assert!(case.has_root_cause_task());
-    let ended = quell_core::event::TaskEnded { task: TaskId::new("t-1"), attested: None };
+    let ended = quell_core::event::TaskEnded { task: TaskId::new("t-1"), attested: None, seen_at: None, file: None };
     case.apply(&ended.into(), &By::Person(crate::world::person("lea")), at(2));
     assert!(!case.has_root_cause_task(), "if it comes back again, it is asked again");
 }

@@ -3,6 +3,7 @@
 mod action;
 mod approval;
 mod break_glass;
+mod by_hand;
 mod canonical;
 mod case;
 mod clear;

@@ -230,6 +230,7 @@ pub fn finding(id: &str, sender: &str) -> Finding {
             is_right_now: false,
             because: "the secret matched".into(),
             otherwise: None,
+            said: None,
         }),
         uncompared: vec![],
         fingerprint: None,

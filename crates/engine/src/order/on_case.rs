@@ -96,6 +96,7 @@ impl Engine {
             is_right_now: false,
             because: "a person opened the case about it".to_owned(),
             otherwise: None,
+            said: None,
         };
         let sender = SourceId::new(format!("person:{}", caller.id));
         let dedupe = self.settings.key.opaque("dedupe", &["by hand", &caller.id.to_string(), &now.to_string()]);

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use quell_core::{
     approval::{self, Approval, Candidate},
     break_glass::{Asker, break_glass},
+    by_hand,
     course::PlanState,
     decision::{Principal, Role, Verb, VerbQuestion},
     draft,
@@ -14,6 +15,7 @@ use quell_core::{
     personal::Salter,
     plan::{PlanKind, UndoMode},
     respond,
+    target::Target,
     time::{Timestamp, after},
 };
 
@@ -264,13 +266,7 @@ impl Engine {
 
     /// Every plane of the plan is armed for what it does there.
     fn armed_for(&self, ground: &Ground, state: &PlanState, now: Timestamp) -> Result<(), Failure> {
-        let unarmed: Vec<&str> = state
-            .plan
-            .steps
-            .iter()
-            .filter(|s| !ground.installation.is_armed(&s.plane.connector, s.action, now))
-            .map(|s| s.action.name())
-            .collect();
+        let unarmed: Vec<&str> = state.plan.steps.iter().filter(|s| !ground.installation.lets(s, now)).map(|s| s.action.name()).collect();
         if let Some(first) = state.plan.steps.first().filter(|_| !unarmed.is_empty()) {
             let plane = &first.plane.connector;
             return Err(Failure::Refused(format!(
@@ -284,6 +280,7 @@ impl Engine {
     /// Drafts a new containment by a person's order; open ones it replaces are superseded.
     pub async fn plan_case(self: &Arc<Self>, caller: &Caller, id: &CaseId) -> Result<(), Failure> {
         self.may(caller, Verb::PlanCase, Some(id), &[]).await?;
+        let owner = self.addressee().await?;
         self.retry(id, |engine: &Arc<Self>, ground: &Ground, writing: &mut Writing| {
             if ground.case.subjects.is_empty() {
                 return Err(Failure::Refused(format!("case `{id}` names nobody on our planes, so there is nothing to plan")));
@@ -293,8 +290,18 @@ impl Engine {
                 writing.event(StreamId::plan(&state.plan.id), &caller.by(), ended);
             }
             let named = ground.case.roots().into_iter().filter(|r| ground.case.subjects.contains_key(&r.id));
-            let roots: Vec<TargetId> = named.map(|r| r.id).collect();
-            engine.draft_into(writing, ground, &roots, PlanKind::Contain, None, &caller.by())
+            // People who were asked already are not asked twice.
+            let asked = |r: &Target| {
+                !ground.planes.contains(&r.plane)
+                    && by_hand::standing(&ground.case, &ground.plans, r).is_some_and(|b| b.all_said_at.is_none())
+            };
+            let roots: Vec<TargetId> = named.filter(|r| !asked(r)).map(|r| r.id).collect();
+            if roots.is_empty() {
+                return Err(Failure::Refused(format!(
+                    "its steps by hand are in people's hands; `quell case task {id}` lists them, and says how to record what was seen"
+                )));
+            }
+            engine.draft_into(writing, ground, &roots, PlanKind::Contain, None, &caller.by(), owner)
         })
         .await
     }

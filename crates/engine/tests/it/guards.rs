@@ -227,7 +227,7 @@ async fn broken_glass_cuts_without_those_who_are_asked_and_they_review_it() {
     let end = |task: &Value, by: &quell_engine::order::Caller| quell_core::case::Command::EndTask {
         task: quell_core::id::TaskId::new(task["id"].as_str().expect("an id")),
         by: by.by(),
-        attested: None,
+        brought: Default::default(),
     };
     let task = quell_core::decision::Verb::Task;
     refused(here.engine.command(&lead, &case, task, end(tasks[0], &lead)).await, "another person");

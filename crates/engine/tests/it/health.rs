@@ -53,6 +53,10 @@ impl Here {
         Self { engine, told, seconds, _dir: dir }
     }
 
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
     pub fn pass(&self, hours: i64) {
         self.seconds.fetch_add(hours * 3_600, Ordering::SeqCst);
     }

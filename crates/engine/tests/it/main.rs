@@ -1,4 +1,5 @@
 //! The engine against real parts: SQLite, Cedar, PostgreSQL.
+mod by_hand;
 mod compare;
 mod context;
 mod crash;

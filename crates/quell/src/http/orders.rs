@@ -5,13 +5,14 @@ use axum::{
     extract::{Path, State as Shared},
 };
 use quell_core::{
-    case::Command,
+    case::{Brought, Command},
     decision::{Role, Verb},
     event::Verdict,
     finding::Outcome,
     id::{CaseId, FindingId, PlanId, TargetId, TaskId},
     personal::{Personal, Salter},
     plan::UndoMode,
+    time::Timestamp,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -276,8 +277,15 @@ async fn task(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Attest {
-    /// What was done. Said is not proved.
+    /// What was done and seen. Said is not proved.
     attested: Option<String>,
+    /// When it was seen, RFC 3339; not later than now.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    seen_at: Option<Timestamp>,
+    /// The SHA-256 of a file that shows it, in hex; the file stays where it is.
+    #[serde(default)]
+    file: Option<String>,
 }
 
 /// Says that a task is done.
@@ -289,7 +297,13 @@ async fn task_done(
     Input(attest): Input<Attest>,
 ) -> Answer<Json<Value>> {
     let id = CaseId::new(id);
-    let command = Command::EndTask { task: TaskId::new(task), by: person.caller.by(), attested: committed(&app, attest.attested) };
+    let file = attest.file.map(|file| file.to_ascii_lowercase());
+    if file.as_ref().is_some_and(|file| file.len() != 64 || !file.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Err(Problem::invalid("file", "it wants the SHA-256 of a file, 64 hex digits"));
+    }
+    let saw = attest.attested.filter(|saw| !saw.trim().is_empty());
+    let brought = Brought { saw: committed(&app, saw), seen_at: attest.seen_at, file };
+    let command = Command::EndTask { task: TaskId::new(task), by: person.caller.by(), brought };
     app.engine.command(&person.caller, &id, Verb::Task, command).await?;
     shown(&app, &id).await
 }

@@ -104,6 +104,8 @@ shapes! {
         folding: Folding,
         /// Who answers for its subject; null while nobody looked.
         #[schema(required)] accountable: Option<String>,
+        /// What a person finds out where it names nobody on our planes.
+        #[schema(required)] find_out: Option<String>,
     }
     Ambiguous { id_means: String, name_means: String }
     /// Why a finding stands where it stands, and what joined it.
@@ -160,12 +162,30 @@ shapes! {
         n: u16, action: String, selector: String, sentence: String, targets: Vec<String>, state: StepState, reversible: Reversible, undo: String,
         effective: String, #[schema(required)] residual_until: Option<String>, dependents: Vec<String>, survives: Vec<String>, after: Vec<Edge>,
         approved_by: Vec<String>, policies: Vec<String>, #[schema(required)] allowed_now: Option<bool>, #[schema(required)] because: Option<String>,
+        /// Where a person does it; null where Quell does.
+        #[schema(required)] by_hand: Option<ByHand>,
+    }
+    /// A step that a person does. What they say proves nothing: `proved` is a probe's alone.
+    ByHand {
+        /// What a connector would do in its place; null where it only looks.
+        #[schema(required)] instead_of: Option<String>,
+        /// Its task; null before somebody has it.
+        #[schema(required)] task: Option<String>, what: String, owner: String,
+        /// What whoever does it must bring.
+        #[schema(required)] wants: Option<String>,
+        /// It is probed once somebody says that it is done.
+        probed: bool, #[schema(required)] said_by: Option<String>, #[schema(required)] said_at: Option<String>, proved: bool,
     }
     Edge { step: u16, until: String, hard: bool }
     NoteLine { untrusted: String, by: String, at: String }
     TaskLine {
-        id: String, owner: String, what: String, #[schema(required)] untrusted: Option<String>, #[schema(required)] step: Option<u16>, #[schema(required)] reviews: Option<String>, at: String, #[schema(required)] ended_at: Option<String>,
+        id: String, owner: String, what: String, #[schema(required)] untrusted: Option<String>, #[schema(required)] plan: Option<String>, #[schema(required)] step: Option<u16>, #[schema(required)] reviews: Option<String>, at: String, #[schema(required)] ended_at: Option<String>, #[schema(required)] by: Option<String>,
+        /// What whoever does it must bring, where it is a step by hand.
+        #[schema(required)] wants: Option<String>,
+        #[schema(required)] brought: Option<Brought>,
     }
+    /// What a person saw, when, and the SHA-256 of a file that shows it. Said is not proved.
+    Brought { #[schema(required)] untrusted: Option<String>, #[schema(required)] seen_at: Option<String>, #[schema(required)] file: Option<String> }
     PassedOver { person: String, why: String }
     Span { #[schema(required)] first: Option<u64>, #[schema(required)] last: Option<u64> }
     DryRun { would_run: bool, #[schema(required)] because: Option<String>, #[schema(required)] plan: Option<Plan> }

@@ -1,7 +1,18 @@
 //! Why a case stands as it does, in sentences. Everything here was decided
 //! elsewhere and is only read.
 
-use quell_core::{course::PlanState, draft, respond::Situation, time::Timestamp, view};
+use quell_core::{
+    action::Action,
+    by_hand,
+    case::Task,
+    course::PlanState,
+    draft,
+    plan::{Proves, Step},
+    proof::Life,
+    respond::Situation,
+    time::Timestamp,
+    view,
+};
 use serde_json::{Value, json};
 
 /// What was done, what was not and by which policy, who is awaited until when,
@@ -13,6 +24,8 @@ pub fn why(s: &Situation<'_>, now: Timestamp) -> Value {
         for step in &state.plan.steps {
             let sentence = draft::sentence(step);
             match view::step_state(s, state, step) {
+                // What a person says is done is said, and by whom; only a probe proves it.
+                "done" if step.action == Action::HumanTask => done.push(said(s, state, step, &sentence)),
                 "done" | "undone" => done.push(sentence),
                 how => {
                     let decision = state.decided.as_ref().and_then(|d| d.steps.iter().find(|x| x.step == step.n));
@@ -34,6 +47,15 @@ pub fn why(s: &Situation<'_>, now: Timestamp) -> Value {
     json!({ "findings": findings, "headline": view::headline(s, now), "done": done, "not_done": not_done, "awaited": awaited, "next": next(s, &waiting) })
 }
 
+fn said(s: &Situation<'_>, state: &PlanState, step: &Step, sentence: &str) -> String {
+    let ended = by_hand::said_of(s.case, state, step.n).and_then(|task| task.ended.as_ref());
+    let by = ended.map_or_else(|| "nobody".to_owned(), |(by, at)| format!("{} at {at}", json!(by).as_str().unwrap_or_default()));
+    let target = step.selector.identity();
+    let held = s.targets.iter().filter(|(_, t)| t.target.as_ref().is_some_and(|t| t.identity == *target));
+    let proved = matches!(step.proves, Proves::Dead { .. }) && held.into_iter().all(|(_, t)| t.life == Some(Life::Dead));
+    format!("{sentence} (said done by {by}, {})", if proved { "and proved" } else { "not proved by Quell" })
+}
+
 fn because(s: &Situation<'_>, state: &PlanState, step: u16, how: &str, now: Timestamp) -> String {
     if let Some((_, why, _)) = state.course(step).ended {
         return why;
@@ -48,7 +70,7 @@ fn because(s: &Situation<'_>, state: &PlanState, step: u16, how: &str, now: Time
             (None, _) => "policy has not been asked yet".to_owned(),
             (Some(d), _) if d.wanted.is_none() => "no approval would let policy permit it".to_owned(),
             (Some(d), _) if d.wanted.as_ref().is_some_and(|w| !w.is_empty()) && !d.decision.allowed => "it waits for approval".to_owned(),
-            (_, Some(x)) if !s.installation.is_armed(&x.plane.connector, x.action, now) => {
+            (_, Some(x)) if !s.installation.lets(x, now) => {
                 format!("`{}` only observes, because nobody armed it for this", x.plane.connector)
             }
             _ if !state.plan.gaps.is_empty() => "the plan is INCOMPLETE, and running it needs a reason".to_owned(),
@@ -64,6 +86,11 @@ fn because(s: &Situation<'_>, state: &PlanState, step: u16, how: &str, now: Time
     }
 }
 
+fn is_step_by_hand(s: &Situation<'_>, task: &Task) -> bool {
+    let step = task.added.plan.as_ref().and_then(|plan| s.plans.get(plan)).zip(task.added.step);
+    step.and_then(|(state, n)| state.plan.step(n)).is_some_and(|step| step.action == Action::HumanTask)
+}
+
 /// One command, the most useful now.
 fn next(s: &Situation<'_>, waiting: &[Value]) -> String {
     let id = &s.case.id;
@@ -77,7 +104,8 @@ fn next(s: &Situation<'_>, waiting: &[Value]) -> String {
     if let Some(first) = waiting.first() {
         let what = first["what"].as_str().unwrap_or_default();
         if let Some(task) = first["task"].as_str() {
-            return format!("quell case task {id} {task} --done");
+            let wants = s.case.tasks.iter().find(|t| t.added.task.as_str() == task).is_some_and(|t| is_step_by_hand(s, t));
+            return format!("quell case task {id} {task} --done{}", if wants { " --saw TEXT" } else { "" });
         }
         if let Some(state) = plan(first) {
             if !first["missing"].is_null() {

@@ -41,6 +41,8 @@ fn on_disk(server: &Server, word: &str) -> Vec<String> {
 /// Every text that names her, as it is shown once it is gone.
 fn scrubbed(value: &Value) -> Value {
     match value {
+        // A reference is the plane's name, which stays, and a native id.
+        Value::String(text) if text.contains(&format!("hr/{ADDRESS}")) && !text.contains(NAME) => json!(text.replace(ADDRESS, "[erased]")),
         Value::String(text) if text.to_lowercase().contains(WORD) => json!("[erased]"),
         Value::Array(items) => items.iter().map(scrubbed).collect(),
         Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), scrubbed(v))).collect(),

@@ -3,12 +3,14 @@
 mod aws_contained;
 mod bao_reuse;
 mod cli_alone;
+mod cli_by_hand;
 mod cli_contained;
 mod cli_investigate;
 mod cli_run;
 mod cli_server;
 mod console;
 mod erased;
+mod gaps;
 mod http_access;
 mod http_alerts;
 mod http_contained;

@@ -6,7 +6,7 @@ use clap::Args;
 use quell_core::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{path, print};
+use super::{path, print, show};
 use crate::cli::{
     Context, access, alert,
     fault::{Done, Fault},
@@ -116,27 +116,35 @@ pub struct Note {
     text: String,
 }
 
-/// Give a person something to do, or say that it is done
+/// List what people do by hand, give them something to do, or say that it is done
 ///
 /// What a person says is done counts as UNKNOWN (attested) until a probe says
-/// more.
+/// more. A step by hand wants to know what was seen.
 #[derive(Args)]
-#[command(after_help = "Example: quell case task C-8f3kq2m7xw 'rotate the copy in the vendor portal' --owner vendor_contact")]
+#[command(
+    after_help = "Example: quell case task C-8f3kq2m7xw 2 --done --saw 'login refused from the office' --file okta.json\n         quell case task C-8f3kq2m7xw 'rotate the copy in the vendor portal' --owner vendor_contact"
+)]
 pub struct Task {
     /// The case
     case: String,
-    /// What is to be done; with --done the id of the task
-    #[arg(value_name = "TEXT|TASK")]
-    text: String,
+    /// What is to be done; with --done the task, by its id or the number of its step. Without it the tasks are listed
+    #[arg(value_name = "TEXT|TASK|STEP", required_if_eq("done", "true"))]
+    text: Option<String>,
     /// Whose it is
-    #[arg(long, value_name = "ROLE", required_unless_present = "done", value_parser = access::roles())]
+    #[arg(long, value_name = "ROLE", requires = "text", value_parser = access::roles())]
     owner: Option<String>,
     /// This task is done
     #[arg(long, conflicts_with = "owner")]
     done: bool,
     /// What you did or saw yourself
-    #[arg(long, value_name = "TEXT", requires = "done")]
+    #[arg(long, visible_alias = "saw", value_name = "TEXT", requires = "done")]
     attested: Option<String>,
+    /// When you saw it: a time
+    #[arg(long, value_name = "TIME", requires = "done", value_parser = moment::moment)]
+    at: Option<Timestamp>,
+    /// A file that shows it: its SHA-256 is recorded, and the file stays here
+    #[arg(long, value_name = "FILE", requires = "done")]
+    file: Option<std::path::PathBuf>,
 }
 
 /// Take the lead of a case
@@ -270,12 +278,47 @@ impl Note {
 
 impl Task {
     pub async fn run(self, context: &Context) -> Done {
+        let Some(text) = &self.text else { return self.list(context).await };
         if self.done {
-            let rest = format!("/task/{}/done", crate::client::part(&self.text));
-            return order(context, &path(&self.case, &rest), json!({ "attested": self.attested })).await;
+            let task = self.task_of(context, text).await?;
+            let rest = format!("/task/{}/done", crate::client::part(&task));
+            let file = self.file.as_deref().map(digest).transpose()?;
+            let body = json!({ "attested": self.attested, "seen_at": self.at.map(|at| at.to_string()), "file": file });
+            return order(context, &path(&self.case, &rest), body).await;
         }
-        order(context, &path(&self.case, "/task"), json!({ "owner": self.owner, "text": self.text })).await
+        let Some(owner) = &self.owner else {
+            return Err(Fault::usage("whose task is it? `--owner ROLE` says so, or `--done` that it is done"));
+        };
+        order(context, &path(&self.case, "/task"), json!({ "owner": owner, "text": text })).await
     }
+
+    /// What people do by hand, and what each step wants to see.
+    async fn list(&self, context: &Context) -> Done {
+        let case = context.client()?.get(&path(&self.case, "")).await?;
+        context.print(&case["tasks"], show::tasks)?;
+        Ok(0)
+    }
+
+    /// The open task of a step's number; or the id itself.
+    async fn task_of(&self, context: &Context, text: &str) -> Result<String, Fault> {
+        let Ok(n) = text.parse::<u16>() else { return Ok(text.to_owned()) };
+        let case = context.client()?.get(&path(&self.case, "")).await?;
+        let open = |t: &&Value| t["step"] == n && !t["wants"].is_null() && t["ended_at"].is_null();
+        let tasks: Vec<&Value> = case["tasks"].as_array().into_iter().flatten().filter(open).collect();
+        match tasks.as_slice() {
+            [task] => Ok(cell(&task["id"])),
+            [] => Err(Fault::refused(format!("no step {n} by hand is open in case `{0}`; `quell case task {0}` lists them", self.case))),
+            _ => Err(Fault::refused(format!(
+                "several plans have an open step {n} by hand; name the task, as `quell case task {}` lists it",
+                self.case
+            ))),
+        }
+    }
+}
+
+/// The SHA-256 of a file, in hex.
+fn digest(file: &Path) -> Result<String, Fault> {
+    Ok(quell_core::secret::sha256(&alert::read(Some(file))?))
 }
 
 impl Lead {

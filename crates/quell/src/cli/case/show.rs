@@ -149,7 +149,7 @@ fn plan(out: &mut Vec<String>, plan: &Value) {
             };
             vec![
                 format!("{} {}", cell(&s["n"]), cell(&s["sentence"])),
-                cell(&s["state"]),
+                state_of(s),
                 cell(&s["reversible"]),
                 cell(&s["effective"]),
                 cell(&s["approved_by"]),
@@ -166,6 +166,16 @@ fn plan(out: &mut Vec<String>, plan: &Value) {
     }
 }
 
+/// The state of a step. What a person says is done is no proof, and it is said who says so.
+fn state_of(step: &Value) -> String {
+    let by_hand = &step["by_hand"];
+    match (by_hand["said_by"].is_null(), by_hand["proved"].as_bool()) {
+        (true, _) => cell(&step["state"]),
+        (false, Some(true)) => format!("said done by {} at {}, and proved", cell(&by_hand["said_by"]), cell(&by_hand["said_at"])),
+        (false, _) => format!("said done by {} at {}, not proved by Quell", cell(&by_hand["said_by"]), cell(&by_hand["said_at"])),
+    }
+}
+
 /// A gap may be a sentence or an object that holds one.
 fn sentence(value: &Value) -> String {
     ["sentence", "what", "why"].iter().find_map(|k| value[*k].as_str()).map_or_else(|| cell(value), safe)
@@ -178,10 +188,30 @@ pub fn waiting(wait: &Value) -> String {
     format!("{} ({}{people}){until}; then {}", cell(&wait["what"]), cell(&wait["role"]), cell(&wait["at_timeout"]))
 }
 
+/// What people are asked to do, one below the other.
+pub fn tasks(tasks: &Value) -> String {
+    items(tasks).map(task).collect::<Vec<_>>().join("\n")
+}
+
 fn task(task: &Value) -> String {
-    let ended = if task["ended_at"].is_null() { "open".to_owned() } else { format!("ended {}", cell(&task["ended_at"])) };
+    let by = if task["by"].is_null() { String::new() } else { format!(" by {}", cell(&task["by"])) };
+    let ended = if task["ended_at"].is_null() { "open".to_owned() } else { format!("ended {}{by}", cell(&task["ended_at"])) };
     let text = if task["untrusted"].is_null() { String::new() } else { format!(": \"{}\"", cell(&task["untrusted"])) };
-    format!("{} {}: {}{text} ({ended})", cell(&task["id"]), cell(&task["owner"]), cell(&task["what"]))
+    let step = if task["wants"].is_null() { String::new() } else { format!("step {}, ", cell(&task["step"])) };
+    let mut line = format!("{} {step}{}: {}{text} ({ended})", cell(&task["id"]), cell(&task["owner"]), cell(&task["what"]));
+    if task["ended_at"].is_null() && !task["wants"].is_null() {
+        line.push_str(&format!("\n   bring: {}", cell(&task["wants"])));
+    }
+    let brought = &task["brought"];
+    if !brought["untrusted"].is_null() {
+        line.push_str(&format!("\n   saw: \"{}\"", cell(&brought["untrusted"])));
+    }
+    for (title, value) in [("seen at", &brought["seen_at"]), ("file, SHA-256", &brought["file"])] {
+        if !value.is_null() {
+            line.push_str(&format!("\n   {title}: {}", cell(value)));
+        }
+    }
+    line
 }
 
 /// Who answers for a subject, by which record, until when, and who then.
@@ -264,6 +294,10 @@ fn finding(finding: &Value) -> String {
     let line = match &finding["accountable"] {
         Value::Null => line,
         who => format!("{line}\n   answers for it: {}", cell(who)),
+    };
+    let line = match &finding["find_out"] {
+        Value::Null => line,
+        what => format!("{line}\n   nobody on our planes is named: {}", cell(what)),
     };
     folding(&finding["folding"]).map_or(line.clone(), |told| format!("{line}\n   {told}"))
 }
