@@ -217,7 +217,7 @@ fn steps_by_hand_are_a_plan_whose_digest_covers_their_words_and_that_names_nobod
 fn only_what_lies_on_a_plane_of_ours_is_probed_once_it_is_said_done() {
     let probed = |planes: &[&str]| {
         let plan = drafted(&elsewhere(Some((password(), Some(CredentialKind::Password)))), PlanKind::Contain, planes);
-        plan.steps.iter().filter(|s| matches!(s.proves, Proves::Dead { .. })).map(|s| by_hand::stands_for(s)).collect::<Vec<_>>()
+        plan.steps.iter().filter(|s| matches!(s.proves, Proves::Dead { .. })).map(by_hand::stands_for).collect::<Vec<_>>()
     };
     assert_eq!(probed(&[]), []);
     assert_eq!(probed(&[crate::world::PLANE]), [Some(Action::RotateCredential)]);
