@@ -103,6 +103,15 @@ impl CedarPolicy {
         self.warnings.extend(warnings);
     }
 
+    pub(crate) fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The policies that can apply to an action.
+    pub(crate) fn applicable(&self, action: &str) -> &PolicySet {
+        self.by_action.get(action).unwrap_or(&self.set)
+    }
+
     pub(crate) fn approvals_max(&self) -> u8 {
         self.approvals_max
     }
@@ -123,8 +132,7 @@ impl CedarPolicy {
         let (allowed, errors, deciding) = match asked {
             Err(reason) => (false, vec![reason], Vec::new()),
             Ok(Asked { action, request, entities }) => {
-                let applicable = self.by_action.get(action).unwrap_or(&self.set);
-                let response = self.authorizer.is_authorized(&request, applicable, &entities);
+                let response = self.authorizer.is_authorized(&request, self.applicable(action), &entities);
                 let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();
                 let mut deciding: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
                 deciding.sort();

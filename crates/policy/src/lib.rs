@@ -9,7 +9,7 @@
 //! `load` reads a set, `lint` refuses what strict validation lets pass,
 //! `request` turns a question into Cedar's words, `decide` answers, `ask` finds
 //! whom to hear, `explain` and `show` say it in English, `test_run` runs the
-//! tests beside the policies.
+//! tests beside the policies, `prove` seeks a situation that must not be.
 
 mod ask;
 mod decide;
@@ -17,6 +17,7 @@ mod example;
 mod explain;
 mod lint;
 mod load;
+mod prove;
 mod request;
 mod schema;
 mod show;
@@ -27,6 +28,7 @@ pub use decide::CedarPolicy;
 pub use example::{example, example_verb};
 pub use explain::{Explanation, Reason, explain, explain_verb};
 pub use load::{Problem, Refused, Report, Source, check, shipped_sources, sources};
+pub use prove::{Proof, Proved};
 pub use schema::{SCHEMA, SCHEMA_FILE};
 pub use show::{HEADINGS, Row, Rule, show};
 pub use test_run::{Failure, TestReport, shipped_tests, test, test_set};

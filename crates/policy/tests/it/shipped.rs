@@ -5,7 +5,7 @@ use quell_core::{
     decision::{Role, Verb},
 };
 use quell_engine::port::Policy;
-use quell_policy::{CedarPolicy, SCHEMA, Source, TestReport, example, example_verb, shipped_tests, show, test_set};
+use quell_policy::{CedarPolicy, SCHEMA, Source, TestReport, example, example_verb, shipped_sources, shipped_tests, show, test_set};
 
 fn run(set: &CedarPolicy) -> TestReport {
     test_set(set, &shipped_tests())
@@ -121,4 +121,64 @@ fn the_table_says_every_rule_in_english() {
         assert!(row.why.ends_with('.'), "{row:?}");
     }
     assert!(rows[0].forbids && !rows[rows.len() - 1].forbids);
+}
+
+/// What people rely on holds in every situation that the shipped set could tell apart,
+/// and a set that breaks one of these claims is told with the situation.
+#[test]
+fn the_shipped_set_keeps_what_is_claimed_and_a_broken_one_is_told_where() {
+    let proof = CedarPolicy::shipped().prove();
+    for claim in &proof.claims {
+        assert!(claim.holds, "{}: {:?} {:?}", claim.id, claim.because, claim.counterexample);
+        assert!(claim.situations > 0, "{} was asked about nothing", claim.id);
+    }
+    assert!(proof.ok);
+
+    let permit = |id: &str, who: &str, what: &str, when: &str| {
+        format!(
+            "@id(\"secops.{id}\") @who(\"w\") @may(\"m\") @to(\"t\") @why(\"y\") permit (principal{who}, action {what}, resource) when {{ {when} }};"
+        )
+    };
+    let broken = |forget: &str, more: &str| {
+        let mut files = shipped_sources();
+        let secops = files.iter_mut().find(|f| f.name.contains("secops")).expect("the file of security operations");
+        secops.text.push_str(more);
+        CedarPolicy::from_sources(&files).expect("a set that loads").without(forget).prove()
+    };
+    for (claim, forget, more) in [
+        // Only where nothing else is true of it, and only at one confidence.
+        (
+            "automation.spares-critical",
+            "business.critical",
+            permit(
+                "night",
+                "",
+                "== Action::\"retire_identity\"",
+                "context.corroborated && context.confidence >= 41 && context.confidence < 42 && context.hour_utc == 3",
+            ),
+        ),
+        (
+            "automation.spares-protected",
+            "business.protected",
+            permit("all", "", "in Action::\"contain\"", "context.corroborated && resource.protected"),
+        ),
+        (
+            "one-sender.cuts-nothing",
+            "",
+            permit("alone", " is Automation", "== Action::\"remove_entitlement\"", "!resource.production && context.reach < 3"),
+        ),
+        (
+            "agents.never-act",
+            "iam.agents-never-act",
+            permit("agent", " is Agent", "== Action::\"notify_provider\"", "context.tier == Tier::\"observe\""),
+        ),
+        ("exposed.never-restored", "iam.exposed-never-restored", String::new()),
+        ("entangled.never-judges", "iam.entangled", String::new()),
+        ("auditor.changes-nothing", "iam.auditor-changes-nothing", String::new()),
+    ] {
+        let proof = broken(forget, &more);
+        let told = proof.claims.iter().find(|c| c.id == claim).expect("the claim is there");
+        assert!(!proof.ok && !told.holds, "{claim} is said to hold without `{forget}` and with `{more}`");
+        assert!(told.counterexample.is_some() && !told.by.is_empty(), "{told:?}");
+    }
 }

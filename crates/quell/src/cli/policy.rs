@@ -9,7 +9,8 @@ use quell_core::{
 };
 use quell_engine::port::Clock;
 use quell_policy::{
-    CedarPolicy, HEADINGS, Report, TestReport, check, example, example_verb, shipped_sources, shipped_tests, show, sources, test, test_set,
+    CedarPolicy, HEADINGS, Proof, Report, TestReport, check, example, example_verb, shipped_sources, shipped_tests, show, sources, test,
+    test_set,
 };
 use quell_store::SystemClock;
 use serde::{Serialize, de::DeserializeOwned};
@@ -20,7 +21,7 @@ use super::{
     connector::actions,
     fault::{Done, Fault, REFUSED},
     moment,
-    terminal::{cell, safe, table},
+    terminal::{self, cell, progress, safe, table},
 };
 
 /// Who may do what, and who must be asked
@@ -31,6 +32,7 @@ pub enum Policy {
     Show(Show),
     Explain(Explain),
     Replay(Replay),
+    Prove(Prove),
 }
 
 /// Validate a policy set and name every problem with file and line, without a server
@@ -99,6 +101,18 @@ pub struct Replay {
     strict: bool,
 }
 
+/// Search every situation for one in which a policy set allows what nobody may rely on, without a server
+///
+/// Asks the set about every combination of the facts that its policies mention, each
+/// number below, at and above every literal. Exit code 1 where a claim does not hold,
+/// with the situation that shows it.
+#[derive(Args)]
+#[command(after_help = "Example: quell policy prove policies/")]
+pub struct Prove {
+    /// The set; policy_dir of quell.toml, else the set that Quell ships
+    dir: Option<PathBuf>,
+}
+
 fn verbs() -> clap::builder::PossibleValuesParser {
     Verb::ALL.map(Verb::name).to_vec().into()
 }
@@ -111,6 +125,7 @@ impl Policy {
             Self::Show(verb) => verb.run(context),
             Self::Explain(verb) => asking(verb.run(context)),
             Self::Replay(verb) => asking(verb.run(context)),
+            Self::Prove(verb) => verb.run(context),
         }
     }
 }
@@ -174,12 +189,52 @@ fn tested(report: &TestReport) -> String {
     lines.join("\n")
 }
 
+/// The set of a directory, or the shipped one.
+fn loaded(dir: Option<PathBuf>) -> Result<CedarPolicy, Fault> {
+    match dir {
+        Some(dir) => CedarPolicy::load(&dir).map_err(|e| Fault::refused(format!("{e}; run `quell policy check`"))),
+        None => Ok(CedarPolicy::shipped()),
+    }
+}
+
+impl Prove {
+    fn run(self, context: &Context) -> Done {
+        let set = loaded(context.local.policy_dir(self.dir)?)?;
+        if !context.json {
+            progress("asking about every situation; this takes some seconds");
+        }
+        let proof = set.prove();
+        context.print(&json!(proof), |_| proved(&proof))?;
+        Ok(if proof.ok { 0 } else { REFUSED })
+    }
+}
+
+fn proved(proof: &Proof) -> String {
+    let mut lines = Vec::new();
+    for claim in &proof.claims {
+        let verdict = match (claim.holds, &claim.because) {
+            (true, _) => format!("holds in all {} situations", claim.situations),
+            (false, Some(because)) => format!("NOT SEARCHED: {}", safe(because)),
+            (false, None) => format!("DOES NOT HOLD: {} allows it", safe(&claim.by.join(", "))),
+        };
+        lines.push(format!("{}: {verdict}", claim.says));
+        if let Some(situation) = &claim.counterexample {
+            lines.push(format!("  there: {}", terminal::json(situation)));
+        }
+    }
+    for (says, by) in &proof.beside {
+        lines.push(format!("{says}: not searched, as {by}"));
+    }
+    lines.push(match proof.ok {
+        true => format!("Every claim holds; digest {}.", proof.digest),
+        false => "Put a situation into a file and ask `quell policy explain FILE` who decides there.".to_owned(),
+    });
+    lines.join("\n")
+}
+
 impl Show {
     fn run(self, context: &Context) -> Done {
-        let set = match context.local.policy_dir(self.dir)? {
-            Some(dir) => CedarPolicy::load(&dir).map_err(|e| Fault::refused(format!("{e}; run `quell policy check`")))?,
-            None => CedarPolicy::shipped(),
-        };
+        let set = loaded(context.local.policy_dir(self.dir)?)?;
         let rows = show(&set);
         context.print(&json!({ "digest": set.digest_text(), "rows": rows }), |_| {
             let part = |forbids: bool, title: &str| {

@@ -1,0 +1,434 @@
+//! What a set can never allow, shown by asking it in every situation there is.
+//!
+//! A policy sees finitely many things: truths, a few words, and numbers that it
+//! compares with literals. So the situations that could differ for an action are
+//! those of the facts that its policies mention, each number just below, at and just
+//! above every literal of the set, and unknown where a fact can be. Each is asked of
+//! the set itself; one that is allowed where it must not be is the counterexample.
+//! That more approvals never take a permission away is a rule of form
+//! ([`crate::lint`]), so where approvals may stand, all of them do.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::Entities;
+use quell_core::{
+    action::{Action, CATALOGUE, Reversible},
+    decision::{Approvals, AttemptQuestion, Criticality, Principal, Role, Verb, VerbQuestion},
+    id::PersonId,
+    plan::Tier,
+    signal::IdentityKind,
+};
+use quell_engine::port::Policy as _;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{CedarPolicy, example, example_verb};
+
+/// Situations of one claim, at most: a set that mentions more is not searched.
+const SITUATIONS_MAX: u64 = 5_000_000;
+
+/// Whether a set keeps what an installation relies on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Proof {
+    /// Every claim holds, and every one was searched to its end.
+    pub ok: bool,
+    pub digest: String,
+    pub claims: Vec<Proved>,
+    /// What holds whatever the files say, and by what.
+    pub beside: Vec<(&'static str, &'static str)>,
+}
+
+/// One claim and what the search found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Proved {
+    pub id: &'static str,
+    pub says: &'static str,
+    pub holds: bool,
+    /// Situations that were asked about; all there are, where it holds.
+    pub situations: u64,
+    /// The situation that contradicts it, as `quell policy explain` reads it.
+    pub counterexample: Option<Value>,
+    /// The rules that allow it there.
+    pub by: Vec<String>,
+    /// Why it was not searched to its end.
+    pub because: Option<String>,
+}
+
+/// What must never be allowed: the facts that make the claim, and who asks.
+struct Claim {
+    id: &'static str,
+    says: &'static str,
+    group: &'static str,
+    principals: Vec<Principal>,
+    /// The facts that the claim is about, with the values that it is about.
+    about: Vec<Axis>,
+    approved: bool,
+}
+
+/// One fact and its values: how each is put into a question.
+struct Axis {
+    /// The names that policies know it by.
+    names: &'static [&'static str],
+    values: Vec<Put>,
+}
+
+type Put = Box<dyn Fn(&mut AttemptQuestion)>;
+
+fn put(f: impl Fn(&mut AttemptQuestion) + 'static) -> Put {
+    Box::new(f)
+}
+
+impl CedarPolicy {
+    /// Searches every situation for one that contradicts what an installation relies on.
+    pub fn prove(&self) -> Proof {
+        let mut claims: Vec<Proved> = attempts().iter().map(|claim| self.searched(claim)).collect();
+        claims.extend(self.verbs_searched());
+        Proof {
+            ok: claims.iter().all(|claim| claim.holds),
+            digest: self.digest_text().to_owned(),
+            claims,
+            beside: vec![
+                ("whoever asked for a plan does not approve it", "the core takes them out before policy sees the counts"),
+                ("an approval never takes a permission away", "a set in which it could is refused when it is read"),
+            ],
+        }
+    }
+
+    fn searched(&self, claim: &Claim) -> Proved {
+        let mut proved =
+            Proved { id: claim.id, says: claim.says, holds: true, situations: 0, counterexample: None, by: Vec::new(), because: None };
+        for action in self.actions_in(claim.group) {
+            let free = self.free(action, &claim.about);
+            let axes: Vec<&Axis> = claim.about.iter().chain(&free).collect();
+            let size = axes.iter().map(|axis| axis.values.len() as u64).product::<u64>() * claim.principals.len() as u64;
+            if proved.situations + size > SITUATIONS_MAX {
+                proved.holds = false;
+                proved.because =
+                    Some(format!("`{}` alone has {size} situations; more than {SITUATIONS_MAX} are not searched", action.name()));
+                return proved;
+            }
+            for principal in &claim.principals {
+                let mut question = AttemptQuestion { principal: principal.clone(), action, ..example() };
+                question.circumstances.approvals =
+                    if claim.approved { Role::APPROVERS.map(|role| (role, self.approvals_max())).into() } else { Approvals::new() };
+                proved.situations += size / claim.principals.len() as u64;
+                if let Some(found) = self.allowed_somewhere(&question, &axes) {
+                    proved.holds = false;
+                    proved.by = self.decide(&found).deciding;
+                    proved.counterexample = serde_json::to_value(&found).ok();
+                    return proved;
+                }
+            }
+        }
+        proved
+    }
+
+    /// The first situation, of all that the axes span, in which the set allows it.
+    fn allowed_somewhere(&self, question: &AttemptQuestion, axes: &[&Axis]) -> Option<AttemptQuestion> {
+        let Some((axis, rest)) = axes.split_first() else { return self.allows(question).then(|| question.clone()) };
+        axis.values.iter().find_map(|put| {
+            let mut question = question.clone();
+            put(&mut question);
+            self.allowed_somewhere(&question, rest)
+        })
+    }
+
+    /// The facts that the policies of `action` mention and the claim leaves open.
+    fn free(&self, action: Action, about: &[Axis]) -> Vec<Axis> {
+        let mut mentioned = Mentioned::default();
+        for policy in self.applicable(action.name()).policies() {
+            mentioned.read(&policy.to_json().unwrap_or(Value::Null));
+        }
+        let named = |axis: &Axis| axis.names.iter().any(|name| mentioned.facts.contains(*name));
+        let mut free = axes(&mentioned);
+        free.retain(|axis| named(axis) && !about.iter().any(|fixed| fixed.names == axis.names));
+        free
+    }
+
+    fn actions_in(&self, group: &str) -> Vec<Action> {
+        let actions = self.vocabulary().actions();
+        let Ok(groups) = Entities::from_entities(actions.values().cloned(), None) else { return Vec::new() };
+        let is_in = |name: &str| {
+            name == group
+                || actions.get(group).zip(actions.get(name)).is_some_and(|(group, one)| groups.is_ancestor_of(&group.uid(), &one.uid()))
+        };
+        CATALOGUE.iter().map(|entry| entry.action).filter(|action| is_in(action.name())).collect()
+    }
+
+    /// The claims about verbs: the facts of a sitting are few enough to ask about all.
+    fn verbs_searched(&self) -> Vec<Proved> {
+        let actions = self.vocabulary().actions();
+        let groups = Entities::from_entities(actions.values().cloned(), None).ok();
+        let is_in = |verb: Verb, group: &str| {
+            let known = actions.get(group).zip(actions.get(verb.name()));
+            known.zip(groups.as_ref()).is_some_and(|((group, one), groups)| groups.is_ancestor_of(&group.uid(), &one.uid()))
+        };
+        let entangled = |verb: Verb, roles: &[Role], entangled: bool| is_in(verb, "judge") && entangled && !roles.is_empty();
+        let audits = |verb: Verb, roles: &[Role], _: bool| !is_in(verb, "look") && roles.contains(&Role::Auditor);
+        type Of<'a> = &'a dyn Fn(Verb, &[Role], bool) -> bool;
+        let claims: [(&'static str, &'static str, Of<'_>); 2] = [
+            (
+                "entangled.never-judges",
+                "who is part of a case, or joined to it, does not approve, judge, lead, accept, undo or close in it",
+                &entangled,
+            ),
+            ("auditor.changes-nothing", "who audits reads and verifies, whatever other role they hold", &audits),
+        ];
+        claims
+            .into_iter()
+            .map(|(id, says, of)| {
+                let mut proved = Proved { id, says, holds: true, situations: 0, counterexample: None, by: Vec::new(), because: None };
+                let all = (0..1_u32 << Role::ALL.len()).flat_map(|chosen| {
+                    let roles: Vec<Role> =
+                        Role::ALL.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, role)| *role).collect();
+                    Verb::ALL.into_iter().flat_map(move |verb| {
+                        let roles = roles.clone();
+                        (0..8_u8).map(move |bits| (verb, roles.clone(), bits & 1 == 1, bits & 2 == 2, bits & 4 == 4))
+                    })
+                });
+                for (verb, roles, signed_in, is_entangled, contested) in all {
+                    if !of(verb, &roles, is_entangled) {
+                        continue;
+                    }
+                    proved.situations += 1;
+                    let principal = Principal::Person { id: PersonId::new("person-1"), roles };
+                    let question = VerbQuestion { principal, verb, signed_in, entangled: is_entangled, contested, ..example_verb() };
+                    let decision = self.permits(&question);
+                    if decision.allowed {
+                        proved.holds = false;
+                        proved.by = decision.deciding;
+                        proved.counterexample = serde_json::to_value(&question).ok();
+                        break;
+                    }
+                }
+                proved
+            })
+            .collect()
+    }
+}
+
+/// What may never be allowed of attempts, whoever wrote the set.
+fn attempts() -> Vec<Claim> {
+    let person =
+        || Principal::Person { id: PersonId::new("person-1"), roles: Role::ALL.into_iter().filter(|r| *r != Role::Auditor).collect() };
+    let agent = |roles: Vec<Role>| Principal::Agent { id: PersonId::new("agent-1"), roles };
+    let truth = |name: &'static [&'static str], value: bool, set: fn(&mut AttemptQuestion, bool)| Axis {
+        names: name,
+        values: vec![put(move |q| set(q, value))],
+    };
+    let corroborated = || {
+        let uncorroborated = put(|q| {
+            q.circumstances.corroborated = false;
+            q.circumstances.possession = false;
+        });
+        [
+            Axis { names: &["context.corroborated"], values: vec![uncorroborated] },
+            Axis { names: &["context.possession"], values: vec![put(|_| {})] },
+        ]
+    };
+    let critical = Axis {
+        names: CRITICAL,
+        values: vec![put(|q| q.identity.criticality = Some(Criticality::Critical)), put(|q| q.identity.criticality = None)],
+    };
+    let protected = truth(&["resource.protected"], true, |q, _| q.identity.protected = Some(String::from("break-glass account")));
+    vec![
+        Claim {
+            id: "automation.spares-critical",
+            says: "automation alone never cuts a critical identity, or one of unknown criticality",
+            group: "cut",
+            principals: vec![Principal::Automation],
+            about: vec![critical],
+            approved: false,
+        },
+        Claim {
+            id: "automation.spares-protected",
+            says: "nothing is taken from or given to a protected identity without a person",
+            group: "change",
+            principals: vec![Principal::Automation],
+            about: vec![protected],
+            approved: false,
+        },
+        Claim {
+            id: "one-sender.cuts-nothing",
+            says: "on the word of one sender automation alone cuts nothing; it fences or asks",
+            group: "cut",
+            principals: vec![Principal::Automation],
+            about: corroborated().into(),
+            approved: false,
+        },
+        Claim {
+            id: "agents.never-act",
+            says: "an API client that is not a person never acts, whoever approved",
+            group: "attempt",
+            principals: vec![agent(Vec::new()), agent(Role::ALL.to_vec())],
+            about: Vec::new(),
+            approved: true,
+        },
+        Claim {
+            id: "unarmed.stays-untouched",
+            says: "nothing changes on a plane that is not armed, whoever approved",
+            group: "change",
+            principals: vec![Principal::Automation, person()],
+            about: vec![truth(&["context.armed"], false, |q, value| q.circumstances.armed = value)],
+            approved: true,
+        },
+        Claim {
+            id: "exposed.never-restored",
+            says: "a secret that was reported exposed never lives again, whoever approved",
+            group: "restore",
+            principals: vec![Principal::Automation, person()],
+            about: vec![truth(&["context.secret_exposed"], true, |q, value| q.circumstances.secret_exposed = value)],
+            approved: true,
+        },
+    ]
+}
+
+const CRITICAL: &[&str] = &["resource.critical", "resource.criticality", "resource.known_criticality"];
+
+/// What the policies of one action look at.
+#[derive(Default)]
+struct Mentioned {
+    /// `context.confidence`, `resource.shared`.
+    facts: BTreeSet<String>,
+    numbers: BTreeSet<i64>,
+    words: BTreeSet<String>,
+}
+
+impl Mentioned {
+    /// Reads Cedar's JSON form of a policy (its documentation, "JSON policy format").
+    fn read(&mut self, value: &Value) {
+        match value {
+            Value::Object(map) => {
+                for (operator, inner) in map {
+                    let of = inner["left"]["Var"].as_str();
+                    if matches!(operator.as_str(), "." | "has")
+                        && let (Some(of), Some(attribute)) = (of, inner["attr"].as_str())
+                    {
+                        self.facts.insert(format!("{of}.{attribute}"));
+                    }
+                    self.read(inner);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.read(item)),
+            Value::Number(number) => self.numbers.extend(number.as_i64()),
+            Value::String(word) => {
+                self.words.insert(word.clone());
+            }
+            Value::Bool(_) | Value::Null => {}
+        }
+    }
+
+    /// Every place where a number can fall between, on or beside the literals.
+    fn places<N: TryFrom<i64> + Ord + Copy>(&self, most: i64) -> BTreeSet<N> {
+        let around = self.numbers.iter().flat_map(|n| [n.saturating_sub(1), *n, n.saturating_add(1)]);
+        around.chain([0, most]).filter(|n| (0..=most).contains(n)).filter_map(|n| N::try_from(n).ok()).collect()
+    }
+}
+
+/// Every fact of a question, with every value that a policy could tell from another.
+fn axes(mentioned: &Mentioned) -> Vec<Axis> {
+    use IdentityKind::{Agent, Device, Human, ServiceAccount, Unknown, Workload};
+    let truth = |names: &'static [&'static str], set: fn(&mut AttemptQuestion, bool)| Axis {
+        names,
+        values: [false, true].map(|value| put(move |q| set(q, value))).into(),
+    };
+    let known = |names: &'static [&'static str], set: fn(&mut AttemptQuestion, Option<bool>)| Axis {
+        names,
+        values: [Some(false), Some(true), None].map(|value| put(move |q| set(q, value))).into(),
+    };
+    let count = |names: &'static [&'static str], set: fn(&mut AttemptQuestion, Option<u32>)| {
+        let places = mentioned.places::<u32>(i64::from(u32::MAX)).into_iter().map(Some).chain([None]);
+        Axis { names, values: places.map(|value| put(move |q| set(q, value))).collect() }
+    };
+    let places = |names: &'static [&'static str], most: i64, set: fn(&mut AttemptQuestion, u8)| Axis {
+        names,
+        values: mentioned.places::<u8>(most).into_iter().map(|value| put(move |q| set(q, value))).collect(),
+    };
+    let kinds = [Human, ServiceAccount, Workload, Device, Agent, Unknown];
+    let environments = mentioned.words.iter().cloned().chain(["production".to_owned(), "staging".to_owned()]).map(Some).chain([None]);
+    let criticalities =
+        [Criticality::Low, Criticality::Normal, Criticality::High, Criticality::Critical].map(Some).into_iter().chain([None]);
+    // What tells only one truth of a fact needs one value for each.
+    let only = |names: &[&str]| !names.iter().any(|name| mentioned.facts.contains(*name));
+    let kinds: Vec<IdentityKind> = if only(&["resource.kind"]) { vec![Human, ServiceAccount] } else { kinds.to_vec() };
+    let environments: Vec<Option<String>> = if only(&["resource.environment", "resource.known_environment"]) {
+        vec![Some("production".to_owned()), Some("staging".to_owned())]
+    } else {
+        environments.collect()
+    };
+    let criticalities: Vec<Option<Criticality>> = if only(&["resource.criticality", "resource.known_criticality"]) {
+        vec![Some(Criticality::Critical), Some(Criticality::Normal)]
+    } else {
+        criticalities.collect()
+    };
+    let planes = mentioned.words.iter().cloned().chain(["pg-main".to_owned()]);
+    vec![
+        Axis { names: &["resource.plane"], values: planes.map(|name| put(move |q| q.identity.plane.clone_from(&name))).collect() },
+        Axis {
+            names: &["resource.kind", "resource.human"],
+            values: kinds.into_iter().map(|kind| put(move |q| q.identity.kind = kind)).collect(),
+        },
+        Axis {
+            names: &["resource.environment", "resource.production", "resource.known_environment"],
+            values: environments.into_iter().map(|name| put(move |q| q.identity.environment.clone_from(&name))).collect(),
+        },
+        Axis { names: CRITICAL, values: criticalities.into_iter().map(|value| put(move |q| q.identity.criticality = value)).collect() },
+        known(&["resource.shared", "resource.known_shared"], |q, value| q.identity.shared = value),
+        known(&["resource.third_party", "resource.known_third_party"], |q, value| q.identity.third_party = value),
+        truth(&["resource.protected"], |q, value| q.identity.protected = value.then(|| String::from("break-glass account"))),
+        truth(&["resource.has_business_owner"], |q, value| q.identity.has_business_owner = value),
+        Axis {
+            names: &["context.tier"],
+            values: [Tier::Observe, Tier::StepUp, Tier::Restrict, Tier::Contain]
+                .map(|tier| put(move |q| q.circumstances.tier = tier))
+                .into(),
+        },
+        places(&["context.confidence"], 100, |q, value| q.circumstances.confidence = value),
+        truth(&["context.corroborated"], |q, value| q.circumstances.corroborated = value),
+        truth(&["context.possession"], |q, value| q.circumstances.possession = value),
+        truth(&["context.secret_exposed"], |q, value| q.circumstances.secret_exposed = value),
+        truth(&["context.not_malicious"], |q, value| q.circumstances.not_malicious = value),
+        truth(&["context.break_glass"], |q, value| q.circumstances.break_glass = value),
+        truth(&["context.failover"], |q, value| q.circumstances.failover = value),
+        Axis {
+            names: &["context.reversible"],
+            values: [Reversible::No, Reversible::Approximate, Reversible::Exact]
+                .map(|value| put(move |q| q.circumstances.reversible = value))
+                .into(),
+        },
+        count(&["context.reach", "context.known_reach"], |q, value| q.circumstances.reach = value),
+        count(&["context.dependents", "context.known_dependents"], |q, value| q.circumstances.dependents = value),
+        truth(&["context.sample"], |q, value| q.circumstances.sample = value),
+        truth(&["context.paused"], |q, value| q.circumstances.paused = value),
+        truth(&["context.armed"], |q, value| q.circumstances.armed = value),
+        places(&["context.hour_utc"], 23, |q, value| q.circumstances.hour_utc = value),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A fact that no axis knows would be left at one value, and a search that passes
+    /// it over would prove nothing: the schema names none that is missing here.
+    #[test]
+    fn every_fact_of_the_schema_is_an_axis() {
+        let mentioned = Mentioned { words: BTreeSet::from(["other".to_owned()]), ..Mentioned::default() };
+        let all: BTreeMap<&str, usize> =
+            axes(&mentioned).iter().flat_map(|axis| axis.names.iter().map(|name| (*name, axis.values.len()))).collect();
+        let record = |of: &str, from: &str| -> Vec<String> {
+            let (_, body) = crate::SCHEMA.split_once(from).expect("the schema has it");
+            let (body, _) = body.split_once('}').expect("it ends");
+            let fields =
+                body.lines().filter_map(|line| line.trim().split_once(':')).map(|(name, _)| name.trim().trim_end_matches('?').to_owned());
+            fields.filter(|name| !name.starts_with("//")).map(|name| format!("{of}.{name}")).collect()
+        };
+        let facts = [record("context", "type Circumstances = {"), record("resource", "entity Identity")].concat();
+        assert!(facts.len() > 25, "{facts:?}");
+        for fact in facts.iter().filter(|fact| *fact != "context.approvals") {
+            assert!(all.get(fact.as_str()).is_some_and(|values| *values > 1), "`{fact}` is no axis");
+        }
+    }
+}
