@@ -77,8 +77,8 @@ pub fn is_name(word: &str) -> bool {
 }
 
 /// What is done by hand for one identity of `system`, and for one credential of it where
-/// one is known: open sessions, the identity, the credential, and a last look at what
-/// survives and whether it is dead. Never empty, in the order of the catalogue of actions.
+/// one is known: the identity, the credential, open sessions, and a last look at what
+/// survives and whether it is dead. Never empty, in the order of [`place`].
 ///
 /// `kind` is the kind that the inventory gives the system, where it lists it.
 pub fn steps(system: &str, kind: Option<&str>, identity: IdentityKind, credential: Option<CredentialKind>) -> Vec<Asked> {
@@ -98,7 +98,7 @@ pub fn steps(system: &str, kind: Option<&str>, identity: IdentityKind, credentia
     };
 
     if let Some(sessions) = if is_key { words.minted } else { words.sessions } {
-        let still = ["whoever holds a working credential comes back until that is cut, too"];
+        let still = ["whoever holds another working credential comes back until that is cut, too"];
         push(Action::TerminateSessions, false, on(sessions), words.sessions_ended, &still);
     }
     // A reported credential is cut by itself; where none is named, the identity is closed.
@@ -113,6 +113,7 @@ pub fn steps(system: &str, kind: Option<&str>, identity: IdentityKind, credentia
         let still = ["sessions that were opened with the old one, until they end"];
         push(Action::RotateCredential, credential.is_some(), on(words.replace), words.replaced, &still);
     }
+    steps.sort_by_key(|asked| place(asked.instead_of));
     steps.push(Asked {
         instead_of: None,
         of_credential: false,
@@ -121,6 +122,17 @@ pub fn steps(system: &str, kind: Option<&str>, identity: IdentityKind, credentia
         survives: words.survives.iter().map(|s| (*s).to_string()).collect(),
     });
     steps
+}
+
+/// Where a step stands: what opens sessions is cut before the sessions that it opened, or
+/// whoever holds it opens another; the look at what survives comes last.
+pub(crate) fn place(instead_of: Option<Action>) -> u8 {
+    match instead_of {
+        Some(Action::SuspendIdentity) => 0,
+        Some(Action::TerminateSessions) => 2,
+        Some(_) => 1,
+        None => 3,
+    }
 }
 
 /// What a person finds out where a finding names nobody on our planes: a leaked value that

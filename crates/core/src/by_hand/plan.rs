@@ -105,8 +105,7 @@ fn asked_of(subject: &Subject<'_>) -> Vec<(Asked, Target)> {
             }
         }
     }
-    // The catalogue's order, with the look at the end; what is equal stays in its own.
-    all.sort_by_key(|(asked, _)| asked.instead_of.map_or(usize::MAX, |action| action as usize));
+    all.sort_by_key(|(asked, _)| super::place(asked.instead_of));
     all
 }
 

@@ -84,9 +84,14 @@ fn actions(system: &str, identity: IdentityKind, credential: Option<CredentialKi
 }
 
 #[test]
-fn every_kind_of_credential_of_every_kind_of_subject_has_worded_steps_in_the_catalogues_order() {
-    let place =
-        |action: Option<Action>| action.map_or(usize::MAX, |a| CATALOGUE.iter().position(|e| e.action == a).expect("in the catalogue"));
+fn every_kind_of_credential_of_every_kind_of_subject_has_worded_steps_and_is_cut_before_what_it_opened() {
+    let place = |action: Option<Action>| match action {
+        Some(Action::SuspendIdentity) => 0,
+        Some(Action::RevokeCredential | Action::RotateCredential) => 1,
+        Some(Action::TerminateSessions) => 2,
+        Some(other) => panic!("nobody is asked to do {} by hand", other.name()),
+        None => 3,
+    };
     for system in SYSTEMS {
         for identity in IDENTITIES {
             for credential in KINDS.map(Some).into_iter().chain([None]) {
@@ -116,14 +121,14 @@ fn what_is_cut_fits_the_credential() {
     let check = |system, identity, credential, wanted: &[Option<Action>]| {
         assert_eq!(actions(system, identity, credential), wanted, "{system} {credential:?}")
     };
-    check("okta", I::Human, None, &[Some(Sessions), Some(Suspend), Some(Rotate), None]);
-    check("okta", I::Human, Some(C::Session), &[Some(Sessions), Some(Rotate), None]);
-    check("okta", I::Human, Some(C::Password), &[Some(Sessions), Some(Rotate), None]);
+    check("okta", I::Human, None, &[Some(Suspend), Some(Rotate), Some(Sessions), None]);
+    check("okta", I::Human, Some(C::Session), &[Some(Rotate), Some(Sessions), None]);
+    check("okta", I::Human, Some(C::Password), &[Some(Rotate), Some(Sessions), None]);
     // A token of GitHub opens nothing that outlives it; a key of AWS does.
     check("github:corp", I::Human, Some(C::Token), &[Some(Revoke), None]);
-    check("aws:1", I::ServiceAccount, Some(C::AccessKey), &[Some(Sessions), Some(Revoke), None]);
-    check("entra:t", I::ServiceAccount, None, &[Some(Sessions), Some(Suspend), Some(Revoke), None]);
-    check("acct-9", I::Unknown, Some(C::Unknown), &[Some(Sessions), Some(Suspend), Some(Rotate), None]);
+    check("aws:1", I::ServiceAccount, Some(C::AccessKey), &[Some(Revoke), Some(Sessions), None]);
+    check("entra:t", I::ServiceAccount, None, &[Some(Suspend), Some(Revoke), Some(Sessions), None]);
+    check("acct-9", I::Unknown, Some(C::Unknown), &[Some(Suspend), Some(Rotate), Some(Sessions), None]);
 }
 
 #[test]
