@@ -142,6 +142,20 @@ impl CedarPolicy {
         Decision { allowed, errors, policy_digest: self.digest.clone(), request_digest, deciding }
     }
 
+    /// Would these policies alone allow it?
+    ///
+    /// # Errors
+    ///
+    /// What Cedar could not evaluate: such an answer tells nothing.
+    pub(crate) fn allows_by(&self, policies: &PolicySet, question: &AttemptQuestion) -> Result<bool, String> {
+        let Asked { request, entities, .. } = self.vocabulary.attempt(question)?;
+        let response = self.authorizer.is_authorized(&request, policies, &entities);
+        match response.diagnostics().errors().next() {
+            Some(error) => Err(error.to_string()),
+            None => Ok(response.decision() == cedar_policy::Decision::Allow),
+        }
+    }
+
     /// Would it be allowed? Without the digest of the question, for searches.
     pub(crate) fn allows(&self, question: &AttemptQuestion) -> bool {
         self.answer(self.vocabulary.attempt(question), String::new()).allowed

@@ -1,16 +1,18 @@
-//! What a set can never allow, shown by asking it in every situation there is.
+//! What a set can never allow, shown over every situation there is.
 //!
 //! A policy sees finitely many things: truths, a few words, and numbers that it
 //! compares with literals. So the situations that could differ for an action are
 //! those of the facts that its policies mention, each number just below, at and just
-//! above every literal of the set, and unknown where a fact can be. Each is asked of
-//! the set itself; one that is allowed where it must not be is the counterexample.
-//! That more approvals never take a permission away is a rule of form
-//! ([`crate::lint`]), so where approvals may stand, all of them do.
+//! above every literal of the set, and unknown where a fact can be. Cedar is asked
+//! about each policy alone, in every situation of the few facts that this policy
+//! mentions; from these tables a search finds a situation in which one permits and
+//! none forbids, and the whole set is asked about it before it is told. That more
+//! approvals never take a permission away is a rule of form ([`crate::lint`]), so
+//! where approvals may stand, all of them do.
 
 use std::collections::BTreeSet;
 
-use cedar_policy::Entities;
+use cedar_policy::{Effect, Entities, PolicyId, PolicySet};
 use quell_core::{
     action::{Action, CATALOGUE, Reversible},
     decision::{Approvals, AttemptQuestion, Criticality, Principal, Role, Verb, VerbQuestion},
@@ -24,8 +26,8 @@ use serde_json::Value;
 
 use crate::{CedarPolicy, example, example_verb};
 
-/// Situations of one claim, at most: a set that mentions more is not searched.
-const SITUATIONS_MAX: u64 = 5_000_000;
+/// Situations in which one policy is asked, at most: one that mentions more is not searched.
+const SITUATIONS_MAX: usize = 200_000;
 
 /// Whether a set keeps what an installation relies on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,7 +46,7 @@ pub struct Proved {
     pub id: &'static str,
     pub says: &'static str,
     pub holds: bool,
-    /// Situations that were asked about; all there are, where it holds.
+    /// Situations that it is about, and that were all searched where it holds.
     pub situations: u64,
     /// The situation that contradicts it, as `quell policy explain` reads it.
     pub counterexample: Option<Value>,
@@ -100,37 +102,75 @@ impl CedarPolicy {
         for action in self.actions_in(claim.group) {
             let free = self.free(action, &claim.about);
             let axes: Vec<&Axis> = claim.about.iter().chain(&free).collect();
-            let size = axes.iter().map(|axis| axis.values.len() as u64).product::<u64>() * claim.principals.len() as u64;
-            if proved.situations + size > SITUATIONS_MAX {
-                proved.holds = false;
-                proved.because =
-                    Some(format!("`{}` alone has {size} situations; more than {SITUATIONS_MAX} are not searched", action.name()));
-                return proved;
-            }
+            let size = axes.iter().fold(1_u64, |size, axis| size.saturating_mul(axis.values.len() as u64));
             for principal in &claim.principals {
                 let mut question = AttemptQuestion { principal: principal.clone(), action, ..example() };
+                // What the claim is about is so for every policy, also for one that looks at a part of it.
+                claim.about.iter().for_each(|axis| (axis.values[0])(&mut question));
                 question.circumstances.approvals =
                     if claim.approved { Role::APPROVERS.map(|role| (role, self.approvals_max())).into() } else { Approvals::new() };
-                proved.situations += size / claim.principals.len() as u64;
-                if let Some(found) = self.allowed_somewhere(&question, &axes) {
-                    proved.holds = false;
-                    proved.by = self.decide(&found).deciding;
-                    proved.counterexample = serde_json::to_value(&found).ok();
-                    return proved;
+                proved.situations = proved.situations.saturating_add(size);
+                match self.tables(&question, &axes) {
+                    Err(because) => {
+                        proved.holds = false;
+                        proved.because = Some(because);
+                        return proved;
+                    }
+                    Ok(tables) => {
+                        let Some(chosen) = allowed_somewhere(&tables, axes.len()) else { continue };
+                        let found = situation(&question, &axes, &chosen);
+                        let decision = self.decide(&found);
+                        proved.holds = false;
+                        if decision.allowed {
+                            proved.by = decision.deciding;
+                            proved.counterexample = serde_json::to_value(&found).ok();
+                        } else {
+                            proved.because =
+                                Some(String::from("the policies one by one and the whole set disagree; this is a fault of Quell"));
+                        }
+                        return proved;
+                    }
                 }
             }
         }
         proved
     }
 
-    /// The first situation, of all that the axes span, in which the set allows it.
-    fn allowed_somewhere(&self, question: &AttemptQuestion, axes: &[&Axis]) -> Option<AttemptQuestion> {
-        let Some((axis, rest)) = axes.split_first() else { return self.allows(question).then(|| question.clone()) };
-        axis.values.iter().find_map(|put| {
-            let mut question = question.clone();
-            put(&mut question);
-            self.allowed_somewhere(&question, rest)
-        })
+    /// What each policy of the question's action says, in every situation of its facts.
+    fn tables(&self, question: &AttemptQuestion, axes: &[&Axis]) -> Result<Vec<Table>, String> {
+        let anybody = "permit (principal, action, resource);";
+        let alone = |policy: &cedar_policy::Policy| -> Result<PolicySet, String> {
+            let mut set = PolicySet::from_policies([policy.clone()]).map_err(|e| e.to_string())?;
+            if policy.effect() == Effect::Forbid {
+                set.add(cedar_policy::Policy::parse(Some(PolicyId::new("anybody")), anybody).map_err(|e| e.to_string())?)
+                    .map_err(|e| e.to_string())?;
+            }
+            Ok(set)
+        };
+        let mut tables = Vec::new();
+        for policy in self.applicable(question.action.name()).policies() {
+            let mut mentioned = Mentioned::default();
+            mentioned.read(&policy.to_json().map_err(|e| e.to_string())?);
+            let own = |axis: &Axis| axis.names.iter().any(|name| mentioned.facts.contains(*name));
+            let of: Vec<usize> = axes.iter().enumerate().filter(|(_, axis)| own(axis)).map(|(at, _)| at).collect();
+            let sizes: Vec<usize> = of.iter().map(|at| axes[*at].values.len()).collect();
+            let size = sizes.iter().fold(1_usize, |size, one| size.saturating_mul(*one));
+            if size > SITUATIONS_MAX {
+                return Err(format!("`{}` alone tells {size} situations apart; more than {SITUATIONS_MAX} are not searched", policy.id()));
+            }
+            let (set, forbids) = (alone(policy)?, policy.effect() == Effect::Forbid);
+            let mut applies = Vec::with_capacity(size);
+            for row in 0..size {
+                let mut asked = question.clone();
+                digits(row, &sizes).zip(&of).for_each(|(value, at)| (axes[*at].values[value])(&mut asked));
+                applies.push(self.allows_by(&set, &asked)? != forbids);
+            }
+            // What never applies tells nothing.
+            if applies.contains(&true) {
+                tables.push(Table { forbids, of, sizes, applies });
+            }
+        }
+        Ok(tables)
     }
 
     /// The facts that the policies of `action` mention and the claim leaves open.
@@ -205,6 +245,78 @@ impl CedarPolicy {
             })
             .collect()
     }
+}
+
+/// One policy: whether it applies in each situation of its facts.
+struct Table {
+    forbids: bool,
+    /// Its facts, as positions of axes.
+    of: Vec<usize>,
+    sizes: Vec<usize>,
+    /// One for each combination of their values, counted as [`digits`] reads it.
+    applies: Vec<bool>,
+}
+
+impl Table {
+    /// Whether it applies, where all its facts are chosen; else the first that is not.
+    fn at(&self, chosen: &[Option<usize>]) -> Result<bool, usize> {
+        let mut row = 0;
+        for (at, size) in self.of.iter().zip(&self.sizes).rev() {
+            row = row * size + chosen[*at].ok_or(*at)?;
+        }
+        Ok(self.applies[row])
+    }
+
+    fn size_of(&self, axis: usize) -> usize {
+        self.of.iter().position(|at| *at == axis).map_or(1, |at| self.sizes[at])
+    }
+}
+
+/// The digits of `row`, the first the least, where each place has its own size.
+fn digits(row: usize, sizes: &[usize]) -> impl Iterator<Item = usize> {
+    sizes.iter().scan(row, |rest, size| {
+        let digit = *rest % size;
+        *rest /= size;
+        Some(digit)
+    })
+}
+
+/// Values of the axes, as far as they matter, with which one policy permits and none forbids.
+fn allowed_somewhere(tables: &[Table], axes: usize) -> Option<Vec<Option<usize>>> {
+    let (forbids, permits): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|table| table.forbids);
+    permits.into_iter().find_map(|permit| {
+        let rows = permit.applies.iter().enumerate().filter(|(_, applies)| **applies);
+        rows.into_iter().find_map(|(row, _)| {
+            let mut chosen = vec![None; axes];
+            digits(row, &permit.sizes).zip(&permit.of).for_each(|(value, at)| chosen[*at] = Some(value));
+            not_forbidden(&forbids, chosen)
+        })
+    })
+}
+
+/// A choice of what is left open, with which no policy forbids.
+fn not_forbidden(forbids: &[&Table], chosen: Vec<Option<usize>>) -> Option<Vec<Option<usize>>> {
+    let mut open = None;
+    for forbid in forbids {
+        match forbid.at(&chosen) {
+            Ok(true) => return None,
+            Ok(false) => {}
+            Err(axis) => open = open.or(Some((axis, forbid.size_of(axis)))),
+        }
+    }
+    let Some((axis, size)) = open else { return Some(chosen) };
+    (0..size).find_map(|value| {
+        let mut chosen = chosen.clone();
+        chosen[axis] = Some(value);
+        not_forbidden(forbids, chosen)
+    })
+}
+
+/// The question with the chosen values; what does not matter has its first.
+fn situation(question: &AttemptQuestion, axes: &[&Axis], chosen: &[Option<usize>]) -> AttemptQuestion {
+    let mut question = question.clone();
+    axes.iter().zip(chosen).for_each(|(axis, value)| (axis.values[value.unwrap_or(0)])(&mut question));
+    question
 }
 
 /// What may never be allowed of attempts, whoever wrote the set.
