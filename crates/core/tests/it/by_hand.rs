@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use quell_core::{
-    action::{Action, CATALOGUE},
+    action::Action,
     by_hand::{self, Ground, Subject},
     case::{Brought, Command, Refused, decide},
     decision::{IdentityFacts, Role},
