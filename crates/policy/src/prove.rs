@@ -10,7 +10,7 @@
 //! approvals never take a permission away is a rule of form ([`crate::lint`]), so
 //! where approvals may stand, all of them do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Effect, Entities, PolicyId, PolicySet};
 use quell_core::{
@@ -195,7 +195,8 @@ impl CedarPolicy {
         CATALOGUE.iter().map(|entry| entry.action).filter(|action| is_in(action.name())).collect()
     }
 
-    /// The claims about verbs: the facts of a sitting are few enough to ask about all.
+    /// The claims about verbs: the facts of a sitting are few enough to ask the whole set
+    /// about all of them.
     fn verbs_searched(&self) -> Vec<Proved> {
         let actions = self.vocabulary().actions();
         let groups = Entities::from_entities(actions.values().cloned(), None).ok();
@@ -209,18 +210,16 @@ impl CedarPolicy {
         let claims: [(&'static str, &'static str, Of<'_>); 2] = [
             (
                 "entangled.never-judges",
-                "who is part of a case, or joined to it, does not approve, judge, lead, accept, undo or close in it",
+                "who is part of a case, or joined to it, does not approve, judge, lead, accept, undo or close in it, with up to three roles",
                 &entangled,
             ),
-            ("auditor.changes-nothing", "who audits reads and verifies, whatever other role they hold", &audits),
+            ("auditor.changes-nothing", "who audits reads and verifies, whatever two other roles they hold", &audits),
         ];
         claims
             .into_iter()
             .map(|(id, says, of)| {
                 let mut proved = Proved { id, says, holds: true, situations: 0, counterexample: None, by: Vec::new(), because: None };
-                let all = (0..1_u32 << Role::ALL.len()).flat_map(|chosen| {
-                    let roles: Vec<Role> =
-                        Role::ALL.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, role)| *role).collect();
+                let all = role_sets().into_iter().flat_map(|roles| {
                     Verb::ALL.into_iter().flat_map(move |verb| {
                         let roles = roles.clone();
                         (0..8_u8).map(move |bits| (verb, roles.clone(), bits & 1 == 1, bits & 2 == 2, bits & 4 == 4))
@@ -245,6 +244,13 @@ impl CedarPolicy {
             })
             .collect()
     }
+}
+
+/// Up to three roles of one person, and all of them: a policy that needs four at once
+/// has not been seen.
+fn role_sets() -> Vec<Vec<Role>> {
+    let chosen = (0..1_u32 << Role::ALL.len()).filter(|set| set.count_ones() <= 3 || set.count_ones() as usize == Role::ALL.len());
+    chosen.map(|set| Role::ALL.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).map(|(_, role)| *role).collect()).collect()
 }
 
 /// One policy: whether it applies in each situation of its facts.
@@ -402,8 +408,18 @@ const CRITICAL: &[&str] = &["resource.critical", "resource.criticality", "resour
 struct Mentioned {
     /// `context.confidence`, `resource.shared`.
     facts: BTreeSet<String>,
+    /// How often each fact stands anywhere, less how often it is compared with a literal.
+    loose: BTreeMap<String, i64>,
+    /// The literals that each fact is compared with, and all that there are.
+    compared: BTreeMap<String, BTreeSet<i64>>,
     numbers: BTreeSet<i64>,
     words: BTreeSet<String>,
+}
+
+/// `context.reach` of Cedar's JSON form of an expression, where it is one.
+fn fact(expression: &Value) -> Option<String> {
+    let access = &expression["."];
+    Some(format!("{}.{}", access["left"]["Var"].as_str()?, access["attr"].as_str()?))
 }
 
 impl Mentioned {
@@ -416,7 +432,18 @@ impl Mentioned {
                     if matches!(operator.as_str(), "." | "has")
                         && let (Some(of), Some(attribute)) = (of, inner["attr"].as_str())
                     {
-                        self.facts.insert(format!("{of}.{attribute}"));
+                        let fact = format!("{of}.{attribute}");
+                        *self.loose.entry(fact.clone()).or_default() += 1;
+                        self.facts.insert(fact);
+                    }
+                    let sides = [(&inner["left"], &inner["right"]), (&inner["right"], &inner["left"])];
+                    for (one, other) in sides {
+                        if matches!(operator.as_str(), "<" | "<=" | ">" | ">=" | "==" | "!=")
+                            && let (Some(fact), Some(literal)) = (fact(one), other["Value"].as_i64())
+                        {
+                            *self.loose.entry(fact.clone()).or_default() -= 1;
+                            self.compared.entry(fact).or_default().insert(literal);
+                        }
                     }
                     self.read(inner);
                 }
@@ -430,9 +457,11 @@ impl Mentioned {
         }
     }
 
-    /// Every place where a number can fall between, on or beside the literals.
-    fn places<N: TryFrom<i64> + Ord + Copy>(&self, most: i64) -> BTreeSet<N> {
-        let around = self.numbers.iter().flat_map(|n| [n.saturating_sub(1), *n, n.saturating_add(1)]);
+    /// Every place where the number of `fact` can fall: below, on and above the literals
+    /// that it is compared with, or all of them where it is used in another way.
+    fn places<N: TryFrom<i64> + Ord + Copy>(&self, fact: &str, most: i64) -> BTreeSet<N> {
+        let direct = self.compared.get(fact).filter(|_| self.loose.get(fact) == Some(&0));
+        let around = direct.unwrap_or(&self.numbers).iter().flat_map(|n| [n.saturating_sub(1), *n, n.saturating_add(1)]);
         around.chain([0, most]).filter(|n| (0..=most).contains(n)).filter_map(|n| N::try_from(n).ok()).collect()
     }
 }
@@ -449,12 +478,12 @@ fn axes(mentioned: &Mentioned) -> Vec<Axis> {
         values: [Some(false), Some(true), None].map(|value| put(move |q| set(q, value))).into(),
     };
     let count = |names: &'static [&'static str], set: fn(&mut AttemptQuestion, Option<u32>)| {
-        let places = mentioned.places::<u32>(i64::from(u32::MAX)).into_iter().map(Some).chain([None]);
+        let places = mentioned.places::<u32>(names[0], i64::from(u32::MAX)).into_iter().map(Some).chain([None]);
         Axis { names, values: places.map(|value| put(move |q| set(q, value))).collect() }
     };
     let places = |names: &'static [&'static str], most: i64, set: fn(&mut AttemptQuestion, u8)| Axis {
         names,
-        values: mentioned.places::<u8>(most).into_iter().map(|value| put(move |q| set(q, value))).collect(),
+        values: mentioned.places::<u8>(names[0], most).into_iter().map(|value| put(move |q| set(q, value))).collect(),
     };
     let kinds = [Human, ServiceAccount, Workload, Device, Agent, Unknown];
     let environments = mentioned.words.iter().cloned().chain(["production".to_owned(), "staging".to_owned()]).map(Some).chain([None]);
@@ -519,8 +548,6 @@ fn axes(mentioned: &Mentioned) -> Vec<Axis> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     /// A fact that no axis knows would be left at one value, and a search that passes

@@ -164,7 +164,7 @@ fn the_shipped_set_keeps_what_is_claimed_and_a_broken_one_is_told_where() {
         ),
         (
             "one-sender.cuts-nothing",
-            "",
+            "secops.one-sender-never-cuts",
             permit("alone", " is Automation", "== Action::\"remove_entitlement\"", "!resource.production && context.reach < 3"),
         ),
         (
@@ -173,6 +173,7 @@ fn the_shipped_set_keeps_what_is_claimed_and_a_broken_one_is_told_where() {
             permit("agent", " is Agent", "== Action::\"notify_provider\"", "context.tier == Tier::\"observe\""),
         ),
         ("exposed.never-restored", "iam.exposed-never-restored", String::new()),
+        ("unarmed.stays-untouched", "secops.not-armed", String::new()),
         ("entangled.never-judges", "iam.entangled", String::new()),
         ("auditor.changes-nothing", "iam.auditor-changes-nothing", String::new()),
     ] {
