@@ -378,9 +378,16 @@ impl<'de> Visitor<'de> for Node<'_> {
             let value = map.next_value_seed(Node { bench: &mut *self.bench, of: self.of })?;
             self.bench.fields.push(Entry::of(sign, key, value));
         }
-        // Splitting off all of it would take the bench's room away.
         let fields = &mut self.bench.fields;
-        let own = if before == 0 { fields.drain(..).collect() } else { fields.split_off(before) };
+        let own = match before {
+            // Splitting off all of it would take the bench's room away.
+            0 => {
+                let mut own = Vec::with_capacity(fields.len());
+                own.append(fields);
+                own
+            }
+            _ => fields.split_off(before),
+        };
         Ok(Value::Object(Map::settled(own)))
     }
 }

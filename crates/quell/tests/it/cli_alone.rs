@@ -333,7 +333,8 @@ const VERBS: [&str; 48] = [
     "evidence verify",
     "evidence who",
 ];
-const MORE_VERBS: [&str; 16] = [
+const MORE_VERBS: [&str; 17] = [
+    "policy prove",
     "policy replay",
     "notify list",
     "notify test",
@@ -351,6 +352,26 @@ const MORE_VERBS: [&str; 16] = [
     "context import",
     "context list",
 ];
+
+#[test]
+fn the_shipped_set_is_proved_and_a_set_that_spares_nobody_is_told_with_a_situation() {
+    let desk = Desk::new();
+    let proof = desk.run(&["policy", "prove", "--json"]).ended(0).json();
+    assert_eq!((&proof["ok"], proof["claims"].as_array().map(Vec::len)), (&json!(true), Some(8)), "{proof}");
+    let dir = desk.file("x", "").replace("/x", "/set");
+    std::fs::create_dir(&dir).expect("a directory");
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")).expect("the shipped set") {
+        let file = entry.expect("a file").path();
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let text = text.replace("when { resource.critical }", "when { resource.critical && context.confidence < 90 }");
+        std::fs::write(Path::new(&dir).join(file.file_name().expect("a name")), text).expect("a copy");
+    }
+    let ran = desk.run(&["policy", "prove", &dir]);
+    assert!(ran.ended(1).out.contains("NOT HOLD"), "{}", ran.out);
+    let there = ran.out.lines().find_map(|line| line.trim().strip_prefix("there: ")).expect("a situation");
+    let there: Value = serde_json::from_str(there).expect("a question as JSON");
+    assert!(there["circumstances"]["confidence"].as_u64() >= Some(90) && there["principal"] == json!({ "kind": "automation" }), "{there}");
+}
 
 #[test]
 fn every_verb_has_help_with_a_sentence_and_an_example() {
