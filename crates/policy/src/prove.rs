@@ -8,7 +8,8 @@
 //! mentions; from these tables a search finds a situation in which one permits and
 //! none forbids, and the whole set is asked about it before it is told. That more
 //! approvals never take a permission away is a rule of form ([`crate::lint`]), so
-//! where approvals may stand, all of them do.
+//! where approvals may stand, all of them do. Who acts is automation, an API client, or
+//! a person with every role but the auditor's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,6 +152,9 @@ impl CedarPolicy {
         for policy in self.applicable(question.action.name()).policies() {
             let mut mentioned = Mentioned::default();
             mentioned.read(&policy.to_json().map_err(|e| e.to_string())?);
+            if mentioned.has_pattern {
+                return Err(format!("`{}` compares text with a pattern; name the words instead", policy.id()));
+            }
             let own = |axis: &Axis| axis.names.iter().any(|name| mentioned.facts.contains(*name));
             let of: Vec<usize> = axes.iter().enumerate().filter(|(_, axis)| own(axis)).map(|(at, _)| at).collect();
             let sizes: Vec<usize> = of.iter().map(|at| axes[*at].values.len()).collect();
@@ -414,6 +418,8 @@ struct Mentioned {
     compared: BTreeMap<String, BTreeSet<i64>>,
     numbers: BTreeSet<i64>,
     words: BTreeSet<String>,
+    /// A text is compared with a pattern: no list of words tells all that it could match.
+    has_pattern: bool,
 }
 
 /// `context.reach` of Cedar's JSON form of an expression, where it is one.
@@ -428,6 +434,7 @@ impl Mentioned {
         match value {
             Value::Object(map) => {
                 for (operator, inner) in map {
+                    self.has_pattern |= operator == "like";
                     let of = inner["left"]["Var"].as_str();
                     if matches!(operator.as_str(), "." | "has")
                         && let (Some(of), Some(attribute)) = (of, inner["attr"].as_str())

@@ -145,6 +145,13 @@ fn the_shipped_set_keeps_what_is_claimed_and_a_broken_one_is_told_where() {
         secops.text.push_str(more);
         CedarPolicy::from_sources(&files).expect("a set that loads").without(forget).prove()
     };
+    let by_pattern =
+        broken("", &permit("pattern", "", "== Action::\"retire_identity\"", "context.corroborated && resource.environment like \"qa*\""));
+    let unsearched: Vec<&str> = by_pattern.claims.iter().filter_map(|c| c.because.as_deref()).collect();
+    assert!(
+        !by_pattern.ok && unsearched.iter().any(|why| why.contains("pattern")),
+        "what cannot be searched does not hold: {unsearched:?}"
+    );
     for (claim, forget, more) in [
         // Only where nothing else is true of it, and only at one confidence.
         (
