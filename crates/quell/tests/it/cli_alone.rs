@@ -363,7 +363,9 @@ fn the_shipped_set_is_proved_and_a_set_that_spares_nobody_is_told_with_a_situati
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")).expect("the shipped set") {
         let file = entry.expect("a file").path();
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        // The guard of critical identities is let go where one is sure, and the grants no longer spare them.
         let text = text.replace("when { resource.critical }", "when { resource.critical && context.confidence < 90 }");
+        let text = text.replace(" && !resource.critical", "");
         std::fs::write(Path::new(&dir).join(file.file_name().expect("a name")), text).expect("a copy");
     }
     let ran = desk.run(&["policy", "prove", &dir]);
