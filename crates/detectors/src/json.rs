@@ -64,9 +64,9 @@ fn carried(bytes: &[u8], take: &mut dyn FnMut(Found) -> ControlFlow<()>) {
     }
     if is_lines(bytes) {
         // One copy serves every line whose texts are gone when the next is read.
-        let (mut copy, mut bench) = (Copied::default(), Bench::default());
+        let (mut copy, mut scratch) = (Copied::default(), Scratch::default());
         for line in lines(bytes) {
-            let found = match line_of(line, &mut copy, bench.cleared()) {
+            let found = match line_of(line, &mut copy, scratch.cleared()) {
                 Ok(value) => Found::Document(value),
                 Err(error) => Found::Broken(format!("this line is not JSON: {error}")),
             };
@@ -137,9 +137,9 @@ fn copied(bytes: &[u8]) -> Option<Copied> {
 /// Reads one line into `copy`, or into a new one while a text of the last line is
 /// still held. A copy that has to grow is replaced: what grows moves, and leaves
 /// behind what nobody wipes.
-fn line_of(line: &[u8], copy: &mut Copied, bench: &mut Bench) -> Result<Value, serde_json::Error> {
+fn line_of(line: &[u8], copy: &mut Copied, scratch: &mut Scratch) -> Result<Value, serde_json::Error> {
     let Ok(text) = std::str::from_utf8(line) else {
-        return whole(serde_json::Deserializer::from_slice(line), None, bench);
+        return whole(serde_json::Deserializer::from_slice(line), None, scratch);
     };
     match Rc::get_mut(copy).filter(|copy| copy.capacity() >= text.len()) {
         Some(copy) => {
@@ -152,24 +152,24 @@ fn line_of(line: &[u8], copy: &mut Copied, bench: &mut Bench) -> Result<Value, s
             *copy = Rc::new(roomy);
         }
     }
-    whole(serde_json::Deserializer::from_str(copy), Some(copy), bench)
+    whole(serde_json::Deserializer::from_str(copy), Some(copy), scratch)
 }
 
 /// Reads one JSON text, as it stands nested in a string.
 pub fn document(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    let mut bench = Bench::default();
+    let mut scratch = Scratch::default();
     match copied(bytes) {
-        Some(copied) => whole(serde_json::Deserializer::from_str(&copied), Some(&copied), bench.cleared()),
-        None => whole(serde_json::Deserializer::from_slice(bytes), None, bench.cleared()),
+        Some(copied) => whole(serde_json::Deserializer::from_str(&copied), Some(&copied), scratch.cleared()),
+        None => whole(serde_json::Deserializer::from_slice(bytes), None, scratch.cleared()),
     }
 }
 
 fn whole<'de, R: serde_json::de::Read<'de>>(
     mut input: serde_json::Deserializer<R>,
     of: Option<&Copied>,
-    bench: &mut Bench,
+    scratch: &mut Scratch,
 ) -> Result<Value, serde_json::Error> {
-    let value = Node { bench, of }.deserialize(&mut input)?;
+    let value = Node { scratch, of }.deserialize(&mut input)?;
     input.end()?;
     Ok(value)
 }
@@ -245,8 +245,8 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-        let mut bench = Bench::default();
-        while let Some(value) = items.next_element_seed(Node { bench: bench.cleared(), of: self.of })? {
+        let mut scratch = Scratch::default();
+        while let Some(value) = items.next_element_seed(Node { scratch: scratch.cleared(), of: self.of })? {
             self.hand(Found::Element(value));
             if *self.stopped {
                 // The rest stays unread; whoever called looks at `stopped` first.
@@ -257,7 +257,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
-        let value = Node { bench: Bench::default().cleared(), of: self.of }.visit_map(map)?;
+        let value = Node { scratch: Scratch::default().cleared(), of: self.of }.visit_map(map)?;
         self.hand(Found::Document(value));
         Ok(())
     }
@@ -295,7 +295,7 @@ impl<'de> Visitor<'de> for Top<'_> {
 
 /// What one record is read with.
 #[derive(Default)]
-struct Bench {
+struct Scratch {
     /// How many more values it may have.
     left: usize,
     /// Fields of the objects that are not whole yet, the innermost last, so that
@@ -303,7 +303,7 @@ struct Bench {
     fields: Vec<Entry>,
 }
 
-impl Bench {
+impl Scratch {
     /// Cleared for the next record.
     fn cleared(&mut self) -> &mut Self {
         self.left = VALUES_MAX;
@@ -314,15 +314,15 @@ impl Bench {
 
 /// A value that counts what it holds.
 struct Node<'a> {
-    bench: &'a mut Bench,
+    scratch: &'a mut Scratch,
     of: Option<&'a Copied>,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Value, D::Error> {
-        match self.bench.left.checked_sub(1) {
-            Some(left) => self.bench.left = left,
+        match self.scratch.left.checked_sub(1) {
+            Some(left) => self.scratch.left = left,
             None => return Err(D::Error::custom(format!("one record has more than {VALUES_MAX} values"))),
         }
         input.deserialize_any(self)
@@ -366,21 +366,21 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Node { bench: &mut *self.bench, of: self.of })? {
+        while let Some(item) = items.next_element_seed(Node { scratch: &mut *self.scratch, of: self.of })? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let before = self.bench.fields.len();
+        let before = self.scratch.fields.len();
         while let Some((sign, key)) = map.next_key_seed(Name(Key { of: self.of }))? {
-            let value = map.next_value_seed(Node { bench: &mut *self.bench, of: self.of })?;
-            self.bench.fields.push(Entry::of(sign, key, value));
+            let value = map.next_value_seed(Node { scratch: &mut *self.scratch, of: self.of })?;
+            self.scratch.fields.push(Entry::of(sign, key, value));
         }
-        let fields = &mut self.bench.fields;
+        let fields = &mut self.scratch.fields;
         let own = match before {
-            // Splitting off all of it would take the bench's room away.
+            // Splitting off all of it would take its room away.
             0 => {
                 let mut own = Vec::with_capacity(fields.len());
                 own.append(fields);

@@ -3,7 +3,7 @@
 //! A policy sees finitely many things: truths, a few words, and numbers that it
 //! compares with literals. So the situations that could differ for an action are
 //! those of the facts that its policies mention, each number just below, at and just
-//! above every literal of the set, and unknown where a fact can be. Cedar is asked
+//! above every literal that it is compared with, and unknown where a fact can be. Cedar is asked
 //! about each policy alone, in every situation of the few facts that this policy
 //! mentions; from these tables a search finds a situation in which one permits and
 //! none forbids, and the whole set is asked about it before it is told. That more
@@ -189,27 +189,27 @@ impl CedarPolicy {
         free
     }
 
-    fn actions_in(&self, group: &str) -> Vec<Action> {
+    /// The names of a group and of all that is in it, as the schema says.
+    fn members(&self, group: &str) -> BTreeSet<&str> {
         let actions = self.vocabulary().actions();
-        let Ok(groups) = Entities::from_entities(actions.values().cloned(), None) else { return Vec::new() };
-        let is_in = |name: &str| {
-            name == group
-                || actions.get(group).zip(actions.get(name)).is_some_and(|(group, one)| groups.is_ancestor_of(&group.uid(), &one.uid()))
+        let (Some(whole), Ok(groups)) = (actions.get(group), Entities::from_entities(actions.values().cloned(), None)) else {
+            return BTreeSet::new();
         };
-        CATALOGUE.iter().map(|entry| entry.action).filter(|action| is_in(action.name())).collect()
+        let is_in = |one: &cedar_policy::Entity| one.uid() == whole.uid() || groups.is_ancestor_of(&whole.uid(), &one.uid());
+        actions.iter().filter(|(_, one)| is_in(one)).map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn actions_in(&self, group: &str) -> Vec<Action> {
+        let members = self.members(group);
+        CATALOGUE.iter().map(|entry| entry.action).filter(|action| members.contains(action.name())).collect()
     }
 
     /// The claims about verbs: the facts of a sitting are few enough to ask the whole set
     /// about all of them.
     fn verbs_searched(&self) -> Vec<Proved> {
-        let actions = self.vocabulary().actions();
-        let groups = Entities::from_entities(actions.values().cloned(), None).ok();
-        let is_in = |verb: Verb, group: &str| {
-            let known = actions.get(group).zip(actions.get(verb.name()));
-            known.zip(groups.as_ref()).is_some_and(|((group, one), groups)| groups.is_ancestor_of(&group.uid(), &one.uid()))
-        };
-        let entangled = |verb: Verb, roles: &[Role], entangled: bool| is_in(verb, "judge") && entangled && !roles.is_empty();
-        let audits = |verb: Verb, roles: &[Role], _: bool| !is_in(verb, "look") && roles.contains(&Role::Auditor);
+        let (judging, looking) = (self.members("judge"), self.members("look"));
+        let entangled = |verb: Verb, roles: &[Role], entangled: bool| judging.contains(verb.name()) && entangled && !roles.is_empty();
+        let audits = |verb: Verb, roles: &[Role], _: bool| !looking.contains(verb.name()) && roles.contains(&Role::Auditor);
         type Of<'a> = &'a dyn Fn(Verb, &[Role], bool) -> bool;
         let claims: [(&'static str, &'static str, Of<'_>); 2] = [
             (

@@ -104,7 +104,7 @@ pub struct Replay {
 /// Search every situation for one in which a policy set allows what nobody may rely on, without a server
 ///
 /// Asks the set about every combination of the facts that its policies mention, each
-/// number below, at and above every literal. Exit code 1 where a claim does not hold,
+/// number below, at and above every literal that it is compared with. Exit code 1 where a claim does not hold,
 /// with the situation that shows it.
 #[derive(Args)]
 #[command(after_help = "Example: quell policy prove policies/")]
